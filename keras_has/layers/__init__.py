@@ -1,1 +1,4 @@
-"""TODO."""
+"""Layers that hide while training and do nothing otherwise."""
+
+from keras_has.layers.hide_and_seek import HideAndSeek as HideAndSeek
+from keras_has.layers.replica_seed_generator import ReplicaSeedGenerator as ReplicaSeedGenerator

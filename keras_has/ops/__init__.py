@@ -1,1 +1,1 @@
-"""TODO."""
+"""Pure functions on tensors and arrays; everything else of the project stands on them."""

@@ -1,0 +1,384 @@
+"""Grid masks from uniform noise, and the hiding of what they cover.
+
+The random draw is an argument of every function here, so that the same noise gives the same mask in
+a layer, in a `tf.data` pipeline and in a test. Nothing here keeps state.
+"""
+
+import math
+import operator
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import keras
+import numpy as np
+
+Tensor = Any
+
+
+def tensor_namespace(tensor: Tensor) -> Any:
+    """Returns the functions that act on `tensor`: those of `keras.ops`, or of TensorFlow.
+
+    In a `tf.data` pipeline tensors are TensorFlow's whatever the Keras backend is; then, and only
+    then, TensorFlow's own functions have to do the work.
+
+    Args:
+        tensor: Any tensor.
+
+    Returns:
+        A namespace with `arange`, `cast`, `concatenate`, `expand_dims`, `matmul`, `repeat`,
+        `reshape`, `shape`, `sum`, `take`, `tile`, `where`.
+    """
+    if keras.backend.backend() == "tensorflow" or not is_tensorflow_tensor(tensor):
+        return keras.ops
+    return tensorflow_namespace()
+
+
+def is_tensorflow_tensor(tensor: Tensor) -> bool:
+    """Whether `tensor` is TensorFlow's, told without importing TensorFlow."""
+    tensorflow = sys.modules.get("tensorflow")
+    return tensorflow is not None and bool(tensorflow.is_tensor(tensor))
+
+
+def tensorflow_namespace() -> Any:
+    """Returns the functions that act on TensorFlow's tensors; see `tensor_namespace`."""
+    import tensorflow as tf
+
+    def shape(x: Tensor) -> tuple:
+        dynamic = tf.shape(x)
+        return tuple(
+            dynamic[axis] if size is None else size for axis, size in enumerate(x.shape.as_list())
+        )
+
+    return SimpleNamespace(
+        arange=lambda stop, dtype: tf.range(stop, dtype=dtype),
+        cast=tf.cast,
+        concatenate=tf.concat,
+        expand_dims=tf.expand_dims,
+        matmul=tf.matmul,
+        repeat=tf.repeat,
+        reshape=tf.reshape,
+        shape=shape,
+        sum=tf.reduce_sum,
+        take=lambda x, indices, axis: tf.gather(x, indices, axis=axis),
+        tile=tf.tile,
+        where=tf.where,
+    )
+
+
+def grid_shape(height: Any, width: Any, patch_sizes: Sequence[int]) -> tuple[Any, Any]:
+    """Returns the rows and columns of the finest grid that `patch_sizes` can ask for.
+
+    Args:
+        height: Height of the images in pixels, an int or a scalar tensor.
+        width: Width of the images in pixels, an int or a scalar tensor.
+        patch_sizes: The sizes in pixels; 0 hides nothing and has no grid.
+
+    Returns:
+        `(ceil(height / s), ceil(width / s))` for the smallest positive size `s`, partial cells
+        at the bottom and right included; `(1, 1)` where no size is positive.
+
+    Example:
+
+    >>> grid_shape(224, 224, (0, 16, 44))
+    (14, 14)
+    """
+    positive = [size for size in patch_sizes if size > 0]
+    if not positive:
+        return 1, 1
+    finest = min(positive)
+    return -(-height // finest), -(-width // finest)
+
+
+def choose_size(noise: Tensor, weights: Tensor, xp: Any = keras.ops) -> Tensor:
+    """Turns uniform noise into indices of patch sizes.
+
+    Args:
+        noise: (B,) float32, uniform in [0, 1).
+        weights: (n,) float32, non-negative: how often each size is to be drawn, up to a factor.
+        xp: The namespace of functions to use, see `tensor_namespace`.
+
+    Returns:
+        (B,) int32 indices into the sizes.
+    """
+    count = weights.shape[0]
+    at_or_before = xp.cast(
+        xp.expand_dims(xp.arange(count, dtype="int32"), 0)
+        <= xp.expand_dims(xp.arange(count, dtype="int32"), 1),
+        "float32",
+    )
+    cumulative = xp.sum(at_or_before * weights, axis=1)
+    passed = xp.expand_dims(noise, 1) * cumulative[-1] >= cumulative[:-1]
+    return xp.sum(xp.cast(passed, "int32"), axis=1)
+
+
+def grid_mask(
+    noise: Tensor,
+    patch_sizes: Sequence[int],
+    size_index: Tensor | None,
+    hide_probability: Any,
+    height: Any,
+    width: Any,
+    channels: int = 1,
+    xp: Any = keras.ops,
+) -> Tensor:
+    """Tells which pixels are hidden: each cell of each image's grid, independently.
+
+    For image b with patch size s the mask is `noise[b, y // s, x // s] < hide_probability`: the
+    grid is anchored at the top left, and cells at the bottom and right may be partial. A size of 0
+    hides nothing. Nobody fixes how many cells of an image are hidden.
+
+    Columns are spread by a product with a 0/1 matrix and rows by a gather of whole rows. That is
+    the cheapest form measured (docs/performance.md), and the product keeps XLA from repeating the
+    random draw for every pixel.
+
+    Args:
+        noise: (B, rows, columns) float32, uniform in [0, 1), with `grid_shape` rows and columns.
+        patch_sizes: The n patch sizes in pixels, each at least 0.
+        size_index: (B,) int32, the size of each image; None where there is one size only.
+        hide_probability: Scalar in [0, 1].
+        height: Height of the images in pixels, an int or a scalar tensor.
+        width: Width of the images in pixels, an int or a scalar tensor.
+        channels: How often each column is repeated: the number of channels for a mask over the
+            flattened last two axes of a channels-last image, else 1.
+        xp: The namespace of functions to use, see `tensor_namespace`.
+
+    Returns:
+        (B, height, width * channels) bool, True where hidden.
+
+    Reference:
+        Singh and Lee, ICCV 2017 (arXiv:1704.04232), section 3.1, and the authors' `trainBatch`.
+    """
+    batch, rows, columns = xp.shape(noise)
+    hidden = xp.cast(noise < hide_probability, "float32")
+    pixel_rows = xp.arange(height, dtype="int32")
+    pixel_columns = xp.repeat(xp.arange(width, dtype="int32"), channels, axis=0)
+    cell_columns = xp.expand_dims(xp.arange(columns, dtype="int32"), 1)
+    row_of_pixel = []
+    column_of_pixel = []
+    for size in patch_sizes:
+        if size > 0:
+            row_of_pixel.append(pixel_rows // size)
+            column_of_pixel.append(
+                xp.cast(cell_columns == xp.expand_dims(pixel_columns // size, 0), "float32")
+            )
+        else:  # no cell covers any pixel
+            row_of_pixel.append(pixel_rows * 0)
+            column_of_pixel.append(
+                xp.cast((cell_columns < 0) & xp.expand_dims(pixel_columns < 0, 0), "float32")
+            )
+    if size_index is None:
+        spread = xp.matmul(hidden, column_of_pixel[0])
+        return xp.take(spread > 0.5, row_of_pixel[0], axis=1)
+    tables = xp.concatenate([xp.expand_dims(table, 0) for table in column_of_pixel], axis=0)
+    spread = xp.matmul(hidden, xp.take(tables, size_index, axis=0)) > 0.5
+    spread = xp.reshape(spread, (batch * rows, width * channels))
+    row_tables = xp.concatenate([xp.expand_dims(table, 0) for table in row_of_pixel], axis=0)
+    first_row = xp.expand_dims(xp.arange(batch, dtype="int32") * rows, 1)
+    return xp.take(spread, xp.take(row_tables, size_index, axis=0) + first_row, axis=0)
+
+
+def hide_patches(
+    images: Tensor,
+    noise: Tensor,
+    patch_sizes: Sequence[int],
+    size_index: Tensor | None,
+    hide_probability: Any,
+    fill_value: Tensor,
+    data_format: str = "channels_last",
+    xp: Any = keras.ops,
+) -> Tensor:
+    """Replaces the hidden cells of each image by the fill value, in the images' own dtype.
+
+    A hidden pixel is replaced, not multiplied: NaN and infinity do not leak through.
+
+    Args:
+        images: (B, H, W, C), or (B, C, H, W) with `data_format="channels_first"`.
+        noise: (B, rows, columns) float32, see `grid_mask`.
+        patch_sizes: The patch sizes in pixels.
+        size_index: (B,) int32, or None where there is one size only.
+        hide_probability: Scalar in [0, 1].
+        fill_value: Scalar or (C,), in the dtype of `images`.
+        data_format: "channels_last" or "channels_first".
+        xp: The namespace of functions to use, see `tensor_namespace`.
+
+    Returns:
+        The images, same shape and dtype.
+    """
+    shape = xp.shape(images)
+    if data_format == "channels_first":
+        batch, _, height, width = shape
+        mask = grid_mask(
+            noise, patch_sizes, size_index, hide_probability, height, width, channels=1, xp=xp
+        )
+        if len(fill_value.shape) == 1:
+            fill_value = xp.reshape(fill_value, (-1, 1, 1))
+        return xp.where(xp.expand_dims(mask, 1), fill_value, images)
+    batch, height, width, channels = shape
+    # On (H, W * C) the inner axis is long; broadcasting over a last axis of three is slow.
+    mask = grid_mask(
+        noise, patch_sizes, size_index, hide_probability, height, width, channels=channels, xp=xp
+    )
+    if len(fill_value.shape) == 1:
+        fill_value = xp.tile(fill_value, (width,))
+    flat = xp.reshape(images, (batch, height, width * channels))
+    return xp.reshape(xp.where(mask, fill_value, flat), (batch, height, width, channels))
+
+
+def draw_and_hide(
+    images: Tensor,
+    uniform: Callable[[tuple], Tensor],
+    patch_sizes: Sequence[int],
+    size_weights: Tensor,
+    hide_probability: Any,
+    fill_value: Any,
+    data_format: str = "channels_last",
+    xp: Any = keras.ops,
+) -> Tensor:
+    """Draws the noise for one image or a batch, and hides.
+
+    Args:
+        images: (H, W, C) or (B, H, W, C), or channels first with `data_format`.
+        uniform: Function from a shape to float32 noise in [0, 1). Called once.
+        patch_sizes: The patch sizes in pixels.
+        size_weights: (n,) float32: how often each size is drawn, up to a factor.
+        hide_probability: Scalar in [0, 1].
+        fill_value: Scalar or (C,), an array or a tensor of any float dtype.
+        data_format: "channels_last" or "channels_first".
+        xp: The namespace of functions to use, see `tensor_namespace`.
+
+    Returns:
+        The images, same shape and dtype.
+    """
+    unbatched = len(images.shape) == 3
+    if unbatched:
+        images = xp.expand_dims(images, 0)
+    shape = xp.shape(images)
+    height, width = shape[1:3] if data_format == "channels_last" else shape[2:4]
+    rows, columns = grid_shape(height, width, patch_sizes)
+    # One draw for the size (first column) and the cells.
+    noise = uniform((shape[0], rows * columns + 1))
+    size_index = None
+    if len(patch_sizes) > 1:
+        size_index = choose_size(noise[:, 0], size_weights, xp)
+    hidden = hide_patches(
+        images,
+        xp.reshape(noise[:, 1:], (shape[0], rows, columns)),
+        patch_sizes,
+        size_index,
+        hide_probability,
+        fill_in_dtype(fill_value, images.dtype, xp),
+        data_format,
+        xp,
+    )
+    return hidden[0] if unbatched else hidden
+
+
+def fill_in_dtype(fill_value: Any, dtype: Any, xp: Any = keras.ops) -> Tensor:
+    """Returns the fill as a tensor of the images' dtype, rounded to nearest for integers.
+
+    Args:
+        fill_value: Scalar or (C,): numbers, an array or a tensor.
+        dtype: The images' dtype, in any framework's notation.
+        xp: The namespace of functions to use, see `tensor_namespace`.
+
+    Returns:
+        A scalar or (C,) tensor.
+    """
+    if "int" in _dtype_name(dtype):
+        if isinstance(fill_value, np.ndarray):
+            fill_value = np.rint(fill_value)
+        else:  # the tensor of an adapted mean of pixels, at least 0: half a unit, then truncation
+            fill_value = fill_value + 0.5
+    return xp.cast(fill_value, dtype)
+
+
+def _dtype_name(dtype: Any) -> str:
+    return str(getattr(dtype, "name", dtype)).split(".")[-1]
+
+
+def check_patch_size(patch_size: Any) -> tuple[int, ...]:
+    """Returns the patch sizes as a tuple of ints, or raises a ValueError that names the mistake."""
+    sizes = tuple(patch_size) if isinstance(patch_size, Iterable) else (patch_size,)
+    try:
+        if any(isinstance(size, bool) for size in sizes):
+            raise TypeError
+        checked = tuple(operator.index(size) for size in sizes)
+        if not checked or min(checked) < 0:
+            raise ValueError
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            "`patch_size` should be an int or a non-empty sequence of ints, each at least 0 "
+            f"(pixels; 0 hides nothing). Received: patch_size={patch_size}"
+        ) from error
+    return checked
+
+
+def check_hide_probability(hide_probability: Any) -> float:
+    """Returns the probability as a float, or raises a ValueError that names the mistake."""
+    try:
+        value = float(hide_probability)
+    except (TypeError, ValueError):
+        value = math.nan
+    if isinstance(hide_probability, (bool, str)) or not 0.0 <= value <= 1.0:
+        raise ValueError(
+            "`hide_probability` should be a number in [0, 1]. "
+            f"Received: hide_probability={hide_probability}"
+        )
+    return value
+
+
+def check_fill_value(fill_value: Any) -> Any:
+    """Returns "mean", a float or a tuple of floats; raises a ValueError that names the mistake."""
+    if isinstance(fill_value, str) and fill_value == "mean":
+        return fill_value
+    try:
+        if isinstance(fill_value, (str, bool)):
+            raise TypeError
+        if not isinstance(fill_value, Iterable) or getattr(fill_value, "ndim", 1) == 0:
+            return float(fill_value)
+        values = tuple(float(value) for value in fill_value)
+        if not values:
+            raise TypeError
+        return values
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            '`fill_value` should be a number, one number per channel, or "mean". '
+            f"Received: fill_value={fill_value}"
+        ) from error
+
+
+def check_images(images: Tensor, fill_value: Any, data_format: str) -> None:
+    """Raises a ValueError where the images' rank is wrong or the fill does not fit them."""
+    rank = len(images.shape)
+    if rank not in (3, 4):
+        raise ValueError(
+            "`inputs` should be one image of rank 3 or a batch of rank 4. "
+            f"Received: inputs of shape {tuple(images.shape)}"
+        )
+    if fill_value == "mean":
+        return
+    channels = images.shape[-1 if data_format == "channels_last" else -3]
+    values = fill_value if isinstance(fill_value, tuple) else (fill_value,)
+    if isinstance(fill_value, tuple) and channels is not None and len(values) != channels:
+        raise ValueError(
+            f"`fill_value` should have one value per channel: the images have {channels} "
+            f"channels. Received: fill_value={fill_value} ({len(values)} values)"
+        )
+    if _dtype_name(images.dtype) == "uint8" and not all(0 <= value <= 255 for value in values):
+        raise ValueError(
+            "`fill_value` should be in [0, 255] for uint8 images. "
+            f"Received: fill_value={fill_value}"
+        )
+
+
+def images_key(inputs: dict) -> str:
+    """Returns the key under which a dict of inputs holds its images."""
+    for key in ("images", "image"):
+        if key in inputs:
+            return key
+    raise ValueError(
+        '`inputs` should be images, or a dict that holds them under "images" or "image". '
+        f"Received: a dict with the keys {sorted(map(str, inputs))}"
+    )
