@@ -13,6 +13,8 @@ from keras_has.ops import hiding
 
 Tensor = Any
 
+_SEED_STATE = "seed_generator_state"
+
 
 @keras.saving.register_keras_serializable(package="keras_has")
 class HideAndSeek(keras.Layer):
@@ -288,9 +290,16 @@ class HideAndSeek(keras.Layer):
                 f"`layer.adapt(dataset)` on layer '{self.name}' before training."
             )
 
+    def save_own_variables(self, store: Any) -> None:
+        """Saves the state, the random generator's included, so that a run can be continued."""
+        super().save_own_variables(store)
+        store[_SEED_STATE] = self.seed_generator.state.numpy()
+
     def load_own_variables(self, store: Any) -> None:
         """Loads the state; a mean that was adapted stays adapted."""
-        super().load_own_variables(store)
+        super().load_own_variables({key: store[key] for key in store.keys() if key != _SEED_STATE})
+        if _SEED_STATE in store.keys():
+            self.seed_generator.state.assign(np.asarray(store[_SEED_STATE]))
         if self.mean is not None:
             self._is_adapted = _is_known(self.mean)
         self._given_probability = float(self._probability.numpy())

@@ -265,6 +265,7 @@ def test_keras_file_round_trips_state_and_random_sequence(tmp_path, fill_value):
     model = keras.Sequential([keras.Input((8, 8, 3)), layer])
     layer.hide_probability = 0.75
     layer.patch_size_weights = (3, 1)
+    model(np.ones((4, 8, 8, 3), "float32"), training=True)  # the generator is not at its start
     model.save(tmp_path / "model.keras")
     reloaded = keras.models.load_model(tmp_path / "model.keras")
     images = np.ones((4, 8, 8, 3), "float32")
