@@ -135,7 +135,7 @@ class HideAndSeek(keras.Layer):
     @property
     def hide_probability(self) -> float:
         """The probability that a cell is hidden; assign to it to change it during training."""
-        value = float(self._probability.numpy())
+        value = float(_values(self._probability))
         # The variable is float32: give 0.3 back as 0.3.
         same = np.float32(self._given_probability) == np.float32(value)
         return self._given_probability if same else value
@@ -148,7 +148,7 @@ class HideAndSeek(keras.Layer):
     @property
     def patch_size_weights(self) -> np.ndarray:
         """How often each size is drawn, up to a factor; all equal until assigned to."""
-        return self._size_weights.numpy()
+        return _values(self._size_weights)
 
     @patch_size_weights.setter
     def patch_size_weights(self, value: Any) -> None:
@@ -267,7 +267,7 @@ class HideAndSeek(keras.Layer):
         """Draws noise with `uniform(shape)` and hides patches."""
         xp = hiding.tensor_namespace(images)
         # TensorFlow cannot read the variables of another backend: there it takes their values.
-        read = ops.convert_to_tensor if xp is ops else lambda variable: variable.numpy()
+        read = ops.convert_to_tensor if xp is ops else _values
         return hiding.draw_and_hide(
             images,
             uniform,
@@ -293,16 +293,17 @@ class HideAndSeek(keras.Layer):
     def save_own_variables(self, store: Any) -> None:
         """Saves the state, the random generator's included, so that a run can be continued."""
         super().save_own_variables(store)
-        store[_SEED_STATE] = self.seed_generator.state.numpy()
+        store[_SEED_STATE] = _values(self.seed_generator.state)
 
     def load_own_variables(self, store: Any) -> None:
         """Loads the state; a mean that was adapted stays adapted."""
-        super().load_own_variables({key: store[key] for key in store.keys() if key != _SEED_STATE})
-        if _SEED_STATE in store.keys():
+        names = store.keys()  # a group of an HDF5 file has no other way to list them
+        super().load_own_variables({name: store[name] for name in names if name != _SEED_STATE})
+        if _SEED_STATE in names:
             self.seed_generator.state.assign(np.asarray(store[_SEED_STATE]))
         if self.mean is not None:
             self._is_adapted = _is_known(self.mean)
-        self._given_probability = float(self._probability.numpy())
+        self._given_probability = float(_values(self._probability))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Returns the input's shape."""
@@ -343,9 +344,14 @@ def _batches_of_images(data: Any) -> Iterator[np.ndarray]:
         )
 
 
+def _values(variable: Any) -> np.ndarray:
+    """Returns the values of a variable; by way of a tensor, or Keras 3.15 makes NumPy 2 warn."""
+    return ops.convert_to_numpy(ops.convert_to_tensor(variable))
+
+
 def _is_known(variable: Any) -> bool:
     """Whether a variable holds numbers; one that a graph has yet to initialise is empty."""
-    value = variable.numpy()
+    value = _values(variable)
     return value.size > 0 and bool(np.all(np.isfinite(value)))
 
 

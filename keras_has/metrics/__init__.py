@@ -1,1 +1,18 @@
-"""TODO."""
+"""Metrics: localization, classification and the curve over thresholds of the class activation map.
+
+All stream, count in integers, merge by adding, and count each image of a padded batch exactly.
+"""
+
+from keras_has.metrics.gt_known_localization import GTKnownLocalization
+from keras_has.metrics.localization_curve import LocalizationCurve
+from keras_has.metrics.top1_classification import Top1Classification
+from keras_has.metrics.top1_localization import Top1Localization
+from keras_has.metrics.top5_localization import Top5Localization
+
+__all__ = [
+    "GTKnownLocalization",
+    "LocalizationCurve",
+    "Top1Classification",
+    "Top1Localization",
+    "Top5Localization",
+]
