@@ -1,1 +1,3 @@
-"""TODO."""
+"""Callbacks: what happens each epoch."""
+
+from keras_has.callbacks.cam_localization import CAMLocalization as CAMLocalization

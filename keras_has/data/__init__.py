@@ -1,1 +1,16 @@
-"""TODO."""
+"""Readers that all give one kind of dataset, and its way into batches."""
+
+from keras_has.data.hide_images import hide_images as hide_images
+from keras_has.data.hide_images import stateless_hide_images as stateless_hide_images
+from keras_has.data.image_dataset import ImageDataset as ImageDataset
+from keras_has.data.image_files import BadImage as BadImage
+from keras_has.data.image_files import BadImageError as BadImageError
+from keras_has.data.image_files import find_bad_images as find_bad_images
+from keras_has.data.image_files import name_bad_image as name_bad_image
+from keras_has.data.image_files import skip_bad_images as skip_bad_images
+from keras_has.data.image_folder import image_folder as image_folder
+from keras_has.data.imagenet import imagenet as imagenet
+from keras_has.data.parts import parts as parts
+from keras_has.data.pipelines import evaluation_batches as evaluation_batches
+from keras_has.data.pipelines import training_batches as training_batches
+from keras_has.data.tiny_imagenet import tiny_imagenet as tiny_imagenet

@@ -1,0 +1,364 @@
+"""Localization from class activation maps, measured on the validation data after each epoch."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_has import drawing, metrics
+from keras_has.models.cam_outputs import cam_kernel, cam_model
+from keras_has.ops.boxes import box_iou, boxes_from_maps, centred_boxes, scale_boxes
+from keras_has.ops.cam import class_activation_maps
+
+Batch = dict[str, Any]
+
+_PANEL_COLUMNS = 3
+_PANEL_STRIDE = 7  # rows between two images of the panel that come from one batch
+_IMAGES_AT_ONCE = 512
+
+
+class CAMLocalization(keras.callbacks.Callback):
+    """Measures loss, classification and localization on the validation data after each epoch.
+
+    One pass gives everything: the forward pass that `evaluate` would do yields the probabilities,
+    the loss and, from the last features and the classifier's kernel, the class activation map of
+    each image's true class; a thread turns the maps of one batch into boxes while the network works
+    on the next. So pass the data here, and no `validation_data` to `fit`. Nothing is hidden.
+
+    The values are written into `logs`, where `ModelCheckpoint(monitor="val_gt_known_loc",
+    mode="max")`, `EarlyStopping`, `History` and `TensorBoard` find them. Put this callback before
+    those:
+
+    - `val_loss`: mean cross-entropy of the true class.
+    - `val_top1_clas`: Top-1 Clas, over all images.
+    - `val_gt_known_loc`, `val_top1_loc`, `val_top5_loc`: over the images that have boxes.
+    - `val_centred_box`: GT-known Loc of a box of the image's shape in the image's middle. A method
+      whose `val_gt_known_loc` is below has not shown that it localizes.
+    - `val_cam_threshold`, the threshold that gave the figures, and `val_degenerate_maps`, how many
+      maps were constant or not finite (they count as wrong).
+
+    With `log_dir` they are also written for TensorBoard, with a panel of images: heat map of the
+    true class, true box (white) and predicted box (orange).
+
+    The memory needed does not grow with the data. Under a `tf.distribute` strategy each batch is
+    shared out; a last partial batch is padded and the padding not counted. Batch normalization then
+    uses each replica's own moving statistics, as `evaluate` does; a saved model holds their mean.
+
+    Args:
+        dataset: A batched `tf.data.Dataset` of dicts: "image" (B, H, W, C), what the model takes;
+            "label" (B,); "boxes" (B, N, 4) "xyxy" pixels, filled up with -1; and, where boxes are
+            not in pixels of "image", "size" (B, 2), height and width of the image that they refer
+            to. `keras_has.data.evaluation_batches` makes one.
+        threshold: Share of the map's maximum above which a place belongs to the object. Defaults to
+            0.2, the paper's for AlexNet; it has 0.3 for GoogLeNet.
+        log_dir: Folder for TensorBoard, or None.
+        class_names: Names for the captions of the panel, or None for numbers.
+        centred_side: Side of the centred box as a share of the image's, best found on the training
+            boxes by `keras_has.ops.boxes.best_centred_side`. Defaults to 0.8.
+        panel_images: How many images the panel shows; they are spread over the data and always the
+            same. Defaults to 12.
+        thresholds: More thresholds at which GT-known Loc is to be known, or None. They give
+            `localization_curve`, a `keras_has.metrics.LocalizationCurve`, at some cost in time.
+
+    Raises:
+        ValueError: For a threshold or side out of range, or a model without the layers
+            "cam_features" and "predictions".
+
+    Example:
+
+    >>> callback = CAMLocalization(  # doctest: +SKIP
+    ...     keras_has.data.evaluation_batches(val, 64, 64), log_dir="runs/first"
+    ... )
+    >>> model.fit(batches, epochs=10, callbacks=[callback])  # doctest: +SKIP
+
+    Reference:
+        Zhou et al., CVPR 2016, for the protocol; Singh and Lee, ICCV 2017, for the figures.
+    """
+
+    def __init__(
+        self,
+        dataset: tf.data.Dataset,
+        threshold: float = 0.2,
+        log_dir: str | os.PathLike[str] | None = None,
+        class_names: Sequence[str] | None = None,
+        centred_side: float = 0.8,
+        panel_images: int = 12,
+        thresholds: Sequence[float] | None = None,
+    ) -> None:
+        super().__init__()
+        if not 0 <= threshold < 1:
+            raise ValueError(f"`threshold` should be in [0, 1). Received: threshold={threshold}")
+        if not 0 < centred_side <= 1:
+            raise ValueError(
+                f"`centred_side` should be in (0, 1]. Received: centred_side={centred_side}"
+            )
+        _check_dataset(dataset)
+        self.dataset = dataset
+        self.threshold = float(threshold)
+        self.log_dir = None if log_dir is None else os.fspath(log_dir)
+        self.class_names = None if class_names is None else tuple(class_names)
+        self.centred_side = float(centred_side)
+        self.panel_images = int(panel_images)
+        self.thresholds = tuple(thresholds or ())
+        self.localization_curve = (
+            metrics.LocalizationCurve(self.thresholds) if self.thresholds else None
+        )
+        self.panel: np.ndarray | None = None
+        self._metrics = {
+            "val_top1_clas": metrics.Top1Classification(),
+            "val_gt_known_loc": metrics.GTKnownLocalization(),
+            "val_top1_loc": metrics.Top1Localization(),
+            "val_top5_loc": metrics.Top5Localization(),
+        }
+        self._centred = metrics.GTKnownLocalization(name="centred_box")
+        self._built_for: keras.Model | None = None
+        self._forward: Callable[[Batch], dict[str, Sequence[tf.Tensor]]]
+        self._batches: Any = None
+        self._writer: Any = None
+
+    def set_model(self, model: keras.Model) -> None:
+        """Builds, once, the forward pass that gives features and probabilities."""
+        if model is not self._built_for:
+            self._build(model)
+            self._built_for = model
+        super().set_model(model)
+
+    def _build(self, model: keras.Model) -> None:
+        if keras.backend.backend() != "tensorflow":
+            raise ValueError(
+                "`CAMLocalization` runs on Keras' TensorFlow backend. "
+                f"Received: backend={keras.backend.backend()}"
+            )
+        two_headed, kernel = cam_model(model), cam_kernel(model)
+        strategy = getattr(model, "distribute_strategy", None) or tf.distribute.get_strategy()
+
+        def on_replica(batch: Batch) -> Batch:
+            features, probabilities = two_headed(batch["image"], training=False)
+            probabilities = tf.cast(probabilities, tf.float32)
+            labels = tf.cast(batch["label"], tf.int32)
+            of_true_class = tf.gather(probabilities, labels, axis=1, batch_dims=1)
+            return {
+                **batch,
+                "map": class_activation_maps(features, kernel, labels),
+                "probabilities": probabilities,
+                "loss": -tf.math.log(tf.maximum(of_true_class, keras.config.epsilon())),
+            }
+
+        @tf.function(reduce_retracing=True)
+        def forward(batch: Batch) -> dict[str, Sequence[tf.Tensor]]:
+            outputs = strategy.run(on_replica, args=(batch,))
+            return {key: strategy.experimental_local_results(outputs[key]) for key in outputs}
+
+        replicas = strategy.num_replicas_in_sync
+        options = tf.data.Options()
+        options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+        batches = self.dataset.map(lambda batch: _padded(batch, replicas)).prefetch(2)
+        batches = batches.with_options(options)
+        if replicas > 1:
+            batches = strategy.experimental_distribute_dataset(batches)
+        self._forward, self._batches = forward, batches
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Evaluates, and writes the figures into `logs` and for TensorBoard."""
+        figures = self.evaluate()
+        if logs is not None:
+            logs.update(figures)
+        if self.log_dir is not None:
+            self._write(epoch, figures)
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Closes the file for TensorBoard."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def evaluate(self) -> dict[str, float]:
+        """Does one pass over the data with the model that was set, and draws `panel`.
+
+        Returns:
+            The figures listed in the class, as floats.
+
+        Raises:
+            ValueError: If no model was set, or the data is empty.
+        """
+        if self._built_for is None:
+            raise ValueError("`evaluate` needs a model: call `set_model(model)` first.")
+        for metric in (*self._metrics.values(), self._centred, self.localization_curve):
+            if metric is not None:
+                metric.reset_state()
+        total_loss, count = 0.0, 0
+        shown = self._places_of_panel()
+        tiles: list[drawing.Picture] = []
+        captions: list[str] = []
+        gathered: list[Batch] = []
+        for number, batch in enumerate(self._judged_batches(shown)):
+            total_loss += float(batch["loss"].sum(dtype="float64"))
+            count += len(batch["loss"])
+            for row in shown.get(number, ()):
+                if row < len(batch["loss"]):
+                    tile, caption = self._tile(batch, row)
+                    tiles.append(tile)
+                    captions.append(caption)
+            batch.pop("image", None)
+            gathered.append(batch)
+            if sum(len(each["loss"]) for each in gathered) >= _IMAGES_AT_ONCE:
+                self._count(gathered)
+                gathered = []
+        if count == 0:
+            raise ValueError("`dataset` should hold at least one image. Received: none.")
+        if gathered:
+            self._count(gathered)
+        if tiles:
+            self._draw_panel(tiles, captions)
+        figures = {"val_loss": total_loss / count}
+        figures.update((name, float(m.result())) for name, m in self._metrics.items())
+        figures["val_centred_box"] = float(self._centred.result())
+        figures["val_cam_threshold"] = self.threshold
+        figures["val_degenerate_maps"] = float(self._metrics["val_gt_known_loc"].degenerate_maps)
+        return figures
+
+    def _judged_batches(self, shown: dict[int, list[int]]) -> Iterator[Batch]:
+        """Yields the batches in order, without padding, with boxes added.
+
+        A thread finds the boxes of one batch while the network works on the next.
+        """
+        with ThreadPoolExecutor(max_workers=1) as executor:
+            waiting: deque[Future[Batch]] = deque()
+            for number, batch in enumerate(self._batches):
+                outputs = self._forward(batch)
+                if number not in shown:
+                    outputs.pop("image")
+                arrays = {
+                    key: np.concatenate([np.asarray(part) for part in parts])
+                    for key, parts in outputs.items()
+                }
+                waiting.append(executor.submit(self._find_boxes, arrays))
+                if len(waiting) > 1:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+
+    def _find_boxes(self, batch: Batch) -> Batch:
+        """Takes the padding out and adds "found", boxes in the pixels that "boxes" refer to."""
+        is_real = batch.pop("weight") > 0
+        batch = {key: value[is_real] for key, value in batch.items()}
+        size = tuple(self.dataset.element_spec["image"].shape[1:3])
+        if "size" not in batch:
+            batch["size"] = np.full((len(batch["label"]), 2), size, "float32")
+        found = boxes_from_maps(batch["map"], (self.threshold, *self.thresholds), size)
+        found = scale_boxes(found, size, batch["size"][:, None])
+        return {**batch, "found": found[:, 0], "found_at_thresholds": found[:, 1:]}
+
+    def _count(self, batches: list[Batch]) -> None:
+        """Updates the metrics once for several batches, which is cheaper than once for each."""
+        keys = ("label", "probabilities", "found", "found_at_thresholds", "size")
+        joined = {key: np.concatenate([batch[key] for batch in batches]) for key in keys}
+        most = max(batch["boxes"].shape[1] for batch in batches)
+        boxes = [
+            np.pad(
+                batch["boxes"],
+                ((0, 0), (0, most - batch["boxes"].shape[1]), (0, 0)),
+                constant_values=-1,
+            )
+            for batch in batches
+        ]
+        true = {"label": joined["label"], "boxes": np.concatenate(boxes)}
+        predicted = {"probabilities": joined["probabilities"], "boxes": joined["found"]}
+        for metric in self._metrics.values():
+            metric.update_state(true, predicted)
+        centred = centred_boxes(joined["size"], self.centred_side)
+        self._centred.update_state(true, {**predicted, "boxes": centred})
+        if self.localization_curve is not None:
+            predicted["boxes"] = joined["found_at_thresholds"]
+            self.localization_curve.update_state(true, predicted)
+
+    def _places_of_panel(self) -> dict[int, list[int]]:
+        """Returns which rows of which batches the panel shows: the same at each epoch."""
+        batches = max(int(self.dataset.cardinality()), 1)
+        places: dict[int, list[int]] = {}
+        for number in range(self.panel_images):
+            rows = places.setdefault(number * batches // self.panel_images, [])
+            rows.append(len(rows) * _PANEL_STRIDE)
+        return places
+
+    def _tile(self, batch: Batch, row: int) -> tuple[drawing.Picture, str]:
+        image = _displayable(batch["image"][row])
+        to_image = (batch["size"][row], image.shape[:2])
+        predicted = scale_boxes(batch["found"][row], *to_image)
+        is_box = batch["boxes"][row, :, 0] < batch["boxes"][row, :, 2]
+        true = scale_boxes(batch["boxes"][row][is_box], *to_image)
+        label, guess = int(batch["label"][row]), int(batch["probabilities"][row].argmax())
+        caption = f"{self._name(label)}"
+        if guess != label:
+            caption += f" (taken for {self._name(guess)})"
+        overlap = box_iou(batch["boxes"][row], batch["found"][row]).max(initial=0.0)
+        caption += f"\nIoU {overlap:.2f}" if is_box.any() else "\nno true box"
+        plain = drawing.localization_tile(image, None, true, predicted)
+        heat = drawing.localization_tile(image, batch["map"][row], true, predicted)
+        return np.concatenate([plain, heat], axis=1), caption
+
+    def _name(self, label: int) -> str:
+        return str(label) if self.class_names is None else self.class_names[label]
+
+    def _draw_panel(self, tiles: list[drawing.Picture], captions: list[str]) -> None:
+        columns = range(0, len(tiles), _PANEL_COLUMNS)
+        self.panel = drawing.sheet(
+            [tiles[start : start + _PANEL_COLUMNS] for start in columns],
+            captions=[captions[start : start + _PANEL_COLUMNS] for start in columns],
+            heading="map of the true class; true box white, predicted box orange "
+            f"(above {self.threshold:.0%} of the map's maximum)",
+        )
+
+    def _write(self, epoch: int, figures: dict[str, float]) -> None:
+        if self._writer is None:
+            self._writer = tf.summary.create_file_writer(f"{self.log_dir}/localization")
+        with self._writer.as_default(step=epoch):
+            for name, value in figures.items():
+                tf.summary.scalar(f"localization/{name.removeprefix('val_')}", value)
+            if self.panel is not None:
+                tf.summary.image("class activation maps", self.panel[None])
+        self._writer.flush()
+
+
+def _check_dataset(dataset: Any) -> None:
+    spec = getattr(dataset, "element_spec", None)
+    if not isinstance(spec, dict) or not {"image", "label", "boxes"} <= set(spec):
+        raise ValueError(
+            '`dataset` should be a batched tf.data.Dataset of dicts with "image", "label" and '
+            f'"boxes", as `keras_has.data.evaluation_batches` makes. Received: elements {spec}'
+        )
+    if len(spec["image"].shape) != 4 or None in spec["image"].shape[1:3]:
+        raise ValueError(
+            '`dataset` should hold batches of images of one known size under "image". '
+            f"Received: shape={spec['image'].shape}"
+        )
+
+
+def _padded(batch: Batch, multiple: int) -> Batch:
+    """Fills a batch up so that it can be shared out evenly; "weight" is 0 for the filling."""
+    count = tf.shape(batch["label"])[0]
+    missing = -count % multiple
+    padded = {"weight": tf.pad(tf.ones([count]), [[0, missing]])}
+    for key in ("image", "label", "boxes", "size"):
+        if key in batch:
+            paddings = [[0, missing]] + [[0, 0]] * (len(batch[key].shape) - 1)
+            # A size of 1 and boxes of -1: values that the arithmetic that follows can take.
+            fill = tf.cast({"boxes": -1, "size": 1}.get(key, 0), batch[key].dtype)
+            padded[key] = tf.pad(batch[key], paddings, constant_values=fill)
+    return padded
+
+
+def _displayable(image: np.ndarray) -> np.ndarray:
+    """Returns an image as uint8 RGB, whatever was done to it before."""
+    if image.dtype != np.uint8:
+        image = image.astype("float32")
+        low, high = float(image.min()), float(image.max())
+        image = ((image - low) / max(high - low, 1e-6) * 255).astype("uint8")
+    return np.repeat(image, 3, axis=-1) if image.shape[-1] == 1 else image[..., :3]

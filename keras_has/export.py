@@ -1,0 +1,190 @@
+"""A trained model as a SavedModel that needs nothing of this project: pixels in, boxes out."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from keras_has.data.image_files import decode_image
+from keras_has.data.pipelines import resize_image
+from keras_has.models.cam_outputs import cam_kernel, cam_model
+from keras_has.ops.cam import class_activation_maps, upsample_maps
+from keras_has.ops.component_boxes import component_boxes
+from keras_has.version import __version__
+
+METADATA_FILE = "keras_has.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class LocalizerMetadata:
+    """What stands beside an exported model, in `keras_has.json`.
+
+    Args:
+        class_names: One name a class.
+        threshold: Share of the map's maximum that the boxes were made with.
+        image_size: Side in pixels of the square that the network sees.
+        version: Version of keras-has that wrote the model.
+    """
+
+    class_names: tuple[str, ...]
+    threshold: float
+    image_size: int
+    version: str = __version__
+
+
+def export_localizer(
+    model: keras.Model,
+    path: str | os.PathLike[str],
+    class_names: Sequence[str],
+    threshold: float = 0.2,
+) -> None:
+    """Writes a SavedModel that classifies and localizes, with all preprocessing inside.
+
+    Load it with `tf.saved_model.load(path)`: no Keras, no OpenCV, no keras-has needed. Nothing is
+    hidden, whatever layers the training model holds. It has three signatures:
+
+    - `serving_default(images=...)`: uint8 (B, H, W, 3), RGB, any size.
+    - `encoded(encoded=...)`: (B,) strings, the content of JPEG, PNG, BMP or GIF files of any sizes.
+    - `of_class(images=..., class_index=...)`: localizes a class that is known, int64 (B,).
+
+    All return "probabilities" (B, K); "class_index" (B,), the class predicted or asked for; "cam"
+    (B, S, S), its class activation map over the square that the network saw; "box" (B, 4), "xyxy"
+    half-open in pixels of the image given, NaN where the map shows nothing.
+
+    The image is resized to the network's square without keeping its aspect, as in
+    `keras_has.data.evaluation_batches`, and the box is carried back.
+
+    Args:
+        model: A trained model with the layers "cam_features" and "predictions", of one known input
+            size, which takes pixels in [0, 255] and normalises them itself.
+        path: Folder to write. It is written aside and renamed; what was there is replaced.
+        class_names: One name a class; they are kept in `keras_has.json` in the folder.
+        threshold: Share of the map's maximum above which a place belongs to the object.
+
+    Raises:
+        ValueError: For a model without those layers or of unknown input size, a threshold outside
+            [0, 1), or another number of names than classes.
+
+    Example:
+
+    >>> model = keras_has.models.SmallGAP(2, (64, 64, 3))
+    >>> export_localizer(model, "localizer", ["cat", "dog"])  # doctest: +SKIP
+    >>> loaded = tf.saved_model.load("localizer")  # doctest: +SKIP
+    >>> loaded.signatures["serving_default"](images=images)["box"]  # doctest: +SKIP
+    """
+    if not 0 <= threshold < 1:
+        raise ValueError(f"`threshold` should be in [0, 1). Received: threshold={threshold}")
+    height, width = model.inputs[0].shape[1:3]
+    if height is None or height != width:
+        raise ValueError(
+            "`model` should take square images of one known size. "
+            f"Received: inputs of shape {tuple(model.inputs[0].shape)}"
+        )
+    two_headed, kernel = cam_model(model), cam_kernel(model)
+    if len(class_names) != kernel.shape[1]:
+        raise ValueError(
+            f"`class_names` should hold one name for each of the {kernel.shape[1]} classes. "
+            f"Received: {len(class_names)} names"
+        )
+
+    def localize(squares: tf.Tensor, sizes: tf.Tensor, class_index: tf.Tensor | None) -> dict:
+        features, probabilities = two_headed(squares, training=False)
+        if class_index is None:
+            class_index = tf.argmax(probabilities, axis=1, output_type=tf.int64)
+        cam = upsample_maps(class_activation_maps(features, kernel, class_index), (height, width))
+        stretch = tf.cast(tf.gather(sizes, [1, 0, 1, 0], axis=1), tf.float32) / height
+        return {
+            "probabilities": tf.cast(probabilities, tf.float32),
+            "class_index": class_index,
+            "cam": cam,
+            "box": component_boxes(cam, threshold) * stretch,
+        }
+
+    def sizes_of(images: tf.Tensor) -> tf.Tensor:
+        return tf.tile(tf.shape(images)[None, 1:3], [tf.shape(images)[0], 1])
+
+    def of_pixels(images: tf.Tensor) -> dict:
+        return localize(_square(images, height), sizes_of(images), None)
+
+    def of_files(encoded: tf.Tensor) -> dict:
+        def decode(content: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            image = decode_image(content)
+            return _square(image, height), tf.shape(image)[:2]
+
+        specs = (tf.TensorSpec((height, width, 3), tf.uint8), tf.TensorSpec((2,), tf.int32))
+        squares, sizes = tf.map_fn(decode, encoded, fn_output_signature=specs)
+        return localize(squares, sizes, None)
+
+    def of_class(images: tf.Tensor, class_index: tf.Tensor) -> dict:
+        return localize(_square(images, height), sizes_of(images), class_index)
+
+    images_spec = tf.TensorSpec((None, None, None, 3), tf.uint8, name="images")
+    archive = keras.export.ExportArchive()
+    archive.track(two_headed)
+    archive.add_endpoint("serving_default", of_pixels, input_signature=[images_spec])
+    archive.add_endpoint(
+        "encoded", of_files, input_signature=[tf.TensorSpec((None,), tf.string, name="encoded")]
+    )
+    archive.add_endpoint(
+        "of_class",
+        of_class,
+        input_signature=[images_spec, tf.TensorSpec((None,), tf.int64, name="class_index")],
+    )
+    path = Path(path)
+    aside = path.with_name(path.name + ".tmp")
+    shutil.rmtree(aside, ignore_errors=True)
+    archive.write_out(str(aside), verbose=False)
+    metadata = LocalizerMetadata(tuple(class_names), float(threshold), int(height))
+    text = json.dumps(dataclasses.asdict(metadata), indent=2, ensure_ascii=False)
+    (aside / METADATA_FILE).write_text(text + "\n", encoding="utf-8")
+    _replace_folder(aside, path)
+
+
+def read_metadata(path: str | os.PathLike[str]) -> LocalizerMetadata:
+    """Reads what stands beside an exported model.
+
+    Args:
+        path: Folder that `export_localizer` wrote.
+
+    Returns:
+        The class names, threshold and size.
+
+    Raises:
+        FileNotFoundError: If there is no such folder, or it is not one of `export_localizer`.
+    """
+    file = Path(path) / METADATA_FILE
+    if not file.is_file():
+        raise FileNotFoundError(
+            f"{file} is missing: the model should be a folder that `export_localizer` wrote, such "
+            "as the `saved_model` of a run directory."
+        )
+    fields = json.loads(file.read_text(encoding="utf-8"))
+    return LocalizerMetadata(**{**fields, "class_names": tuple(fields["class_names"])})
+
+
+def _square(images: tf.Tensor, side: int) -> tf.Tensor:
+    """Resizes as in evaluation; images of the right size are left as they are."""
+    shape = tf.shape(images)
+    is_right = tf.reduce_all(tf.equal(shape[-3:-1], side))
+    squares = tf.cond(is_right, lambda: images, lambda: resize_image(images, side))
+    return tf.ensure_shape(squares, (*images.shape[:-3], side, side, 3))
+
+
+def _replace_folder(new: Path, path: Path) -> None:
+    """Puts a folder in the place of another; at no moment does half a folder stand there."""
+    if path.exists():
+        old = path.with_name(path.name + ".old")
+        shutil.rmtree(old, ignore_errors=True)
+        path.rename(old)
+        new.rename(path)
+        shutil.rmtree(old)
+    else:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new.rename(path)

@@ -1,0 +1,154 @@
+"""Batches for training and evaluation."""
+
+import numpy as np
+import pytest
+
+tf = pytest.importorskip("tensorflow")
+
+from keras_has.data import ImageDataset, evaluation_batches, parts, training_batches  # noqa: E402
+
+
+@pytest.fixture
+def files(tmp_path, write_image):
+    """Twelve images of different sizes on disk, each of one grey, three classes."""
+    sizes = [(40 + 3 * i, 70 - 2 * i) for i in range(12)]
+    paths = []
+    for number, (height, width) in enumerate(sizes):
+        path = tmp_path / f"{number}.png"
+        tf.io.write_file(
+            str(path), tf.io.encode_png(np.full((height, width, 3), 20 * number, "uint8"))
+        )
+        paths.append(str(path))
+    return ImageDataset(
+        name="files",
+        class_names=("a", "b", "c"),
+        image_ids=[str(n) for n in range(12)],
+        labels=np.arange(12) % 3,
+        boxes=[np.array([[1, 2, 11 + n, 12]]) for n in range(6)] + [[]] * 6,
+        image_paths=paths,
+    )
+
+
+def batches(dataset, count, **settings):
+    settings = {"batch_size": 5, "image_size": 32, "resize_size": 36, "seed": 3, **settings}
+    return [
+        (np.asarray(images), np.asarray(labels))
+        for images, labels in training_batches(dataset, **settings).take(count)
+    ]
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_every_image_comes_once_an_epoch_in_a_new_order(files, in_memory):
+    dataset = parts("val", num_images=12) if in_memory else files
+    size = {"image_size": 64, "resize_size": 64} if in_memory else {}
+    got = batches(dataset, 6, batch_size=4, horizontal_flip=False, **size)
+    epochs = [np.concatenate([images for images, _ in got[i : i + 3]]) for i in (0, 3)]
+    keys = [[image.tobytes() for image in epoch] for epoch in epochs]
+    assert len(set(keys[0])) == 12
+    assert keys[0] != keys[1]
+    if in_memory:  # no crop: the very images
+        assert set(keys[0]) == set(keys[1]) == {image.tobytes() for image in dataset.images}
+    else:
+        greys = [sorted(epoch[:, 0, 0, 0].tolist()) for epoch in epochs]
+        assert greys[0] == greys[1] == [20 * n for n in range(12)]
+
+
+@pytest.mark.parametrize("class_balanced", [True, False])
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_a_continued_run_sees_what_it_would_have_seen(files, class_balanced, in_memory):
+    dataset = parts("val", num_images=12) if in_memory else files
+    settings = {"class_balanced": class_balanced}
+    if in_memory:
+        settings.update(image_size=64, resize_size=64)
+    whole = batches(dataset, 6, **settings)
+    rest = batches(dataset, 3, first_step=3, **settings)
+    for (images, labels), (same_images, same_labels) in zip(whole[3:], rest, strict=True):
+        np.testing.assert_array_equal(images, same_images)
+        np.testing.assert_array_equal(labels, same_labels)
+    other = batches(dataset, 1, **{**settings, "seed": 4})
+    assert not np.array_equal(other[0][0], whole[0][0])
+
+
+def test_labels_go_with_their_images(files):
+    for images, labels in batches(files, 5, horizontal_flip=True):
+        np.testing.assert_array_equal(images[:, 0, 0, 0] // 20 % 3, labels)
+
+
+def test_half_of_the_images_are_flipped():
+    dataset = parts("val", num_images=1)
+    image = dataset.images[0]
+    got = np.concatenate(
+        [i for i, _ in batches(dataset, 40, image_size=64, resize_size=64, batch_size=10)]
+    )
+    plain = (got == image).all((1, 2, 3))
+    flipped = (got == image[:, ::-1]).all((1, 2, 3))
+    assert (plain ^ flipped).all()
+    assert abs(flipped.mean() - 0.5) < 4 * np.sqrt(0.25 / 400)
+
+
+def test_balanced_classes_are_drawn_uniformly_though_one_is_rare():
+    dataset = parts("val", num_images=40)
+    lopsided = dataset.select([i for i in range(40) if dataset.labels[i] != 3 or i < 10])
+    assert np.bincount(lopsided.labels)[3] == 1
+    labels = np.concatenate(
+        [
+            label
+            for _, label in batches(
+                lopsided, 40, image_size=64, resize_size=64, batch_size=50, class_balanced=True
+            )
+        ]
+    )
+    shares = np.bincount(labels, minlength=10) / len(labels)
+    assert np.abs(shares - 0.1).max() < 4 * np.sqrt(0.09 / 2000)
+    empty = dataset.select(dataset.labels != 3)
+    with pytest.raises(ValueError, match="none of class 'part_3'"):
+        batches(empty, 1, class_balanced=True)
+
+
+def test_random_crops_move_and_keep_the_aspect(tmp_path):
+    """A horizontal ramp: a crop shows a part of it, in the ramp's own slope."""
+    ramp = np.tile(np.arange(120, dtype="uint8")[None, :, None], (60, 1, 3))
+    path = tmp_path / "ramp.png"
+    tf.io.write_file(str(path), tf.io.encode_png(ramp))
+    dataset = ImageDataset("ramp", ("a",), ["r"], [0], [[]], image_paths=[str(path)])
+    got = np.concatenate(
+        [
+            images
+            for images, _ in batches(
+                dataset, 4, image_size=24, resize_size=30, horizontal_flip=False
+            )
+        ]
+    )
+    # Short side 60 becomes 30: a crop of 24 is 48 pixels of the image, one pixel two levels.
+    slopes = np.diff(got[:, 0, :, 0].astype(float), axis=1)[:, 2:-2]
+    assert abs(slopes.mean() - 2) < 0.05
+    left = got[:, 0, 0, 0]
+    assert left.min() < 20
+    assert left.max() > 50
+    assert left.max() <= 120 - 48 + 2
+
+
+def test_sizes_that_do_not_fit_are_named(files):
+    with pytest.raises(ValueError, match="`resize_size`"):
+        batches(files, 1, image_size=40)
+    with pytest.raises(ValueError, match="at least one image"):
+        batches(files.select([]), 1)
+
+
+def test_evaluation_shows_every_image_whole_in_order_with_its_boxes(files):
+    got = list(evaluation_batches(files, 5, 32).as_numpy_iterator())
+    assert [len(batch["label"]) for batch in got] == [5, 5, 2]
+    joined = {key: np.concatenate([batch[key] for batch in got]) for key in got[0]}
+    np.testing.assert_array_equal(joined["label"], files.labels)
+    np.testing.assert_array_equal(joined["image"][:, 5, 5, 0], 20 * np.arange(12))
+    np.testing.assert_array_equal(joined["size"], [(40 + 3 * i, 70 - 2 * i) for i in range(12)])
+    np.testing.assert_array_equal(joined["boxes"][3], [[1, 2, 14, 12]])
+    np.testing.assert_array_equal(joined["boxes"][7], [[-1, -1, -1, -1]])
+    assert joined["image_id"].tolist() == [b"%d" % n for n in range(12)]
+
+
+def test_evaluation_in_memory_takes_the_pixels_as_they_are():
+    dataset = parts("val", num_images=7)
+    got = list(evaluation_batches(dataset, 4, 64).as_numpy_iterator())
+    np.testing.assert_array_equal(np.concatenate([b["image"] for b in got]), dataset.images)
+    assert got[0]["size"].tolist() == [[64, 64]] * 4
