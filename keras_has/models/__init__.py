@@ -1,1 +1,11 @@
-"""TODO."""
+"""Networks for localization: flat Functional models that end in a map, pooling and a softmax.
+
+All name three layers alike: `"cam_features"`, the last feature map after its activation;
+`"pooling"`; and `"predictions"`, the dense layer whose kernel weighs the features into class
+activation maps.
+"""
+
+from keras_has.models.alexnet_gap import AlexNetGAP as AlexNetGAP
+from keras_has.models.gap_classifier import GAPClassifier as GAPClassifier
+from keras_has.models.googlenet_gap import GoogLeNetGAP as GoogLeNetGAP
+from keras_has.models.small_gap import SmallGAP as SmallGAP
