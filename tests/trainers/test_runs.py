@@ -1,0 +1,241 @@
+"""A run from start to end, killed and continued, and on two replicas."""
+
+import dataclasses
+import json
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+tf = pytest.importorskip("tensorflow")
+
+from trainers import runs  # noqa: E402
+
+
+def weights_of(run_dir):
+    """Returns all arrays of the last checkpoint, optimizer and random state included."""
+    name = json.loads((run_dir / "checkpoint.json").read_text())["weights"]
+    arrays = {}
+    with h5py.File(run_dir / name) as file:
+        file.visititems(
+            lambda path, item: (
+                arrays.update({path: np.array(item)}) if isinstance(item, h5py.Dataset) else None
+            )
+        )
+    return arrays
+
+
+def test_a_run_leaves_everything_a_person_needs(few_parts, tiny_recipe, tmp_path, capsys):
+    recipe = tiny_recipe()
+    results = runs.train(recipe, tmp_path / "run")
+    out = capsys.readouterr().out
+    assert "epoch 3/3" in out
+    for title in ("Top-1 Clas", "GT-known Loc", "Top-1 Loc", "Centred box", "tensorboard --logdir"):
+        assert title in out
+    run_dir = tmp_path / "run"
+    assert json.loads((run_dir / "results.json").read_text()) == results
+    assert runs.Recipe.from_json((run_dir / "recipe.json").read_text()) == recipe
+    assert (run_dir / "panel.png").is_file()
+    assert len(list(run_dir.glob("*.weights.h5"))) == 1
+    assert not list(run_dir.glob("*.tmp"))
+    assert 0 <= results["gt_known_loc"] <= results["gt_known_loc_best"] <= 1
+    assert results["images"] == 40
+    model = tf.saved_model.load(str(run_dir / "saved_model"))
+    images = np.zeros((1, 50, 70, 3), "uint8")
+    assert model.signatures["serving_default"](images=tf.constant(images))["box"].shape == (1, 4)
+
+
+def test_tensorboard_holds_the_recipe_the_scalars_and_the_panel(few_parts, tiny_recipe, tmp_path):
+    from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
+
+    runs.train(tiny_recipe(epochs=2), tmp_path / "run")
+    events = EventMultiplexer().AddRunsFromDirectory(str(tmp_path / "run" / "logs")).Reload()
+    tags = {(run, tag) for run, kinds in events.Runs().items() for tag in kinds["tensors"]}
+    assert ("recipe", "recipe") in tags
+    assert ("localization", "localization/gt_known_loc") in tags
+    assert ("localization", "localization/centred_box") in tags
+    assert ("localization", "class activation maps") in tags
+    assert ("train", "epoch_loss") in tags
+    assert len(events.Tensors("localization", "localization/gt_known_loc")) == 2
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "regimes"])
+def test_a_run_interrupted_and_continued_equals_one_that_was_not(
+    few_parts, tiny_recipe, tmp_path, monkeypatch, schedule
+):
+    fields = {}
+    if schedule == "regimes":
+        regimes = ((0, 0.01, 5e-4), (1, 0.02, 0.0), (2, 0.01, 5e-4))
+        fields = {"schedule": "regimes", "regimes": regimes}
+    recipe = tiny_recipe(**fields)
+    whole = runs.train(recipe, tmp_path / "whole")
+
+    class Interrupt(keras.callbacks.Callback):
+        """Stands in for Ctrl-C in the middle of the second epoch."""
+
+        def on_train_batch_end(self, batch, logs=None):
+            if self.model.optimizer.iterations == 5:
+                raise KeyboardInterrupt
+
+    plain_fit = keras.Model.fit
+
+    def interrupted_fit(self, *args, callbacks, **kwargs):
+        return plain_fit(self, *args, callbacks=[*callbacks, Interrupt()], **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(keras.Model, "fit", interrupted_fit)
+        with pytest.raises(runs.RunError, match=r"after epoch 1 of 3.*goes on from there"):
+            runs.train(recipe, tmp_path / "cut")
+    assert not (tmp_path / "cut" / "results.json").exists()
+    continued = runs.train(recipe, tmp_path / "cut")
+    expected, got = weights_of(tmp_path / "whole"), weights_of(tmp_path / "cut")
+    assert expected.keys() == got.keys()
+    assert any("seed_generator_state" in path for path in got)
+    for path, array in expected.items():
+        np.testing.assert_array_equal(got[path], array, err_msg=path)
+    assert continued == whole
+
+
+def test_the_same_seed_gives_the_same_run_and_another_seed_another(
+    few_parts, tiny_recipe, tmp_path
+):
+    first = runs.train(tiny_recipe(epochs=1), tmp_path / "a")
+    assert runs.train(tiny_recipe(epochs=1), tmp_path / "b") == first
+    other = runs.train(tiny_recipe(epochs=1, seed=1), tmp_path / "c")
+    assert other["loss"] != first["loss"]
+
+
+def test_a_finished_run_is_not_done_again(few_parts, tiny_recipe, tmp_path, capsys):
+    first = runs.train(tiny_recipe(epochs=1), tmp_path / "run")
+    stamp = (tmp_path / "run" / "results.json").stat().st_mtime_ns
+    assert runs.train(tiny_recipe(epochs=1), tmp_path / "run") == first
+    assert (tmp_path / "run" / "results.json").stat().st_mtime_ns == stamp
+    assert "finished already" in capsys.readouterr().out
+
+
+def test_a_folder_of_another_run_or_of_something_else_is_refused(few_parts, tiny_recipe, tmp_path):
+    runs.RunDirectory(tmp_path / "run").claim(tiny_recipe())
+    with pytest.raises(runs.RunError, match=r"hide_probability: 0.5 there, 0.25 asked for"):
+        runs.train(tiny_recipe(hide_probability=0.25), tmp_path / "run")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.tex").touch()
+    with pytest.raises(runs.RunError, match="holds no run"):
+        runs.train(tiny_recipe(), tmp_path / "other")
+    assert [file.name for file in (tmp_path / "other").iterdir()] == ["thesis.tex"]
+
+
+@pytest.mark.parametrize("mixed_precision", ["", "mixed_bfloat16", "mixed_float16"])
+def test_two_replicas_and_mixed_precision_train_and_export(
+    few_parts, tiny_recipe, tmp_path, mixed_precision
+):
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    recipe = tiny_recipe(epochs=2, mixed_precision=mixed_precision)
+    results = runs.train(recipe, tmp_path / "run", strategy=strategy)
+    assert results["images"] == 40
+    assert np.isfinite(results["loss"])
+    assert keras.config.dtype_policy().name == "float32"
+    # A finished epoch can be continued from, under the strategy too.
+    (tmp_path / "run" / "results.json").unlink()
+    assert runs.train(recipe, tmp_path / "run", strategy=strategy) == results
+
+
+def test_regimes_set_rate_and_decay_and_restart_the_momentum():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    optimizer = runs.CoupledSGD(1.0, decay_rate=1.0, momentum=0.9)
+    model.compile(optimizer, "mse")
+    seen = []
+
+    class Look(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            momentum = sum(float(np.abs(np.asarray(m)).sum()) for m in optimizer.momentums)
+            rate = float(optimizer.learning_rate)
+            seen.append((round(rate, 6), round(float(optimizer.decay_rate), 6), momentum > 0))
+
+    regimes = runs.Regimes([(0, 0.1, 0.01), (2, 0.05, 0.0)])
+    x, y = np.ones((4, 2), "float32"), np.ones((4, 1), "float32")
+    model.fit(x, y, epochs=4, verbose=0, callbacks=[regimes, Look()])
+    assert seen == [
+        (0.1, 0.01, False),
+        (0.1, 0.01, True),
+        (0.05, 0.0, False),
+        (0.05, 0.0, True),
+    ]
+
+
+def test_weight_decay_goes_through_the_momentum_as_in_torch():
+    """Three steps by hand: v = m v + g + decay w; w = w - rate v."""
+    variable = keras.Variable(np.array([2.0, -1.0], "float32"))
+    optimizer = runs.CoupledSGD(0.1, decay_rate=0.5, momentum=0.9)
+    optimizer.build([variable])
+    weights, velocity = np.array([2.0, -1.0]), np.zeros(2)
+    for gradient in ([1.0, 0.0], [0.5, 0.5], [0.0, -1.0]):
+        optimizer.apply([keras.ops.convert_to_tensor(np.float32(gradient))], [variable])
+        velocity = 0.9 * velocity + np.array(gradient) + 0.5 * weights
+        weights = weights - 0.1 * velocity
+        np.testing.assert_allclose(np.asarray(variable.value), weights, rtol=1e-6)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """One's own images: two colours in a folder each, one file broken, boxes for some."""
+    root = tmp_path / "own"
+    random = np.random.default_rng(0)
+    for split, count in (("train", 12), ("val", 5)):
+        for label, name in enumerate(("red", "blue")):
+            (root / split / name).mkdir(parents=True)
+            for number in range(count):
+                image = random.integers(0, 80, (40, 60, 3), dtype="uint8")
+                image[10:30, 20:45, 2 * label] = 250
+                path = root / split / name / f"{number}.png"
+                tf.io.write_file(str(path), tf.io.encode_png(image))
+    lines = ["image,x0,y0,x1,y1"]
+    lines += [f"val/{name}/{n}.png,20,10,45,30" for name in ("red", "blue") for n in range(3)]
+    (root / "boxes.csv").write_text("\n".join(lines) + "\n")
+    return root
+
+
+def own_recipe(tiny_recipe, **fields):
+    return dataclasses.replace(
+        tiny_recipe(batch_size=8, epochs=2),
+        name="own",
+        dataset="folder",
+        image_size=32,
+        resize_size=36,
+        mean=(60.0, 60.0, 60.0),
+        std=(50.0, 50.0, 50.0),
+        **fields,
+    )
+
+
+def test_ones_own_folder_trains_and_unboxed_images_are_counted_out(
+    tiny_recipe, folder, tmp_path, capsys
+):
+    results = runs.train(own_recipe(tiny_recipe), tmp_path / "run", folder)
+    assert "10 validation images (4 without a box" in capsys.readouterr().out
+    assert results["images"] == 10
+    # Boxes are 25 x 20 of 60 x 40 pixels; the training images have none: side 0.8 by default.
+    assert results["centred_side"] == 0.8
+    assert results["centred_box"] == 0
+
+
+def test_a_broken_file_is_named_or_skipped_and_listed(tiny_recipe, folder, tmp_path, capsys):
+    broken = folder / "train" / "red" / "7.png"
+    broken.write_bytes(broken.read_bytes()[:60])
+    with pytest.raises(runs.RunError, match=r"(?s)7\.png.*on_bad_image"):
+        runs.train(own_recipe(tiny_recipe), tmp_path / "stops", folder)
+    results = runs.train(own_recipe(tiny_recipe), tmp_path / "goes", folder, "skip")
+    assert results["bad_images"] == 1
+    out = capsys.readouterr().out
+    assert "1 files could not be decoded and were left out" in out
+    assert "7.png" in out
+    assert "23 training images" in out
+
+
+def test_what_is_missing_is_said(tiny_recipe, tmp_path):
+    with pytest.raises(runs.RunError, match="--data_dir"):
+        runs.train(own_recipe(tiny_recipe), tmp_path / "a")
+    with pytest.raises(runs.RunError, match="nowhere"):
+        runs.train(own_recipe(tiny_recipe), tmp_path / "b", tmp_path / "nowhere")
+    with pytest.raises(runs.RunError, match="no model 'big'"):
+        runs.build_model(tiny_recipe(model="big"), 2, np.zeros(3), np.ones(3))

@@ -1,0 +1,1 @@
+"""Commands: `python -m trainers.imagenet`, `.compare`, `.localize`."""

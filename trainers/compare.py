@@ -1,0 +1,271 @@
+r"""Runs several recipes over several seeds, and lays the results side by side.
+
+  python -m trainers.compare --recipes=parts_gap,parts_has --seeds=3
+
+Each run has a folder of its own below --out; finished ones are not done again, so the command can
+be interrupted and started again, and seeds added later. Other flags of
+`python -m trainers.imagenet` go behind a double dash:
+
+  python -m trainers.compare --recipes=tiny_imagenet_gap,tiny_imagenet_has -- --data_dir=DIR
+"""
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import numpy as np
+from absl import app, flags
+
+from trainers.recipes import RECIPES, find_recipe
+
+_RECIPES = flags.DEFINE_list(
+    "recipes", ["parts_gap", "parts_has"], "Recipes; the first is what the others are compared to."
+)
+_SEEDS = flags.DEFINE_integer("seeds", 3, "How many seeds, from --first_seed on.", lower_bound=1)
+_FIRST_SEED = flags.DEFINE_integer("first_seed", 0, "The first seed.", lower_bound=0)
+_OUT = flags.DEFINE_string("out", "runs/compare", "Folder for the runs and the tables.")
+_JOBS = flags.DEFINE_integer(
+    "jobs", 1, "Runs at a time; with more than one, each computes on one core.", lower_bound=1
+)
+
+COLUMNS = (
+    ("top1_clas", "Top-1 Clas"),
+    ("gt_known_loc", "GT-known Loc, fixed"),
+    ("gt_known_loc_cross_fitted", "GT-known Loc, cross-fitted"),
+    ("gt_known_loc_best", "GT-known Loc, best"),
+    ("top1_loc", "Top-1 Loc, fixed"),
+    ("top1_loc_cross_fitted", "Top-1 Loc, cross-fitted"),
+    ("centred_box", "centred box"),
+)
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")  # Okabe and Ito
+_PICTURED_IMAGES = 6
+
+Results = dict[str, dict[int, dict[str, Any]]]
+
+
+def run_all(
+    recipes: Sequence[str], seeds: Sequence[int], out: Path, jobs: int, flags_for_all: Sequence[str]
+) -> Results:
+    """Does what is missing, each run in a process of its own, and returns all results.
+
+    Raises:
+        RuntimeError: If a run fails; its output has said why.
+    """
+
+    def run(recipe: str, seed: int) -> tuple[str, int, dict[str, Any]]:
+        run_dir = out / recipe / f"seed_{seed}"
+        command = [sys.executable, "-m", "trainers.imagenet", f"--recipe={recipe}"]
+        command += [f"--seed={seed}", f"--run_dir={run_dir}", *flags_for_all]
+        environment = dict(os.environ)
+        if jobs > 1:
+            environment.update(OMP_NUM_THREADS="1", TF_NUM_INTRAOP_THREADS="1")
+        log = subprocess.PIPE if jobs > 1 else None
+        done = subprocess.run(  # noqa: S603 (our own module, no shell)
+            command, env=environment, stdout=log, stderr=log, text=True, check=False
+        )
+        if done.returncode:
+            output = f":\n{(done.stderr or '')[-2000:]}" if log else ", see above"
+            raise RuntimeError(f"{recipe}, seed {seed} failed{output}")
+        print(f"done: {recipe}, seed {seed}", flush=True)
+        return recipe, seed, json.loads((run_dir / "results.json").read_text(encoding="utf-8"))
+
+    results: Results = {recipe: {} for recipe in recipes}
+    with ThreadPoolExecutor(jobs) as executor:
+        # Seed by seed, so that an interrupted comparison holds pairs.
+        futures = [executor.submit(run, recipe, seed) for seed in seeds for recipe in recipes]
+        try:
+            for future in futures:
+                recipe, seed, result = future.result()
+                results[recipe][seed] = result
+        except BaseException:
+            executor.shutdown(cancel_futures=True)
+            raise
+    return results
+
+
+def markdown_table(results: Results) -> str:
+    """Returns mean and standard deviation over the seeds, and paired differences, in per cent."""
+    recipes = list(results)
+    seeds = sorted(results[recipes[0]])
+    lines = [
+        "| recipe | " + " | ".join(title for _, title in COLUMNS) + " |",
+        "|---" * (len(COLUMNS) + 1) + "|",
+    ]
+
+    def values(recipe: str, key: str) -> np.ndarray:
+        return 100 * np.array([results[recipe][seed][key] for seed in seeds], "float64")
+
+    for recipe in recipes:
+        cells = [_mean_and_spread(values(recipe, key)) for key, _ in COLUMNS]
+        lines.append(f"| {recipe} | " + " | ".join(cells) + " |")
+    for recipe in recipes[1:]:
+        cells = [
+            _mean_and_spread(values(recipe, key) - values(recipes[0], key), signed=True)
+            for key, _ in COLUMNS
+        ]
+        lines.append(f"| {recipe} - {recipes[0]} | " + " | ".join(cells) + " |")
+    threshold = {f"{results[recipe][seeds[0]]['cam_threshold']:.0%}" for recipe in recipes}
+    best = {
+        recipe: ", ".join(f"{results[recipe][s]['gt_known_loc_best_threshold']:.0%}" for s in seeds)
+        for recipe in recipes
+    }
+    images = results[recipes[0]][seeds[0]]["images"]
+    lines += [
+        "",
+        f"Per cent of {images} validation images; mean and standard deviation over "
+        f"{len(seeds)} seed(s) ({', '.join(map(str, seeds))}); differences are paired by seed. "
+        f"Fixed: {', '.join(sorted(threshold))} of the map's maximum. Cross-fitted: the threshold "
+        "best on one half of the images, used on the other, both ways. Best: picked on the images "
+        "it is scored on, so optimistic; it was "
+        + "; ".join(f"{thresholds} for {recipe}" for recipe, thresholds in best.items())
+        + ". Centred box: of the size best on the training boxes; GT-known Loc below it is no "
+        "localization.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _mean_and_spread(values: np.ndarray, signed: bool = False) -> str:
+    mean = f"{values.mean():+.1f}" if signed else f"{values.mean():.1f}"
+    return f"{mean} ± {values.std(ddof=1):.1f}" if len(values) > 1 else mean
+
+
+def csv_table(results: Results) -> str:
+    """Returns one line a run, fractions unrounded."""
+    file = io.StringIO()
+    names = [*(key for key, _ in COLUMNS), "gt_known_loc_best_threshold", "cam_threshold", "loss"]
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["recipe", "seed", "images", *names])
+    for recipe, runs in results.items():
+        for seed, result in sorted(runs.items()):
+            writer.writerow([recipe, seed, result["images"], *(result[name] for name in names)])
+    return file.getvalue()
+
+
+def plot_curves(results: Results, path: Path) -> None:
+    """Draws GT-known Loc over the threshold, a line a recipe, its spread as a band."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(6.4, 4), layout="constrained")
+    for (recipe, runs), colour in zip(results.items(), _COLOURS * len(results), strict=False):
+        thresholds = 100 * np.array(next(iter(runs.values()))["curve"]["thresholds"])
+        curves = 100 * np.array([run["curve"]["gt_known_loc"] for run in runs.values()])
+        axes.plot(thresholds, curves.mean(axis=0), color=colour, label=recipe)
+        if len(curves) > 1:
+            low, high = curves.min(axis=0), curves.max(axis=0)
+            axes.fill_between(thresholds, low, high, color=colour, alpha=0.2, linewidth=0)
+    first = next(iter(next(iter(results.values())).values()))
+    axes.axhline(100 * first["centred_box"], color="grey", linestyle="--", label="centred box")
+    axes.axvline(100 * first["cam_threshold"], color="grey", linestyle=":", label="fixed threshold")
+    axes.set_xlabel("threshold (% of the map's maximum)")
+    axes.set_ylabel("GT-known Loc (% of images)")
+    axes.set_xlim(0, 100)
+    axes.set_ylim(bottom=0)
+    seeds = len(next(iter(results.values())))
+    axes.set_title(f"mean and range over {seeds} seed(s)", fontsize=10)
+    axes.legend(frameon=False)
+    aside = path.with_name("aside_" + path.name)
+    figure.savefig(aside, dpi=150)
+    plt.close(figure)
+    aside.replace(path)
+
+
+def draw_maps(results: Results, out: Path, data_dir: str | None) -> None:
+    """Draws the same validation images with the map and the box of each recipe's first seed."""
+    import tensorflow as tf
+
+    from keras_has import drawing
+    from keras_has.ops.boxes import box_iou
+    from trainers.recipes import Recipe
+    from trainers.runs import read_split
+
+    recipes = list(results)
+    seed = min(results[recipes[0]])
+    run_dirs = {recipe: out / recipe / f"seed_{seed}" for recipe in recipes}
+    resolved = Recipe.from_json((run_dirs[recipes[0]] / "recipe.json").read_text(encoding="utf-8"))
+    split = read_split(resolved, data_dir, "val")
+    boxed = np.flatnonzero([len(boxes) > 0 for boxes in split.boxes])
+    if not len(boxed):
+        return
+    # Spread evenly over the set, not picked.
+    chosen = split.select(boxed[np.linspace(0, len(boxed) - 1, _PICTURED_IMAGES).astype(int)])
+    examples = list(chosen.examples().as_numpy_iterator())
+    rows = [[drawing.localization_tile(e["image"], None, e["boxes"]) for e in examples]]
+    captions = [[chosen.class_names[e["label"]] for e in examples]]
+    for recipe in recipes:
+        model = tf.saved_model.load(str(run_dirs[recipe] / "saved_model"))
+        of_class = model.signatures["of_class"]
+        tiles, texts = [], []
+        for example in examples:
+            found = of_class(
+                images=tf.constant(example["image"][None]),
+                class_index=tf.constant(example["label"][None]),
+            )
+            box = found["box"].numpy()[0]
+            cam = found["cam"].numpy()[0]
+            tiles.append(drawing.localization_tile(example["image"], cam, example["boxes"], [box]))
+            texts.append(f"{recipe}  IoU {box_iou(example['boxes'], box).max():.2f}")
+        rows.append(tiles)
+        captions.append(texts)
+    threshold = results[recipes[0]][seed]["cam_threshold"]
+    heading = (
+        f"maps of the true class; true box white, predicted box orange (above {threshold:.0%} of "
+        "the map's maximum)"
+    )
+    drawing.write_png(out / "maps.png", drawing.sheet(rows, captions=captions, heading=heading))
+
+
+def main(argv: Sequence[str]) -> None:
+    """Runs and compares."""
+    flags_for_all = list(argv[1:])
+    recipes = list(_RECIPES.value)
+    try:
+        for recipe in recipes:
+            find_recipe(recipe)
+    except ValueError as error:
+        raise app.UsageError(str(error)) from error
+    datasets = {RECIPES[recipe].dataset for recipe in recipes}
+    if len(datasets) > 1:
+        raise app.UsageError(f"--recipes should be of one data set. They are of {datasets}.")
+    own = ("--seed", "--run_dir", "--recipe")
+    if any(flag.split("=")[0] in own for flag in flags_for_all):
+        raise app.UsageError(f"{', '.join(own)} are set for each run; they cannot be passed on.")
+    out = Path(_OUT.value)
+    seeds = range(_FIRST_SEED.value, _FIRST_SEED.value + _SEEDS.value)
+    try:
+        results = run_all(recipes, seeds, out, _JOBS.value, flags_for_all)
+    except RuntimeError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("Interrupted. The same command goes on from there.")
+    table = markdown_table(results)
+    for name, text in (("comparison.md", table), ("comparison.csv", csv_table(results))):
+        aside = out / f"{name}.tmp"
+        aside.write_text(text, encoding="utf-8")
+        aside.replace(out / name)
+    data_dir = next(
+        (flag.split("=", 1)[1] for flag in flags_for_all if flag.startswith("--data_dir=")), None
+    )
+    draw_maps(results, out, data_dir)
+    written = ["comparison.md", "comparison.csv", "maps.png"]
+    try:
+        plot_curves(results, out / "curves.png")
+        written.append("curves.png")
+    except ImportError:
+        print("curves.png is not drawn: it needs `pip install keras-has[plots]`.")
+    print(f"\n{table}\nwritten to {out}: {', '.join(written)}")
+
+
+if __name__ == "__main__":
+    app.run(main)

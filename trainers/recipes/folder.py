@@ -1,0 +1,33 @@
+"""One's own images, a folder a class: a pretrained network, fine-tuned."""
+
+import dataclasses
+
+from trainers.recipes.recipe import Recipe
+
+_GAP = Recipe(
+    name="folder_gap",
+    description="One's own folders, MobileNetV2 with a 14 x 14 map, nothing hidden.",
+    dataset="folder",
+    model="MobileNetV2",
+    weights="imagenet",
+    map_stride=16,
+    image_size=224,
+    resize_size=256,
+    # What MobileNetV2 was trained with: pixels scaled to [-1, 1].
+    mean=(127.5, 127.5, 127.5),
+    std=(127.5, 127.5, 127.5),
+    # The mean colour of ImageNet's images on that scale.
+    fill_value=(-0.0293, -0.0893, -0.1921),
+    epochs=10,
+    batch_size=32,
+    learning_rate=0.01,
+    weight_decay=1e-4,
+    choices=("All of it: the paper does not fine-tune on small sets.",),
+)
+_HAS = dataclasses.replace(
+    _GAP,
+    name="folder_has",
+    description="One's own folders, MobileNetV2 with a 14 x 14 map, the paper's mixed patches.",
+    patch_size=(0, 16, 32, 44, 56),
+)
+RECIPES = (_GAP, _HAS)
