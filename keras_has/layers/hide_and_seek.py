@@ -267,7 +267,8 @@ class HideAndSeek(keras.Layer):
         """Draws noise with `uniform(shape)` and hides patches."""
         xp = hiding.tensor_namespace(images)
         # TensorFlow cannot read the variables of another backend: there it takes their values.
-        read = ops.convert_to_tensor if xp is ops else _values
+        is_own = xp is ops or keras.backend.backend() == "tensorflow"
+        read = ops.convert_to_tensor if is_own else _values
         return hiding.draw_and_hide(
             images,
             uniform,

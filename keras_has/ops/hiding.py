@@ -16,23 +16,23 @@ import numpy as np
 
 Tensor = Any
 
+_BYTES = {"int64": 8, "int32": 4}
+
 
 def tensor_namespace(tensor: Tensor) -> Any:
-    """Returns the functions that act on `tensor`: those of `keras.ops`, or of TensorFlow.
+    """Returns the functions that act on `tensor`: TensorFlow's on its own tensors, or `keras.ops`.
 
-    In a `tf.data` pipeline tensors are TensorFlow's whatever the Keras backend is; then, and only
-    then, TensorFlow's own functions have to do the work.
+    In a `tf.data` pipeline tensors are TensorFlow's whatever the Keras backend is. With Keras on
+    TensorFlow they are so everywhere, and TensorFlow's own functions do less beside the work.
 
     Args:
         tensor: Any tensor.
 
     Returns:
-        A namespace with `arange`, `cast`, `concatenate`, `expand_dims`, `matmul`, `repeat`,
-        `reshape`, `shape`, `sum`, `take`, `tile`, `where`.
+        A namespace with `arange`, `cast`, `expand_dims`, `matmul`, `repeat`, `reshape`, `shape`,
+        `sum`, `take`, `tile`, `where`; TensorFlow's has `bitcast` and `bitwise` as well.
     """
-    if keras.backend.backend() == "tensorflow" or not is_tensorflow_tensor(tensor):
-        return keras.ops
-    return tensorflow_namespace()
+    return tensorflow_namespace() if is_tensorflow_tensor(tensor) else keras.ops
 
 
 def is_tensorflow_tensor(tensor: Tensor) -> bool:
@@ -53,8 +53,9 @@ def tensorflow_namespace() -> Any:
 
     return SimpleNamespace(
         arange=lambda stop, dtype: tf.range(stop, dtype=dtype),
+        bitcast=tf.bitcast,
+        bitwise=tf.bitwise,
         cast=tf.cast,
-        concatenate=tf.concat,
         expand_dims=tf.expand_dims,
         matmul=tf.matmul,
         repeat=tf.repeat,
@@ -103,12 +104,8 @@ def choose_size(noise: Tensor, weights: Tensor, xp: Any = keras.ops) -> Tensor:
         (B,) int32 indices into the sizes.
     """
     count = weights.shape[0]
-    at_or_before = xp.cast(
-        xp.expand_dims(xp.arange(count, dtype="int32"), 0)
-        <= xp.expand_dims(xp.arange(count, dtype="int32"), 1),
-        "float32",
-    )
-    cumulative = xp.sum(at_or_before * weights, axis=1)
+    up_to = np.tril(np.ones((count, count), "float32"))
+    cumulative = xp.sum(xp.cast(up_to, "float32") * weights, axis=1)
     passed = xp.expand_dims(noise, 1) * cumulative[-1] >= cumulative[:-1]
     return xp.sum(xp.cast(passed, "int32"), axis=1)
 
@@ -150,33 +147,69 @@ def grid_mask(
     Reference:
         Singh and Lee, ICCV 2017 (arXiv:1704.04232), section 3.1, and the authors' `trainBatch`.
     """
+    hidden, to_pixel_rows = _spread_columns(
+        noise, patch_sizes, size_index, hide_probability, height, width, channels, xp
+    )
+    return to_pixel_rows(hidden)
+
+
+def _spread_columns(
+    noise: Tensor,
+    patch_sizes: Sequence[int],
+    size_index: Tensor | None,
+    hide_probability: Any,
+    height: Any,
+    width: Any,
+    channels: int,
+    xp: Any,
+) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """Returns the mask of each row of cells, and the function that gives rows of pixels from it.
+
+    Returns:
+        (B, rows, width * channels) bool, and a function from (B, rows, n) to (B, height, n), which
+        serves whatever is made of the mask.
+    """
     batch, rows, columns = xp.shape(noise)
     hidden = xp.cast(noise < hide_probability, "float32")
-    pixel_rows = xp.arange(height, dtype="int32")
-    pixel_columns = xp.repeat(xp.arange(width, dtype="int32"), channels, axis=0)
-    cell_columns = xp.expand_dims(xp.arange(columns, dtype="int32"), 1)
-    row_of_pixel = []
-    column_of_pixel = []
-    for size in patch_sizes:
-        if size > 0:
-            row_of_pixel.append(pixel_rows // size)
-            column_of_pixel.append(
-                xp.cast(cell_columns == xp.expand_dims(pixel_columns // size, 0), "float32")
-            )
-        else:  # no cell covers any pixel
-            row_of_pixel.append(pixel_rows * 0)
-            column_of_pixel.append(
-                xp.cast((cell_columns < 0) & xp.expand_dims(pixel_columns < 0, 0), "float32")
-            )
+    row_of_pixel, column_of_pixel = _cells_of_pixels(
+        patch_sizes, height, width, columns, channels, xp
+    )
     if size_index is None:
-        spread = xp.matmul(hidden, column_of_pixel[0])
-        return xp.take(spread > 0.5, row_of_pixel[0], axis=1)
-    tables = xp.concatenate([xp.expand_dims(table, 0) for table in column_of_pixel], axis=0)
-    spread = xp.matmul(hidden, xp.take(tables, size_index, axis=0)) > 0.5
-    spread = xp.reshape(spread, (batch * rows, width * channels))
-    row_tables = xp.concatenate([xp.expand_dims(table, 0) for table in row_of_pixel], axis=0)
+        spread = xp.matmul(hidden, column_of_pixel[0]) > 0.5
+        return spread, lambda table: xp.take(table, row_of_pixel[0], axis=1)
+    spread = xp.matmul(hidden, xp.take(column_of_pixel, size_index, axis=0)) > 0.5
     first_row = xp.expand_dims(xp.arange(batch, dtype="int32") * rows, 1)
-    return xp.take(spread, xp.take(row_tables, size_index, axis=0) + first_row, axis=0)
+    index = xp.take(row_of_pixel, size_index, axis=0) + first_row
+
+    def to_pixel_rows(table: Tensor) -> Tensor:
+        return xp.take(xp.reshape(table, (batch * rows, table.shape[-1] or -1)), index, axis=0)
+
+    return spread, to_pixel_rows
+
+
+def _cells_of_pixels(
+    patch_sizes: Sequence[int], height: Any, width: Any, columns: Any, channels: int, xp: Any
+) -> tuple[Any, Any]:
+    """Returns for each size the row of cells of each pixel row, and the cells' columns, one-hot.
+
+    Returns:
+        (n, height) int32, and (n, columns, width * channels) float32: 1 where the cell covers the
+        pixel, all 0 for a size of 0. Constants in NumPy where height and width are known.
+    """
+    sizes = np.array(patch_sizes, "int32")
+    is_grid = sizes > 0
+    # Where there is no grid any row will do, as long as it is one.
+    sizes = np.where(is_grid, sizes, sizes[is_grid].min() if is_grid.any() else 2**30)
+    if isinstance(height, int) and isinstance(width, int):
+        rows = np.arange(height, dtype="int32") // sizes[:, None]
+        covers = np.arange(columns)[:, None] == np.arange(width) // sizes[:, None, None]
+        covers &= is_grid[:, None, None]
+        return rows, np.repeat(covers.astype("float32"), channels, axis=2)
+    rows = xp.expand_dims(xp.arange(height, dtype="int32"), 0) // sizes[:, None]
+    column_of_pixel = xp.arange(width, dtype="int32") // sizes[:, None, None]
+    covers = xp.expand_dims(xp.arange(columns, dtype="int32"), 1) == column_of_pixel
+    covers = xp.cast(covers & is_grid[:, None, None], "float32")
+    return rows, xp.repeat(covers, channels, axis=2)
 
 
 def hide_patches(
@@ -217,13 +250,44 @@ def hide_patches(
         return xp.where(xp.expand_dims(mask, 1), fill_value, images)
     batch, height, width, channels = shape
     # On (H, W * C) the inner axis is long; broadcasting over a last axis of three is slow.
-    mask = grid_mask(
-        noise, patch_sizes, size_index, hide_probability, height, width, channels=channels, xp=xp
+    hidden, to_pixel_rows = _spread_columns(
+        noise, patch_sizes, size_index, hide_probability, height, width, channels, xp
     )
     if len(fill_value.shape) == 1:
         fill_value = xp.tile(fill_value, (width,))
     flat = xp.reshape(images, (batch, height, width * channels))
-    return xp.reshape(xp.where(mask, fill_value, flat), (batch, height, width, channels))
+    if hasattr(xp, "bitwise") and _dtype_name(images.dtype) == "uint8":
+        flat = _replace_bytes(flat, hidden, to_pixel_rows, fill_value, xp)
+    else:
+        flat = xp.where(to_pixel_rows(hidden), fill_value, flat)
+    return xp.reshape(flat, (batch, height, width, channels))
+
+
+def _replace_bytes(
+    flat: Tensor,
+    hidden: Tensor,
+    to_pixel_rows: Callable[[Tensor], Tensor],
+    fill_value: Tensor,
+    xp: Any,
+) -> Tensor:
+    """Replaces uint8 by `(x & seen) | fill`, several bytes at a time where rows divide so.
+
+    TensorFlow selects byte by byte; words of eight are quicker (docs/performance.md).
+    """
+    length = flat.shape[-1]
+    word = next((w for w in _BYTES if length and length % _BYTES[w] == 0), None)
+    if word is None:
+        return xp.where(to_pixel_rows(hidden), fill_value, flat)
+    seen = xp.where(hidden, xp.cast(0, "uint8"), xp.cast(255, "uint8"))
+    filled = xp.where(hidden, fill_value, xp.cast(0, "uint8"))
+
+    def words(x: Tensor) -> Tensor:
+        shape = (*xp.shape(x)[:-1], length // _BYTES[word], _BYTES[word])
+        return xp.bitcast(xp.reshape(x, shape), word)
+
+    kept = xp.bitwise.bitwise_and(words(flat), to_pixel_rows(words(seen)))
+    replaced = xp.bitwise.bitwise_or(kept, to_pixel_rows(words(filled)))
+    return xp.reshape(xp.bitcast(replaced, "uint8"), xp.shape(flat))
 
 
 def draw_and_hide(

@@ -46,6 +46,32 @@ def test_xla_hides_what_eager_hides_for_the_same_noise(patch_sizes):
     assert np.mean(compiled == 0) > 0.1
 
 
+@pytest.mark.parametrize("width", [5, 8, 12, 13])
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("patch_sizes", [(3,), (0, 2, 5)])
+def test_bytes_are_replaced_as_numbers_are(width, jit_compile, patch_sizes):
+    """uint8 goes by words of 8, 4 or 1 bytes, by the length of a row: the result is the same."""
+    images = np.random.default_rng(0).integers(0, 256, (3, 7, width, 3), dtype="uint8")
+    noise = np.random.default_rng(1).random(200, dtype="float32")
+
+    @tf.function(jit_compile=jit_compile)
+    def hide(images):
+        return hiding.draw_and_hide(
+            images,
+            lambda shape: tf.reshape(noise[: shape[0] * shape[1]], shape),
+            patch_sizes,
+            np.ones(len(patch_sizes), "float32"),
+            0.5,
+            np.float32([7, 8, 250]),
+            xp=hiding.tensorflow_namespace(),
+        )
+
+    hidden = hide(images)
+    assert hidden.dtype == tf.uint8
+    np.testing.assert_array_equal(hidden, hide(images.astype("float32")))
+    assert np.mean(hidden != images) > 0.1
+
+
 @needs_tensorflow_backend
 def test_xla_draws_new_masks_at_each_call_and_sees_a_changed_probability():
     layer = HideAndSeek(4, seed=3)

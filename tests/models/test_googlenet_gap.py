@@ -76,6 +76,22 @@ def test_every_convolution_is_normalized_and_has_no_bias_of_its_own(model):
         assert model.get_layer(f"{convolution.name}_bn").input is convolution.output
 
 
+def test_an_inception_module_joins_three_convolutions_and_a_maximum_pooling(model):
+    block = "inception_4b"
+    branches = model.get_layer(f"{block}_output").input
+    names = ("1x1", "3x3", "5x5", "pool_projection")
+    for branch, name in zip(branches, names, strict=True):
+        assert branch is model.get_layer(f"{block}_{name}_relu").output
+    below = model.get_layer("inception_4a_output").output
+    for name in ("1x1", "3x3_reduce", "5x5_reduce", "pool"):
+        assert model.get_layer(f"{block}_{name}").input is below
+    pool = model.get_layer(f"{block}_pool")
+    assert isinstance(pool, keras.layers.MaxPooling2D)
+    assert model.get_layer(f"{block}_pool_projection").input is pool.output
+    sizes = {name: model.get_layer(f"{block}_{name}").kernel_size for name in names}
+    assert sizes == {"1x1": (1, 1), "3x3": (3, 3), "5x5": (5, 5), "pool_projection": (1, 1)}
+
+
 def test_there_is_one_output(model):
     assert len(model.outputs) == 1
     assert model.output is model.get_layer("predictions").output

@@ -1,0 +1,66 @@
+"""The pass of `CAMLocalization` against a plain `model.evaluate` on the same data.
+
+python -m benchmarks.evaluation
+"""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from benchmarks.timing import interleaved, print_machine, print_table
+from keras_has.callbacks import CAMLocalization
+from keras_has.data import ImageDataset, evaluation_batches, parts
+from keras_has.models import GAPClassifier, SmallGAP
+
+
+def compare(title: str, model: keras.Model, dataset: ImageDataset, side: int, repeats: int) -> None:
+    """Times both on one model."""
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    batches = evaluation_batches(dataset, 64 if side < 100 else 16, side)
+    pairs = batches.map(lambda batch: (batch["image"], batch["label"])).prefetch(2)
+    callback = CAMLocalization(batches)
+    callback.set_model(model)
+    seconds = interleaved(
+        {
+            "model.evaluate": lambda number: model.evaluate(pairs, verbose=0),
+            "CAMLocalization.evaluate": lambda number: callback.evaluate(),
+        },
+        repeats=repeats,
+        warm_up=1,
+    )
+    print_table(f"{title}: {len(dataset)} images of {side} px", seconds, "model.evaluate")
+
+
+def main() -> None:
+    """Runs all of it."""
+    print_machine()
+    compare("SmallGAP, 16 x 16 map", SmallGAP(10), parts("val"), 64, 9)
+    compare(
+        "SmallGAP of the parts recipes",
+        SmallGAP(10, widths=(32, 64, 96)),
+        parts("val"),
+        64,
+        9,
+    )
+    few = parts("val", num_images=96)
+    images = np.asarray(tf.image.resize(few.images, (224, 224))).astype("uint8")
+    large = ImageDataset(
+        "large",
+        few.class_names,
+        few.image_ids,
+        few.labels,
+        [3.5 * b for b in few.boxes],
+        None,
+        images,
+    )
+    compare(
+        "ResNet-50, 14 x 14 map", GAPClassifier("ResNet50", 10, last_stage_stride=1), large, 224, 3
+    )
+
+
+if __name__ == "__main__":
+    main()
