@@ -27,10 +27,11 @@ def compare(title: str, model: keras.Model, dataset: ImageDataset, side: int, re
     seconds = interleaved(
         {
             "model.evaluate": lambda number: model.evaluate(pairs, verbose=0),
-            "CAMLocalization.evaluate": lambda number: callback.evaluate(),
+            "CAMLocalization": lambda number: callback.evaluate(),
+            "CAMLocalization, drawing the panel": lambda number: callback.evaluate(draw=True),
         },
         repeats=repeats,
-        warm_up=1,
+        warm_up=2,
     )
     print_table(f"{title}: {len(dataset)} images of {side} px", seconds, "model.evaluate")
 

@@ -414,7 +414,7 @@ def _fit_and_evaluate(
         thresholds=THRESHOLDS,
     )
     final.set_model(model)
-    figures = final.evaluate()
+    figures = final.evaluate(draw=True)
     if final.panel is not None:
         drawing.write_png(directory.panel, final.panel)
     export_localizer(model, directory.saved_model, val_split.class_names, recipe.cam_threshold)

@@ -118,6 +118,8 @@ class CAMLocalization(keras.callbacks.Callback):
             "val_top5_loc": metrics.Top5Localization(),
         }
         self._centred = metrics.GTKnownLocalization(name="centred_box")
+        # As one graph: the metrics' many small steps would cost more than the network's work.
+        self._update = tf.function(self._update_metrics, reduce_retracing=True)
         self._built_for: keras.Model | None = None
         self._forward: Callable[[Batch], dict[str, Sequence[tf.Tensor]]]
         self._batches: Any = None
@@ -167,7 +169,7 @@ class CAMLocalization(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Evaluates, and writes the figures into `logs` and for TensorBoard."""
-        figures = self.evaluate()
+        figures = self.evaluate(draw=self.log_dir is not None)
         if logs is not None:
             logs.update(figures)
         if self.log_dir is not None:
@@ -179,8 +181,11 @@ class CAMLocalization(keras.callbacks.Callback):
             self._writer.close()
             self._writer = None
 
-    def evaluate(self) -> dict[str, float]:
-        """Does one pass over the data with the model that was set, and draws `panel`.
+    def evaluate(self, draw: bool = False) -> dict[str, float]:
+        """Does one pass over the data with the model that was set.
+
+        Args:
+            draw: Whether to draw `panel`, too.
 
         Returns:
             The figures listed in the class, as floats.
@@ -194,7 +199,7 @@ class CAMLocalization(keras.callbacks.Callback):
             if metric is not None:
                 metric.reset_state()
         total_loss, count = 0.0, 0
-        shown = self._places_of_panel()
+        shown = self._places_of_panel() if draw else {}
         tiles: list[drawing.Picture] = []
         captions: list[str] = []
         gathered: list[Batch] = []
@@ -270,13 +275,16 @@ class CAMLocalization(keras.callbacks.Callback):
             for batch in batches
         ]
         true = {"label": joined["label"], "boxes": np.concatenate(boxes)}
+        centred = centred_boxes(joined.pop("size"), self.centred_side)
+        self._update(true, joined, centred)
+
+    def _update_metrics(self, true: Batch, joined: Batch, centred: tf.Tensor) -> None:
         predicted = {"probabilities": joined["probabilities"], "boxes": joined["found"]}
         for metric in self._metrics.values():
             metric.update_state(true, predicted)
-        centred = centred_boxes(joined["size"], self.centred_side)
         self._centred.update_state(true, {**predicted, "boxes": centred})
         if self.localization_curve is not None:
-            predicted["boxes"] = joined["found_at_thresholds"]
+            predicted = {**predicted, "boxes": joined["found_at_thresholds"]}
             self.localization_curve.update_state(true, predicted)
 
     def _places_of_panel(self) -> dict[int, list[int]]:
