@@ -6,6 +6,7 @@ orange, all edged in black so that they show on any image.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -79,7 +80,7 @@ def draw_boxes(
     cv2 = opencv()
     picture = np.array(image, "uint8")
     height, width = picture.shape[:2]
-    thickness = max(1, round(max(height, width) / 120)) if thickness is None else thickness
+    thickness = math.ceil(max(height, width) / 120) if thickness is None else thickness
     for x0, y0, x1, y1 in np.reshape(np.asarray(boxes, "float64"), (-1, 4)):
         if not (np.isfinite([x0, y0, x1, y1]).all() and x1 > x0 and y1 > y0):
             continue

@@ -47,7 +47,7 @@ COLUMNS = (
     ("centred_box", "centred box"),
 )
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")  # Okabe and Ito
-_PICTURED_IMAGES = 6
+_PICTURED_CLASSES = 8
 
 Results = dict[str, dict[int, dict[str, Any]]]
 
@@ -198,10 +198,13 @@ def draw_maps(results: Results, out: Path, data_dir: str | None) -> None:
     boxed = np.flatnonzero([len(boxes) > 0 for boxes in split.boxes])
     if not len(boxed):
         return
-    # Spread evenly over the set, not picked.
-    chosen = split.select(boxed[np.linspace(0, len(boxed) - 1, _PICTURED_IMAGES).astype(int)])
+    # The first image with a box of each of some classes, spread evenly: not picked.
+    classes, first = np.unique(split.labels[boxed], return_index=True)
+    spread = np.linspace(0, len(classes) - 1, min(_PICTURED_CLASSES, len(classes))).astype(int)
+    chosen = split.select(boxed[first[spread]])
     examples = list(chosen.examples().as_numpy_iterator())
-    rows = [[drawing.localization_tile(e["image"], None, e["boxes"]) for e in examples]]
+    side = 144
+    rows = [[drawing.localization_tile(e["image"], None, e["boxes"], (), side) for e in examples]]
     captions = [[chosen.class_names[e["label"]] for e in examples]]
     for recipe in recipes:
         model = tf.saved_model.load(str(run_dirs[recipe] / "saved_model"))
@@ -214,8 +217,10 @@ def draw_maps(results: Results, out: Path, data_dir: str | None) -> None:
             )
             box = found["box"].numpy()[0]
             cam = found["cam"].numpy()[0]
-            tiles.append(drawing.localization_tile(example["image"], cam, example["boxes"], [box]))
-            texts.append(f"{recipe}  IoU {box_iou(example['boxes'], box).max():.2f}")
+            tiles.append(
+                drawing.localization_tile(example["image"], cam, example["boxes"], [box], side)
+            )
+            texts.append(f"{recipe}\nIoU {box_iou(example['boxes'], box).max():.2f}")
         rows.append(tiles)
         captions.append(texts)
     threshold = results[recipes[0]][seed]["cam_threshold"]

@@ -79,7 +79,8 @@ class HideAndSeek(keras.Layer):
     parallelism use `keras_has.data.hide_images`):
 
     >>> layer = keras_has.layers.HideAndSeek(patch_size=2, hide_probability=1.0, fill_value=7)
-    >>> layer(np.zeros((1, 2, 3, 1), "uint8"), training=True)[0, :, :, 0]
+    >>> hidden = layer(np.zeros((1, 2, 3, 1), "uint8"), training=True)
+    >>> np.asarray(hidden)[0, :, :, 0]
     array([[7, 7, 7],
            [7, 7, 7]], dtype=uint8)
     >>> dataset = dataset.map(lambda x, y: (layer(x, training=True), y))  # doctest: +SKIP
