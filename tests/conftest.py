@@ -34,3 +34,11 @@ def shared_data():
     if not folder.is_dir():
         pytest.skip("the real data sets (../shared/data) are not here")
     return folder
+
+
+@pytest.fixture(scope="session")
+def two_replicas():
+    """MirroredStrategy on two logical CPUs. One for all tests: TensorFlow 2.16 mixes up several."""
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("strategies are TensorFlow's")
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])

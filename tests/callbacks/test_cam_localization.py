@@ -101,7 +101,7 @@ def trained(model, dataset, callback=None, epochs=1, **settings):
 
 @pytest.mark.parametrize("replicas", [1, 2])
 @pytest.mark.parametrize("count", [37, 33])  # with batches of 16 the last one holds 5, or 1
-def test_figures_equal_an_independent_computation(replicas, count):
+def test_figures_equal_an_independent_computation(replicas, count, two_replicas):
     dataset = rectangles(count)
     # One image without a box, one with two.
     boxes = list(dataset.boxes)
@@ -110,11 +110,7 @@ def test_figures_equal_an_independent_computation(replicas, count):
     dataset = ImageDataset(
         "some", dataset.class_names, dataset.image_ids, dataset.labels, boxes, None, dataset.images
     )
-    strategy = (
-        tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-        if replicas == 2
-        else tf.distribute.get_strategy()
-    )
+    strategy = two_replicas if replicas == 2 else tf.distribute.get_strategy()
     with strategy.scope():
         model = small_model()
     callback = CAMLocalization(evaluation_batches(dataset, 16, 64), threshold=THRESHOLD)

@@ -155,8 +155,8 @@ def test_export_and_its_default_signature_hide_nothing(tmp_path):
 
 
 @needs_tensorflow_backend
-def test_every_replica_draws_masks_of_its_own():
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+def test_every_replica_draws_masks_of_its_own(two_replicas):
+    strategy = two_replicas
     with strategy.scope():
         layer = HideAndSeek(4, seed=1)
         layer.build((None, 16, 16, 1))
@@ -172,8 +172,8 @@ def test_every_replica_draws_masks_of_its_own():
 
 
 @needs_tensorflow_backend
-def test_fit_on_two_replicas_sees_a_changed_probability():
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+def test_fit_on_two_replicas_sees_a_changed_probability(two_replicas):
+    strategy = two_replicas
     with strategy.scope():
         inputs = keras.Input((4, 4, 1))
         layer = HideAndSeek(2, hide_probability=0.0, seed=1)

@@ -193,10 +193,10 @@ def test_a_graph_of_unknown_batch_size_gives_the_same_counts(new, images):
 
 
 @only_tensorflow
-def test_replicas_sum_their_counts(new, images):
+def test_replicas_sum_their_counts(new, images, two_replicas):
     import tensorflow as tf
 
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    strategy = two_replicas
     with strategy.scope():
         metric = new()
     parts = [inputs(metric, images, part) for part in (slice(10), slice(10, 20))]

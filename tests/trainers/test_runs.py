@@ -127,9 +127,9 @@ def test_a_folder_of_another_run_or_of_something_else_is_refused(few_parts, tiny
 
 @pytest.mark.parametrize("mixed_precision", ["", "mixed_bfloat16", "mixed_float16"])
 def test_two_replicas_and_mixed_precision_train_and_export(
-    few_parts, tiny_recipe, tmp_path, mixed_precision
+    few_parts, tiny_recipe, tmp_path, mixed_precision, two_replicas
 ):
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    strategy = two_replicas
     recipe = tiny_recipe(epochs=2, mixed_precision=mixed_precision)
     results = runs.train(recipe, tmp_path / "run", strategy=strategy)
     assert results["images"] == 40
