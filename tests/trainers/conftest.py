@@ -26,3 +26,33 @@ def tiny_recipe():
         return find_recipe(name).override(**small)
 
     return recipe
+
+
+@pytest.fixture
+def write_ilsvrc():
+    """Returns a function that writes two classes in the layout of ILSVRC 2012."""
+    import numpy as np
+    import tensorflow as tf
+
+    def write(root):
+        random = np.random.default_rng(0)
+        for split, count in (("train", 3), ("val", 2)):
+            for wnid in ("n01440764", "n01443537"):
+                for number in range(count):
+                    name = f"{wnid}_{number}"
+                    (root / split / wnid).mkdir(parents=True, exist_ok=True)
+                    image = random.integers(0, 256, (60, 80, 3), dtype="uint8")
+                    encoded = tf.io.encode_jpeg(image)
+                    tf.io.write_file(str(root / split / wnid / f"{name}.JPEG"), encoded)
+                    if split == "val" and name != "n01443537_1":
+                        folder = root / "Annotations" / "CLS-LOC" / "val"
+                        folder.mkdir(parents=True, exist_ok=True)
+                        (folder / f"{name}.xml").write_text(
+                            "<annotation><size><width>80</width><height>60</height>"
+                            f"<depth>3</depth></size><object><name>{wnid}</name><bndbox>"
+                            "<xmin>10</xmin><ymin>5</ymin><xmax>60</xmax><ymax>50</ymax>"
+                            "</bndbox></object></annotation>"
+                        )
+        return root
+
+    return write
