@@ -46,6 +46,7 @@ def test_xla_hides_what_eager_hides_for_the_same_noise(patch_sizes):
     assert np.mean(compiled == 0) > 0.1
 
 
+@pytest.mark.backends
 @pytest.mark.parametrize("width", [5, 8, 12, 13])
 @pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.parametrize("patch_sizes", [(3,), (0, 2, 5)])
@@ -98,6 +99,7 @@ def test_unknown_sizes_work_in_a_graph(spec):
         np.testing.assert_array_equal(function(images), same(images, training=True))
 
 
+@pytest.mark.backends
 @pytest.mark.parametrize("batched", [True, False])
 def test_dataset_map_hides_uint8_whatever_the_backend(batched):
     images = np.full((6, 10, 10, 3), 200, "uint8")
@@ -115,6 +117,7 @@ def test_dataset_map_hides_uint8_whatever_the_backend(batched):
     np.testing.assert_array_equal(np.stack(list(unhidden)), images)
 
 
+@pytest.mark.backends
 def test_dataset_map_keeps_the_dtypes_of_a_dict():
     layer = HideAndSeek(2, hide_probability=1.0, dtype="mixed_float16")
     element = {
@@ -131,6 +134,7 @@ def test_dataset_map_keeps_the_dtypes_of_a_dict():
     assert out["boxes"].dtype == tf.float64
 
 
+@pytest.mark.backends
 def test_adapted_mean_is_used_in_dataset_map():
     layer = HideAndSeek(2, hide_probability=1.0, fill_value="mean")
     images = np.full((2, 4, 4, 3), 7, "uint8")
