@@ -23,7 +23,7 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
-from absl import app, flags
+from absl import app, flags, logging
 
 from trainers.recipes import RECIPES, find_recipe
 
@@ -233,6 +233,7 @@ def draw_maps(results: Results, out: Path, data_dir: str | None) -> None:
 
 def main(argv: Sequence[str]) -> None:
     """Runs and compares."""
+    logging.set_verbosity(logging.WARNING)
     flags_for_all = list(argv[1:])
     recipes = list(_RECIPES.value)
     try:

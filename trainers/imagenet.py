@@ -23,7 +23,7 @@ from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from absl import app, flags
+from absl import app, flags, logging
 
 from trainers.recipes import DEFAULT_RECIPES, RECIPES, Recipe, find_recipe
 from trainers.recipes.recipe import DATASETS
@@ -120,12 +120,15 @@ def main(argv: Sequence[str]) -> None:
     except ValueError as error:
         raise app.UsageError(str(error)) from error
     run_dir = _RUN_DIR.value or f"runs/{recipe.name}-seed{recipe.seed}"
+    logging.set_verbosity(logging.WARNING)  # TensorFlow tells of every function that it exports
     from trainers import runs  # TensorFlow is loaded here, so that --help is quick
 
     try:
         runs.train(recipe, run_dir, _DATA_DIR.value, _ON_BAD_IMAGE.value)
     except runs.RunError as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("Interrupted. The same command goes on from the last finished epoch.")
 
 
 if __name__ == "__main__":

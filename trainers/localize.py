@@ -16,7 +16,7 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
-from absl import app, flags
+from absl import app, flags, logging
 
 _MODEL = flags.DEFINE_string("model", None, "Folder of an exported model: RUN/saved_model.")
 _IMAGES = flags.DEFINE_string("images", None, "An image, or a folder that is searched for images.")
@@ -90,6 +90,7 @@ def main(argv: Sequence[str]) -> None:
     """Localizes and draws."""
     if len(argv) > 1:
         raise app.UsageError(f"unknown arguments: {' '.join(argv[1:])}")
+    logging.set_verbosity(logging.WARNING)
     import tensorflow as tf
 
     from keras_has import drawing

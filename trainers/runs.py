@@ -34,6 +34,8 @@ _READERS: dict[str, Callable[..., ImageDataset]] = {
     "folder": data.image_folder,
 }
 _MOST_BYTES_IN_MEMORY = 2**30
+# Fields of a recipe that say something of it and decide nothing.
+_WORDS = ("description", "published", "choices")
 
 
 class RunError(Exception):
@@ -66,7 +68,8 @@ class RunDirectory:
                 f"{field.name}: {getattr(there, field.name)!r} there, "
                 f"{getattr(recipe, field.name)!r} asked for"
                 for field in dataclasses.fields(Recipe)
-                if getattr(there, field.name) != getattr(recipe, field.name)
+                if field.name not in _WORDS
+                and getattr(there, field.name) != getattr(recipe, field.name)
             ]
             if differences:
                 raise RunError(
