@@ -13,6 +13,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -244,9 +245,12 @@ def main(argv: Sequence[str]) -> None:
     datasets = {RECIPES[recipe].dataset for recipe in recipes}
     if len(datasets) > 1:
         raise app.UsageError(f"--recipes should be of one data set. They are of {datasets}.")
-    own = ("--seed", "--run_dir", "--recipe")
-    if any(flag.split("=")[0] in own for flag in flags_for_all):
+    own = ("seed", "run_dir", "recipe")
+    if any(flag.lstrip("-").split("=")[0] in own for flag in flags_for_all):
         raise app.UsageError(f"{', '.join(own)} are set for each run; they cannot be passed on.")
+    # "--data_dir DIR" and "-data_dir=DIR" mean what "--data_dir=DIR" means.
+    joined = re.search(r"(?:^|\n)--?data_dir[=\n]([^\n]+)", "\n".join(flags_for_all))
+    data_dir = joined.group(1) if joined else None
     out = Path(_OUT.value)
     seeds = range(_FIRST_SEED.value, _FIRST_SEED.value + _SEEDS.value)
     try:
@@ -260,9 +264,6 @@ def main(argv: Sequence[str]) -> None:
         aside = out / f"{name}.tmp"
         aside.write_text(text, encoding="utf-8")
         aside.replace(out / name)
-    data_dir = next(
-        (flag.split("=", 1)[1] for flag in flags_for_all if flag.startswith("--data_dir=")), None
-    )
     draw_maps(results, out, data_dir)
     written = ["comparison.md", "comparison.csv", "maps.png"]
     try:

@@ -125,7 +125,7 @@ def main(argv: Sequence[str]) -> None:
 
     try:
         runs.train(recipe, run_dir, _DATA_DIR.value, _ON_BAD_IMAGE.value)
-    except runs.RunError as error:
+    except (runs.RunError, ValueError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit("Interrupted. The same command goes on from the last finished epoch.")

@@ -55,8 +55,8 @@ class RunDirectory:
         self.saved_model = self.path / "saved_model"
         self.panel = self.path / "panel.png"
 
-    def claim(self, recipe: Recipe) -> None:
-        """Writes the recipe, or checks that the run that is there has the same.
+    def claim(self, recipe: Recipe, data_dir: str | os.PathLike[str] | None = None) -> None:
+        """Writes recipe and data folder, or checks that the run that is there has the same.
 
         Raises:
             RunError: If the folder holds another run, or something that is not a run.
@@ -71,6 +71,9 @@ class RunDirectory:
                 if field.name not in _WORDS
                 and getattr(there, field.name) != getattr(recipe, field.name)
             ]
+            data_there = self.read_json("data_dir.json")
+            if data_there is not None and data_there != _resolved(data_dir):
+                differences.append(f"data_dir: {data_there} there, {data_dir} asked for")
             if differences:
                 raise RunError(
                     f"{self.path} holds a run of another recipe ({'; '.join(differences)}). "
@@ -80,7 +83,14 @@ class RunDirectory:
         if self.path.exists() and any(self.path.iterdir()):
             raise RunError(f"{self.path} is not empty and holds no run. Choose another --run_dir.")
         self.path.mkdir(parents=True, exist_ok=True)
+        self.write("data_dir.json", json.dumps(_resolved(data_dir)) + "\n")
         self.write("recipe.json", recipe.to_json())
+
+    def release(self) -> None:
+        """Undoes `claim` where nothing was trained, so that a mended command can be given."""
+        if not (self.path / "checkpoint.json").exists():
+            for name in ("recipe.json", "data_dir.json"):
+                (self.path / name).unlink(missing_ok=True)
 
     def write(self, name: str, text: str) -> None:
         """Writes a text file."""
@@ -188,7 +198,7 @@ def train(
         RunError: For what the person at the keyboard can mend.
     """
     directory = RunDirectory(run_dir)
-    directory.claim(recipe)
+    directory.claim(recipe, data_dir)
     results: dict[str, Any] | None = directory.read_json("results.json")
     if results is not None and directory.saved_model.is_dir():
         print(f"{directory.path} is finished already.")
@@ -196,7 +206,11 @@ def train(
         return results
     keras.utils.set_random_seed(recipe.seed)
     strategy = strategy or choose_strategy()
-    splits, bad_images = _load(recipe, data_dir, on_bad_image, directory)
+    try:
+        splits, bad_images = _load(recipe, data_dir, on_bad_image, directory)
+    except (RunError, ValueError):
+        directory.release()
+        raise
     try:
         results = _fit_and_evaluate(recipe, directory, *splits, strategy)
     except (tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:
@@ -204,6 +218,9 @@ def train(
             named = data.name_bad_image(split, error)
             if named is not None:
                 raise RunError(str(named)) from error
+        raise
+    except (RunError, ValueError):
+        directory.release()
         raise
     results["bad_images"] = len(bad_images)
     directory.write("results.json", json.dumps(results, indent=2) + "\n")
@@ -213,6 +230,10 @@ def train(
         for bad in bad_images:
             print(f"  {bad['path']}: {bad['reason']}")
     return results
+
+
+def _resolved(data_dir: str | os.PathLike[str] | None) -> str | None:
+    return None if data_dir is None else str(Path(data_dir).resolve())
 
 
 def choose_strategy() -> tf.distribute.Strategy:

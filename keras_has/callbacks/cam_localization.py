@@ -68,7 +68,8 @@ class CAMLocalization(keras.callbacks.Callback):
             `localization_curve`, a `keras_has.metrics.LocalizationCurve`, at some cost in time.
 
     Raises:
-        ValueError: For a threshold or side out of range, or a model without the layers
+        ValueError: For a threshold or side out of range, creation inside the scope of a strategy
+            with several replicas, or a model without the layers
             "cam_features" and "predictions".
 
     Example:
@@ -98,6 +99,11 @@ class CAMLocalization(keras.callbacks.Callback):
         if not 0 < centred_side <= 1:
             raise ValueError(
                 f"`centred_side` should be in (0, 1]. Received: centred_side={centred_side}"
+            )
+        if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+            raise ValueError(
+                "`CAMLocalization` counts outside of the replicas: create it outside of "
+                "`strategy.scope()`; the model belongs inside."
             )
         _check_dataset(dataset)
         self.dataset = dataset
@@ -206,11 +212,11 @@ class CAMLocalization(keras.callbacks.Callback):
         for number, batch in enumerate(self._judged_batches(shown)):
             total_loss += float(batch["loss"].sum(dtype="float64"))
             count += len(batch["loss"])
-            for row in shown.get(number, ()):
-                if row < len(batch["loss"]):
-                    tile, caption = self._tile(batch, row)
-                    tiles.append(tile)
-                    captions.append(caption)
+            # Rows beyond a small batch start over from its first.
+            for row in sorted({row % len(batch["loss"]) for row in shown.get(number, ())}):
+                tile, caption = self._tile(batch, row)
+                tiles.append(tile)
+                captions.append(caption)
             batch.pop("image", None)
             gathered.append(batch)
             if sum(len(each["loss"]) for each in gathered) >= _IMAGES_AT_ONCE:

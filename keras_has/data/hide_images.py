@@ -19,8 +19,9 @@ def hide_images(
 ) -> Callable[[tf.data.Dataset], tf.data.Dataset]:
     """Returns a transform that hides random patches of a dataset's images.
 
-    The same seed gives the same masks at any parallelism and after a restart of the program; every
-    epoch and every element gets other masks. Apply it last, and after `cache`, which would freeze
+    The same seed gives the same masks at any parallelism and after a restart of the program, as
+    long as the global seed of TensorFlow, if one is set, is the same; every epoch and every element
+    gets other masks. Apply it last, and after `cache`, which would freeze
     the masks. Batched datasets are quicker, and images of uint8 four times quicker than float32.
 
     Args:

@@ -209,9 +209,9 @@ def _shuffled_rows(dataset: ImageDataset, batch_size: int, seed: int) -> RowsOfS
             axis=1,
         )
         # tf.random.experimental.index_shuffle does not take one seed an index; a batch may hold the
-        # end of one epoch and the beginning of the next.
+        # end of one epoch and the beginning of the next. Four rounds hardly mix under small seeds.
         return tf.raw_ops.RandomIndexShuffle(
-            index=place % count, seed=seeds, max_index=tf.constant(count - 1, tf.int64), rounds=4
+            index=place % count, seed=seeds, max_index=tf.constant(count - 1, tf.int64), rounds=8
         )
 
     return rows

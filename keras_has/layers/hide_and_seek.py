@@ -37,7 +37,8 @@ class HideAndSeek(keras.Layer):
             `(0, 16, 32, 44, 56)`.
         hide_probability: Probability in [0, 1] that a cell is hidden. Defaults to 0.5. It lives in
             a non-trainable variable: `layer.hide_probability = 0.3` takes effect at the next
-            batch, with no retracing.
+            batch, with no retracing (on JAX at the next epoch; inside `Dataset.map` on TensorFlow
+            only, elsewhere the value is that of the moment when `map` was called).
         fill_value: What a hidden pixel becomes: a number, a sequence of one number per channel, or
             `"mean"`, the mean of each channel over the dataset given to `adapt`. Rounded to the
             nearest integer for images of integers. Defaults to 0.

@@ -200,7 +200,7 @@ def _cells_of_pixels(
     is_grid = sizes > 0
     # Where there is no grid any row will do, as long as it is one.
     sizes = np.where(is_grid, sizes, sizes[is_grid].min() if is_grid.any() else 2**30)
-    if isinstance(height, int) and isinstance(width, int):
+    if all(isinstance(length, int) for length in (height, width, channels)):
         rows = np.arange(height, dtype="int32") // sizes[:, None]
         covers = np.arange(columns)[:, None] == np.arange(width) // sizes[:, None, None]
         covers &= is_grid[:, None, None]
