@@ -265,3 +265,20 @@ def test_what_is_wrong_is_named():
     empty.set_model(small_model())
     with pytest.raises(ValueError, match="at least one image"):
         empty.evaluate()
+
+
+def test_creation_inside_a_scope_of_replicas_is_refused(two_replicas):
+    batches = evaluation_batches(rectangles(4), 4, 64)
+    with two_replicas.scope(), pytest.raises(ValueError, match="outside of"):
+        CAMLocalization(batches)
+
+
+def test_a_small_set_fills_the_panel_as_far_as_it_goes():
+    dataset = rectangles(5)
+    callback = CAMLocalization(evaluation_batches(dataset, 32, 64), panel_images=12)
+    callback.set_model(small_model())
+    shown = []
+    tile = callback._tile
+    callback._tile = lambda batch, row: shown.append(row) or tile(batch, row)
+    callback.evaluate(draw=True)
+    assert sorted(shown) == [0, 1, 2, 3, 4]

@@ -89,3 +89,13 @@ def test_bad_arguments_are_named():
         hide_images(fill_value="mean")
     with pytest.raises(ValueError, match="rank"):
         stateless_hide_images(tf.ones((2, 2)), (1, 2))
+
+
+def test_images_whose_channels_are_not_known_before_are_hidden():
+    """`decode_png` without `channels`, then `resize`: height and width are known, channels not."""
+    encoded = tf.io.encode_png(np.full((20, 20, 3), 90, "uint8")).numpy()
+    dataset = tf.data.Dataset.from_tensor_slices([encoded] * 4)
+    dataset = dataset.map(lambda x: tf.image.resize(tf.io.decode_png(x), (16, 16))).batch(2)
+    assert dataset.element_spec.shape[-1] is None
+    hidden = images_of(dataset.apply(hide_images(patch_size=4, hide_probability=1.0)).unbatch())
+    np.testing.assert_array_equal(hidden, np.zeros((4, 16, 16, 3)))

@@ -53,6 +53,31 @@ def test_every_image_comes_once_an_epoch_in_a_new_order(files, in_memory):
         assert greys[0] == greys[1] == [20 * n for n in range(12)]
 
 
+@pytest.mark.parametrize("seed", [0, 1, 7])
+@pytest.mark.parametrize("count", [40, 400])
+def test_the_order_is_a_shuffle_also_under_small_seeds(seed, count):
+    """Over 30 epochs: few rows keep their place, and neighbours in the set are not neighbours."""
+    images = np.zeros((count, 8, 8, 3), "uint8")
+    dataset = ImageDataset(
+        "numbers",
+        [str(n) for n in range(count)],
+        [str(n) for n in range(count)],
+        np.arange(count),
+        [[]] * count,
+        None,
+        images,
+    )
+    settings = {"batch_size": count, "image_size": 8, "resize_size": 8, "seed": seed}
+    orders = np.stack([labels for _, labels in batches(dataset, 30, **settings)])
+    assert (np.sort(orders, axis=1) == np.arange(count)).all()
+    kept = (orders == np.arange(count)).sum(axis=1).mean()
+    assert kept < 2.5  # 1 is expected
+    repeated = (orders[1:] == orders[:-1]).sum(axis=1).mean()
+    assert repeated < 2.5
+    correlations = [np.corrcoef(order, np.arange(count))[0, 1] for order in orders]
+    assert np.sqrt(np.mean(np.square(correlations))) < 2 / np.sqrt(count)
+
+
 @pytest.mark.parametrize("class_balanced", [True, False])
 @pytest.mark.parametrize("in_memory", [True, False])
 def test_a_continued_run_sees_what_it_would_have_seen(files, class_balanced, in_memory):

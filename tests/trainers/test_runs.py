@@ -239,3 +239,16 @@ def test_what_is_missing_is_said(tiny_recipe, tmp_path):
         runs.train(own_recipe(tiny_recipe), tmp_path / "b", tmp_path / "nowhere")
     with pytest.raises(runs.RunError, match="no model 'big'"):
         runs.build_model(tiny_recipe(model="big"), 2, np.zeros(3), np.ones(3))
+
+
+def test_a_run_on_other_data_is_refused(tiny_recipe, folder, tmp_path):
+    runs.train(own_recipe(tiny_recipe), tmp_path / "run", folder)
+    with pytest.raises(runs.RunError, match=r"data_dir: .*own there, .*other asked for"):
+        runs.train(own_recipe(tiny_recipe), tmp_path / "run", tmp_path / "other")
+
+
+def test_a_start_that_fails_leaves_the_run_directory_free(few_parts, tiny_recipe, tmp_path):
+    with pytest.raises(runs.RunError, match="no model 'big'"):
+        runs.train(tiny_recipe(model="big"), tmp_path / "run")
+    assert not list((tmp_path / "run").iterdir())
+    runs.train(tiny_recipe(epochs=1), tmp_path / "run")
