@@ -1,5 +1,6 @@
 """Readers that all give one kind of dataset, and its way into batches."""
 
+from keras_has.data.cub import cub as cub
 from keras_has.data.hide_images import hide_images as hide_images
 from keras_has.data.hide_images import stateless_hide_images as stateless_hide_images
 from keras_has.data.image_dataset import ImageDataset as ImageDataset
