@@ -6,6 +6,7 @@ activation maps.
 """
 
 from keras_has.models.alexnet_gap import AlexNetGAP as AlexNetGAP
+from keras_has.models.efficientnet_lite0 import EfficientNetLite0 as EfficientNetLite0
 from keras_has.models.gap_classifier import GAPClassifier as GAPClassifier
 from keras_has.models.googlenet_gap import GoogLeNetGAP as GoogLeNetGAP
 from keras_has.models.small_gap import SmallGAP as SmallGAP

@@ -1,4 +1,4 @@
-"""What holds for all four models alike, at small inputs."""
+"""What holds for all models alike, at small inputs."""
 
 import subprocess
 import sys
@@ -7,7 +7,13 @@ import keras
 import numpy as np
 import pytest
 
-from keras_has.models import AlexNetGAP, GAPClassifier, GoogLeNetGAP, SmallGAP
+from keras_has.models import (
+    AlexNetGAP,
+    EfficientNetLite0,
+    GAPClassifier,
+    GoogLeNetGAP,
+    SmallGAP,
+)
 
 SIZE = 79  # AlexNet's map is then 2 x 2, the others' are larger.
 
@@ -22,6 +28,7 @@ def small_backbone():
 MODELS = {
     "AlexNetGAP": lambda **arguments: AlexNetGAP(7, (SIZE, SIZE, 3), **arguments),
     "GoogLeNetGAP": lambda **arguments: GoogLeNetGAP(7, (SIZE, SIZE, 3), **arguments),
+    "EfficientNetLite0": lambda **arguments: EfficientNetLite0(7, (SIZE, SIZE, 3), **arguments),
     "SmallGAP": lambda **arguments: SmallGAP(7, (SIZE, SIZE, 3), **arguments),
     "GAPClassifier": lambda **arguments: GAPClassifier(
         small_backbone(), 7, last_stage_stride=1, extra_conv=12, **arguments
@@ -32,8 +39,10 @@ MODELS = {
 @pytest.fixture(
     scope="module",
     params=[
-        # GoogLeNet has no layer that the others lack, and JAX takes half a minute to compile it.
-        name if name == "GoogLeNetGAP" else pytest.param(name, marks=pytest.mark.backends)
+        # These two have no layer that the others lack, and JAX takes half a minute for each.
+        name
+        if name in ("GoogLeNetGAP", "EfficientNetLite0")
+        else pytest.param(name, marks=pytest.mark.backends)
         for name in MODELS
     ],
 )
