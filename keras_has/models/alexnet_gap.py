@@ -75,17 +75,6 @@ def AlexNetGAP(  # noqa: N802 (named like the functions of keras.applications)
         [Zhou et al., 2016](https://arxiv.org/abs/1512.04150); the widths those of
         [Krizhevsky et al., 2012](https://papers.nips.cc/paper/4824).
     """
-    if conv1_hiding_place not in ("before_relu", "after_relu"):
-        raise ValueError(
-            '`conv1_hiding_place` should be "before_relu" or "after_relu". '
-            f"Received: conv1_hiding_place={conv1_hiding_place}"
-        )
-    if conv1_hiding is not None and not isinstance(conv1_hiding, keras.layers.Layer):
-        raise ValueError(
-            f"`conv1_hiding` should be None or a Keras layer. Received: conv1_hiding={conv1_hiding}"
-        )
-    hides_before_relu = conv1_hiding_place == "before_relu"
-
     inputs = keras.Input(input_shape, name="images")
     x = apply_preprocessing(inputs, preprocessing)
 
@@ -97,10 +86,9 @@ def AlexNetGAP(  # noqa: N802 (named like the functions of keras.applications)
         strides=4,
         padding="valid",
         name="conv1",
-        hiding_before_relu=conv1_hiding if hides_before_relu else None,
+        hiding=conv1_hiding,
+        hiding_place=conv1_hiding_place,
     )
-    if conv1_hiding is not None and not hides_before_relu:
-        x = conv1_hiding(x)
     x = keras.layers.MaxPooling2D(3, strides=2, name="pool1")(x)
     x = conv_bn_relu(x, 256, 5, name="conv2")
     x = keras.layers.MaxPooling2D(3, strides=2, name="pool2")(x)

@@ -11,7 +11,8 @@ def conv_bn_relu(
     padding: str = "same",
     name: str = "conv",
     relu_name: str | None = None,
-    hiding_before_relu: keras.layers.Layer | None = None,
+    hiding: keras.layers.Layer | None = None,
+    hiding_place: str = "before_relu",
 ) -> keras.KerasTensor:
     """A convolution without bias, batch normalization, and ReLU.
 
@@ -27,11 +28,16 @@ def conv_bn_relu(
         padding: `"same"` or `"valid"`. Defaults to `"same"`.
         name: Name of the convolution, and prefix of the other two names. Defaults to `"conv"`.
         relu_name: Name of the ReLU layer. Defaults to `None`, which means `name + "_relu"`.
-        hiding_before_relu: A layer to apply between the normalization and the ReLU. Defaults to
-            `None`.
+        hiding: A layer that hides parts of the map, or `None`. Defaults to `None`.
+        hiding_place: `"before_relu"` puts `hiding` between the normalization and the ReLU,
+            `"after_relu"` behind the ReLU. Defaults to `"before_relu"`.
 
     Returns:
-        The symbolic feature map after the ReLU.
+        The symbolic feature map after the ReLU, or after `hiding` where this stands behind it.
+
+    Raises:
+        ValueError: If `hiding` or `hiding_place` is none of these. The message puts `name` before
+            the arguments' names, as the networks call them (`conv1_hiding`).
 
     Example:
 
@@ -45,6 +51,15 @@ def conv_bn_relu(
         [Ioffe and Szegedy, 2015](https://arxiv.org/abs/1502.03167);
         [He et al., 2015](https://arxiv.org/abs/1502.01852) for the initial kernels.
     """
+    if hiding_place not in ("before_relu", "after_relu"):
+        raise ValueError(
+            f'`{name}_hiding_place` should be "before_relu" or "after_relu". '
+            f"Received: {name}_hiding_place={hiding_place}"
+        )
+    if hiding is not None and not isinstance(hiding, keras.layers.Layer):
+        raise ValueError(
+            f"`{name}_hiding` should be None or a Keras layer. Received: {name}_hiding={hiding}"
+        )
     x = keras.layers.Conv2D(
         filters,
         kernel_size,
@@ -55,6 +70,9 @@ def conv_bn_relu(
         name=name,
     )(x)
     x = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
-    if hiding_before_relu is not None:
-        x = hiding_before_relu(x)
-    return keras.layers.ReLU(name=relu_name or f"{name}_relu")(x)
+    if hiding is not None and hiding_place == "before_relu":
+        x = hiding(x)
+    x = keras.layers.ReLU(name=relu_name or f"{name}_relu")(x)
+    if hiding is not None and hiding_place == "after_relu":
+        x = hiding(x)
+    return x

@@ -52,7 +52,7 @@ def EfficientNetLite0(  # noqa: N802 (named like the functions of keras.applicat
     | 64 px | 4 x 4 | 2 x 2 |
 
     The layer after the last ReLU6 is called `"cam_features"` (1,280 channels), the head's layers
-    `"pooling"` and `"predictions"`. Kernels start as in He et al., 2015, where no weights are given.
+    `"pooling"` and `"predictions"`. Without weights, kernels start as in He et al., 2015.
 
     Args:
         num_classes: Number of classes. Defaults to `1000`.

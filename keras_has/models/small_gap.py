@@ -16,6 +16,8 @@ def SmallGAP(  # noqa: N802 (named like the functions of keras.applications)
     pooling: str = "avg",
     widths: Sequence[int] = (32, 64, 64, 128, 128),
     preprocessing: keras.layers.Layer | Sequence[keras.layers.Layer] | None = None,
+    conv1_hiding: keras.layers.Layer | None = None,
+    conv1_hiding_place: str = "before_relu",
     dropout_rate: float = 0.0,
     name: str = "small_gap",
 ) -> keras.Model:
@@ -44,6 +46,10 @@ def SmallGAP(  # noqa: N802 (named like the functions of keras.applications)
             `(32, 64, 64, 128, 128)`.
         preprocessing: `None`, a Keras layer or a list of Keras layers, applied to the input in
             order. Hiding comes last. Defaults to `None`.
+        conv1_hiding: A layer that hides parts of the conv1 map (32 x 32 for 64 px), or `None`.
+            Defaults to `None`.
+        conv1_hiding_place: `"before_relu"` or `"after_relu"`, as in `AlexNetGAP`. Defaults to
+            `"before_relu"`.
         dropout_rate: Share of the pooled features dropped while training. Defaults to `0.0`.
         name: Name of the model. Defaults to `"small_gap"`.
 
@@ -61,7 +67,8 @@ def SmallGAP(  # noqa: N802 (named like the functions of keras.applications)
     (None, 16, 16, 128)
 
     Reference:
-        [Zhou et al., 2016](https://arxiv.org/abs/1512.04150) for the head.
+        [Zhou et al., 2016](https://arxiv.org/abs/1512.04150) for the head;
+        [Singh and Lee, 2017](https://arxiv.org/abs/1704.04232), table 5, for `conv1_hiding`.
     """
     if map_stride not in (4, 8):
         raise ValueError(f"`map_stride` should be 4 or 8. Received: map_stride={map_stride}")
@@ -71,7 +78,15 @@ def SmallGAP(  # noqa: N802 (named like the functions of keras.applications)
     inputs = keras.Input(input_shape, name="images")
     x = apply_preprocessing(inputs, preprocessing)
 
-    x = conv_bn_relu(x, widths[0], 5, strides=2, name="conv1")
+    x = conv_bn_relu(
+        x,
+        widths[0],
+        5,
+        strides=2,
+        name="conv1",
+        hiding=conv1_hiding,
+        hiding_place=conv1_hiding_place,
+    )
     x = keras.layers.MaxPooling2D(3, strides=2, padding="same", name="pool1")(x)
     second_half = 2 + (len(widths) - 1) // 2  # Number of its first convolution.
     for number, width in enumerate(widths[1:], start=2):

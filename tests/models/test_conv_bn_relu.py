@@ -9,11 +9,17 @@ from keras_has.models.conv_bn_relu import conv_bn_relu
 pytestmark = pytest.mark.backends
 
 
-def test_it_convolves_normalizes_hides_and_cuts_off_below_zero_in_this_order():
+@pytest.mark.parametrize("place", ["before_relu", "after_relu"])
+def test_it_convolves_normalizes_hides_and_cuts_off_below_zero_in_this_order(place):
     inputs = keras.Input((4, 4, 3))
     shift = keras.layers.Rescaling(1.0, offset=0.5, name="hiding")
-    model = keras.Model(inputs, conv_bn_relu(inputs, 2, 1, name="conv", hiding_before_relu=shift))
-    assert [layer.name for layer in model.layers[1:]] == ["conv", "conv_bn", "hiding", "conv_relu"]
+    model = keras.Model(
+        inputs, conv_bn_relu(inputs, 2, 1, name="conv", hiding=shift, hiding_place=place)
+    )
+    order = ["conv", "conv_bn", "hiding", "conv_relu"]
+    if place == "after_relu":
+        order[2:] = reversed(order[2:])
+    assert [layer.name for layer in model.layers[1:]] == order
 
     random = np.random.default_rng(0)
     images = random.normal(size=(2, 4, 4, 3)).astype("float32")
@@ -26,7 +32,9 @@ def test_it_convolves_normalizes_hides_and_cuts_off_below_zero_in_this_order():
     normalized = gamma * (images @ kernel[0, 0] - mean) / np.sqrt(variance + 1e-5) + beta
     np.testing.assert_allclose(
         keras.ops.convert_to_numpy(model(images, training=False)),
-        np.maximum(normalized + 0.5, 0),
+        np.maximum(normalized + 0.5, 0)
+        if place == "before_relu"
+        else np.maximum(normalized, 0) + 0.5,
         atol=1e-5,
     )
 

@@ -103,6 +103,41 @@ def test_height_and_width_may_be_unknown():
     assert model(np.zeros((1, 48, 32, 3))).shape == (1, 3, 2, 1024)
 
 
+@pytest.mark.parametrize(("map_stride", "size"), [(16, 4), (8, 8), (4, 16)])
+def test_the_map_of_small_images_keeps_the_size_asked_for(map_stride, size):
+    model = GoogLeNetGAP(5, (64, 64, 3), width_multiplier=0.1, map_stride=map_stride)
+    assert model.get_layer("cam_features").output.shape == (None, size, size, 102)
+    # What is taken away is taken from the stem: behind pool2 the network is the same.
+    assert model.get_layer("pool2").output.shape[1] == 2 * size
+    sides = [model.get_layer(name).output.shape[1] for name in ("conv1", "pool1")]
+    assert sides == {16: [32, 16], 8: [64, 32], 4: [64, 64]}[map_stride]
+
+
+def test_every_number_of_kernels_is_scaled_and_at_least_four(model):
+    narrow = GoogLeNetGAP(1000, width_multiplier=0.125)
+    count = 0
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Conv2D):
+            expected = max(4, round(layer.filters / 8))
+            assert narrow.get_layer(layer.name).filters == expected
+            count += 1
+    assert count == 46
+    assert narrow.get_layer("inception_3a_5x5_reduce").filters == 4  # An eighth of 16 were two.
+    assert narrow.get_layer("inception_4b_3x3_reduce").filters == 14
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"map_stride": 2}, r"`map_stride` should be 4, 8 or 16\. Received: map_stride=2"),
+        ({"width_multiplier": 0}, r"`width_multiplier` should be greater than 0\. .*=0"),
+    ],
+)
+def test_a_size_outside_its_range_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        GoogLeNetGAP(5, (64, 64, 3), **arguments)
+
+
 def test_a_pooling_that_does_not_exist_is_refused():
     with pytest.raises(ValueError, match=r"`pooling` should be .* Received: pooling=sum"):
         GoogLeNetGAP(5, (64, 64, 3), pooling="sum")

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_has.layers import HideAndSeek
 from keras_has.models import SmallGAP
 
 
@@ -67,12 +68,39 @@ def test_it_learns_to_tell_two_patterns_apart():
     assert history["loss"][-1] < history["loss"][0] / 4
 
 
+@pytest.mark.parametrize("place", ["before_relu", "after_relu"])
+def test_conv1_is_hidden_where_asked_and_only_in_training(place):
+    hiding = HideAndSeek(4, hide_probability=1.0, fill_value=-7.0, name="hiding")
+    model = SmallGAP(5, (32, 32, 3), conv1_hiding=hiding, conv1_hiding_place=place)
+    reads, hands_on = (
+        ("conv1_bn", "conv1_relu")
+        if place == "before_relu"
+        else (
+            "conv1_relu",
+            "pool1",
+        )
+    )
+    assert hiding.input is model.get_layer(reads).output
+    assert model.get_layer(hands_on).input is hiding.output
+    images = np.random.default_rng(0).normal(size=(1, 32, 32, 3)).astype("float32")
+    conv1_map = keras.Model(model.input, model.get_layer("pool1").input)
+    hidden, seen = (
+        keras.ops.convert_to_numpy(conv1_map(images, training=training))
+        for training in (True, False)
+    )
+    assert seen.shape == (1, 16, 16, 32)
+    np.testing.assert_array_equal(hidden, 0.0 if place == "before_relu" else -7.0)
+    assert np.ptp(seen) > 0.1
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"map_stride": 2}, r"`map_stride` should be 4 or 8\. Received: map_stride=2"),
         ({"widths": (32,)}, r"`widths` should name .* Received: widths=\(32,\)"),
         ({"pooling": "sum"}, r"`pooling` should be .* Received: pooling=sum"),
+        ({"conv1_hiding": 0.5}, r"`conv1_hiding` should be .* Received: conv1_hiding=0\.5"),
+        ({"conv1_hiding_place": "no"}, r"`conv1_hiding_place` should .* conv1_hiding_place=no"),
         ({"preprocessing": "mean"}, r"`preprocessing` should be .* Received: preprocessing=mean"),
     ],
 )
