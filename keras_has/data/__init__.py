@@ -3,6 +3,10 @@
 from keras_has.data.cub import cub as cub
 from keras_has.data.hide_images import hide_images as hide_images
 from keras_has.data.hide_images import stateless_hide_images as stateless_hide_images
+from keras_has.data.hide_video_segments import hide_video_segments as hide_video_segments
+from keras_has.data.hide_video_segments import (
+    stateless_hide_video_segments as stateless_hide_video_segments,
+)
 from keras_has.data.image_dataset import ImageDataset as ImageDataset
 from keras_has.data.image_files import BadImage as BadImage
 from keras_has.data.image_files import BadImageError as BadImageError

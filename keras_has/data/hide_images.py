@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from keras_has.data.element_seeds import map_with_seeds
 from keras_has.ops import hiding
 
 
@@ -59,8 +60,6 @@ def hide_images(
         )
 
     def transform(dataset: tf.data.Dataset) -> tf.data.Dataset:
-        seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).batch(2)
-
         def hide_element(element: Any, element_seed: tf.Tensor) -> Any:
             def hide(images: tf.Tensor) -> tf.Tensor:
                 return stateless_hide_images(
@@ -74,9 +73,7 @@ def hide_images(
                 return (hide(element[0]), *element[1:])
             return hide(element)
 
-        return tf.data.Dataset.zip((dataset, seeds)).map(
-            hide_element, num_parallel_calls=num_parallel_calls, deterministic=True
-        )
+        return map_with_seeds(dataset, hide_element, seed, num_parallel_calls)
 
     return transform
 

@@ -1,6 +1,5 @@
 """Hide-and-Seek as a Keras layer."""
 
-import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -8,16 +7,14 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_has.layers.replica_seed_generator import ReplicaSeedGenerator
+from keras_has.layers.hiding_layer import HidingLayer, values_of
 from keras_has.ops import hiding
 
 Tensor = Any
 
-_SEED_STATE = "seed_generator_state"
-
 
 @keras.saving.register_keras_serializable(package="keras_has")
-class HideAndSeek(keras.Layer):
+class HideAndSeek(HidingLayer):
     """Hides random patches of each image while training, so that the network looks everywhere.
 
     Each image draws one patch size S, uniformly, independently and anew at each call. A grid of
@@ -100,12 +97,9 @@ class HideAndSeek(keras.Layer):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        # Images leave in the dtype in which they came: a mixed-precision policy must not cast them.
-        super().__init__(autocast=False, **kwargs)
+        super().__init__(hide_probability, fill_value, seed, **kwargs)
         self._patch_sizes = hiding.check_patch_size(patch_size)
         self.patch_size = patch_size if isinstance(patch_size, int) else self._patch_sizes
-        self._given_probability = hiding.check_hide_probability(hide_probability)
-        self.fill_value = hiding.check_fill_value(fill_value)
         data_format = data_format or keras.config.image_data_format()
         if data_format not in ("channels_last", "channels_first"):
             raise ValueError(
@@ -113,16 +107,6 @@ class HideAndSeek(keras.Layer):
                 f"Received: data_format={data_format}"
             )
         self.data_format = data_format
-        self.seed = seed
-        self.seed_generator = ReplicaSeedGenerator(seed)
-        self._probability = self.add_weight(
-            name="hide_probability",
-            shape=(),
-            dtype="float32",
-            initializer=keras.initializers.Constant(self._given_probability),
-            trainable=False,
-            autocast=False,
-        )
         self._size_weights = self.add_weight(
             name="patch_size_weights",
             shape=(len(self._patch_sizes),),
@@ -131,26 +115,11 @@ class HideAndSeek(keras.Layer):
             trainable=False,
             autocast=False,
         )
-        self.mean: Any = None
-        self._is_adapted = False
-
-    @property
-    def hide_probability(self) -> float:
-        """The probability that a cell is hidden; assign to it to change it during training."""
-        value = float(_values(self._probability))
-        # The variable is float32: give 0.3 back as 0.3.
-        same = np.float32(self._given_probability) == np.float32(value)
-        return self._given_probability if same else value
-
-    @hide_probability.setter
-    def hide_probability(self, value: float) -> None:
-        self._given_probability = hiding.check_hide_probability(value)
-        self._probability.assign(self._given_probability)
 
     @property
     def patch_size_weights(self) -> np.ndarray:
         """How often each size is drawn, up to a factor; all equal until assigned to."""
-        return _values(self._size_weights)
+        return values_of(self._size_weights)
 
     @patch_size_weights.setter
     def patch_size_weights(self, value: Any) -> None:
@@ -180,52 +149,23 @@ class HideAndSeek(keras.Layer):
         Raises:
             ValueError: Where `fill_value` is not "mean", or `data` is empty or not finite.
         """
-        if self.fill_value != "mean":
-            raise ValueError(
-                '`adapt` computes the fill of `fill_value="mean"`. '
-                f"This layer has fill_value={self.fill_value}"
-            )
         axis = -1 if self.data_format == "channels_last" else -3
-        sums: Any = 0.0
-        pixels = 0
-        for images in _batches_of_images(data):
-            if images.ndim not in (3, 4):
-                raise ValueError(
-                    "`data` should hold images of rank 3 or batches of rank 4. "
-                    f"Received: shape={images.shape}"
-                )
-            images = np.moveaxis(images, axis, -1)
-            sums = sums + images.sum(axis=tuple(range(images.ndim - 1)), dtype=np.float64)
-            pixels += images.size // images.shape[-1]
-        if pixels == 0:
-            raise ValueError("`data` should hold at least one image. Received none.")
-        mean = np.asarray(sums / pixels)
-        if not np.all(np.isfinite(mean)):
-            raise ValueError(f"`data` should be finite. Received: mean per channel={mean}")
-        self._create_mean(len(mean))
-        self.mean.assign(mean.astype("float32"))
-        self._is_adapted = True
+
+        def batches() -> Iterator[np.ndarray]:
+            for images in _batches_of_images(data):
+                if images.ndim not in (3, 4):
+                    raise ValueError(
+                        "`data` should hold images of rank 3 or batches of rank 4. "
+                        f"Received: shape={images.shape}"
+                    )
+                yield np.moveaxis(images, axis, -1)
+
+        self.adapt_mean(batches(), "image")
 
     def build(self, input_shape: Any) -> None:
         """Creates the variable of the mean, whose length is the number of channels."""
         if self.fill_value == "mean":
-            self._create_mean(input_shape[-1 if self.data_format == "channels_last" else -3])
-
-    def _create_mean(self, channels: int) -> None:
-        if self.mean is None:
-            # NaN stands for "not adapted yet", so that the state is saved with the value.
-            self.mean = self.add_weight(
-                name="mean",
-                shape=(channels,),
-                dtype="float32",
-                initializer=keras.initializers.Constant(float("nan")),
-                trainable=False,
-                autocast=False,
-            )
-        elif self.mean.shape != (channels,):
-            raise ValueError(
-                f"`data` should have {self.mean.shape[0]} channels, as before. Received: {channels}"
-            )
+            self.create_mean(input_shape[-1 if self.data_format == "channels_last" else -3])
 
     def __call__(self, inputs: Any, training: bool | None = None, **kwargs: Any) -> Any:
         """Hides patches of the images in `inputs`; see the class."""
@@ -247,70 +187,30 @@ class HideAndSeek(keras.Layer):
         hiding.check_images(inputs, self.fill_value, self.data_format)
         if not training:
             return inputs
-        if self.fill_value == "mean":
-            self._check_adapted()
-        return self._hide(
-            inputs,
-            lambda shape: keras.random.uniform(shape, dtype="float32", seed=self.seed_generator),
-        )
+        self.check_adapted()
+        return self._hide(inputs, self.uniform)
 
     def _call_in_tensorflow(self, images: Tensor, training: bool | None) -> Tensor:
         """Does in a `tf.data` pipeline what `call` does, while Keras runs on another backend."""
-        import tensorflow as tf
-
         hiding.check_images(images, self.fill_value, self.data_format)
         if not training:
             return images
-        if self.fill_value == "mean":
-            self._check_adapted()
-        return self._hide(images, lambda shape: tf.random.uniform(tf.stack(shape), seed=self.seed))
+        self.check_adapted()
+        return self._hide(images, self.uniform_in_tensorflow)
 
     def _hide(self, images: Tensor, uniform: Callable[[tuple], Tensor]) -> Tensor:
         """Draws noise with `uniform(shape)` and hides patches."""
         xp = hiding.tensor_namespace(images)
-        # TensorFlow cannot read the variables of another backend: there it takes their values.
-        is_own = xp is ops or keras.backend.backend() == "tensorflow"
-        read = ops.convert_to_tensor if is_own else _values
         return hiding.draw_and_hide(
             images,
             uniform,
             self._patch_sizes,
-            read(self._size_weights),
-            read(self._probability),
-            read(self.mean) if self.fill_value == "mean" else np.asarray(self.fill_value),
+            self.read(self._size_weights, xp),
+            self.read(self.probability, xp),
+            self.fill(xp),
             self.data_format,
             xp,
         )
-
-    def _check_adapted(self) -> None:
-        """Raises where the mean is not known yet; the weights may have come from elsewhere."""
-        if not self._is_adapted and self.mean is not None:
-            with _out_of_the_graph():
-                self._is_adapted = _is_known(self.mean)
-        if not self._is_adapted:
-            raise ValueError(
-                '`fill_value="mean"` needs the mean of the dataset: call '
-                f"`layer.adapt(dataset)` on layer '{self.name}' before training."
-            )
-
-    def save_own_variables(self, store: Any) -> None:
-        """Saves the state, the random generator's included, so that a run can be continued."""
-        super().save_own_variables(store)
-        store[_SEED_STATE] = _values(self.seed_generator.state)
-
-    def load_own_variables(self, store: Any) -> None:
-        """Loads the state; a mean that was adapted stays adapted."""
-        names = store.keys()  # a group of an HDF5 file has no other way to list them
-        super().load_own_variables({name: store[name] for name in names if name != _SEED_STATE})
-        if _SEED_STATE in names:
-            self.seed_generator.state.assign(np.asarray(store[_SEED_STATE]))
-        if self.mean is not None:
-            self._is_adapted = _is_known(self.mean)
-        self._given_probability = float(_values(self._probability))
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        """Returns the input's shape."""
-        return input_shape
 
     def compute_output_spec(self, inputs: Any, training: bool | None = None) -> Any:
         """Returns the input's shape and dtype."""
@@ -320,13 +220,7 @@ class HideAndSeek(keras.Layer):
     def get_config(self) -> dict[str, Any]:
         """Returns what `from_config` needs to build the layer again."""
         config = super().get_config()
-        config.update(
-            patch_size=self.patch_size,
-            hide_probability=self.hide_probability,
-            fill_value=self.fill_value,
-            data_format=self.data_format,
-            seed=self.seed,
-        )
+        config.update(patch_size=self.patch_size, data_format=self.data_format)
         return config
 
 
@@ -345,26 +239,3 @@ def _batches_of_images(data: Any) -> Iterator[np.ndarray]:
             if hiding.is_tensorflow_tensor(element)
             else (ops.convert_to_numpy(element))
         )
-
-
-def _values(variable: Any) -> np.ndarray:
-    """Returns the values of a variable; by way of a tensor, or Keras 3.15 makes NumPy 2 warn."""
-    return ops.convert_to_numpy(ops.convert_to_tensor(variable))
-
-
-def _is_known(variable: Any) -> bool:
-    """Whether a variable holds numbers; one that a graph has yet to initialise is empty."""
-    value = _values(variable)
-    return value.size > 0 and bool(np.all(np.isfinite(value)))
-
-
-@contextlib.contextmanager
-def _out_of_the_graph() -> Iterator[None]:
-    """Lets a variable be read while TensorFlow traces a function."""
-    if keras.backend.backend() != "tensorflow":
-        yield
-        return
-    import tensorflow as tf
-
-    with tf.init_scope():
-        yield

@@ -1,4 +1,4 @@
-"""Grid masks from uniform noise, and the hiding of what they cover.
+"""Grid and segment masks from uniform noise, and the hiding of what they cover.
 
 The random draw is an argument of every function here, so that the same noise gives the same mask in
 a layer, in a `tf.data` pipeline and in a test. Nothing here keeps state.
@@ -17,6 +17,7 @@ import numpy as np
 Tensor = Any
 
 _BYTES = {"int64": 8, "int32": 4}
+_BARRIER = 8
 
 
 def tensor_namespace(tensor: Tensor) -> Any:
@@ -29,8 +30,8 @@ def tensor_namespace(tensor: Tensor) -> Any:
         tensor: Any tensor.
 
     Returns:
-        A namespace with `arange`, `cast`, `expand_dims`, `matmul`, `repeat`, `reshape`, `shape`,
-        `sum`, `take`, `tile`, `where`; TensorFlow's has `bitcast` and `bitwise` as well.
+        A namespace with `arange`, `cast`, `cumsum`, `expand_dims`, `matmul`, `repeat`, `reshape`,
+        `shape`, `sum`, `take`, `tile`, `where`; TensorFlow's has `bitcast` and `bitwise` as well.
     """
     return tensorflow_namespace() if is_tensorflow_tensor(tensor) else keras.ops
 
@@ -56,6 +57,7 @@ def tensorflow_namespace() -> Any:
         bitcast=tf.bitcast,
         bitwise=tf.bitwise,
         cast=tf.cast,
+        cumsum=tf.cumsum,
         expand_dims=tf.expand_dims,
         matmul=tf.matmul,
         repeat=tf.repeat,
@@ -339,6 +341,157 @@ def draw_and_hide(
     return hidden[0] if unbatched else hidden
 
 
+def segment_index(
+    steps: Any,
+    segment_length: int | None,
+    num_segments: int | None,
+    mask: Tensor | None = None,
+    xp: Any = keras.ops,
+) -> Tensor:
+    """Tells which segment each step of a sequence belongs to.
+
+    Step t of a sequence of true length T belongs to segment `t // segment_length`, whose last one
+    may be partial, or to segment `t * num_segments // T`: lengths then differ by one step at most.
+
+    Args:
+        steps: Number of steps T, padding included, an int or a scalar tensor.
+        segment_length: Steps a segment, or None.
+        num_segments: Number of equal segments, or None; exactly one of the two is given.
+        mask: (B, T) bool, True where a sequence has a step and False where it is padded; None
+            where nothing is padded. Steps are counted, and T is taken, over the True ones alone.
+        xp: The namespace of functions to use, see `tensor_namespace`.
+
+    Returns:
+        (T,) int32, or (B, T) int32 where a mask is given; 0 for padding.
+
+    Example:
+
+    >>> np.asarray(segment_index(7, 3, None))
+    array([0, 0, 0, 1, 1, 1, 2], dtype=int32)
+    >>> np.asarray(segment_index(7, None, 2))
+    array([0, 0, 0, 0, 1, 1, 1], dtype=int32)
+    """
+    if mask is None:
+        step: Any = (
+            np.arange(steps, dtype="int32")
+            if isinstance(steps, int)
+            else xp.arange(steps, dtype="int32")
+        )
+        length = steps
+    else:
+        valid = xp.cast(mask, "int32")
+        step = xp.cumsum(valid, axis=1) - valid
+        length = xp.sum(valid, axis=1)
+        length = xp.expand_dims(xp.where(length > 0, length, xp.cast(1, "int32")), 1)
+    index = step // segment_length if segment_length else step * num_segments // length
+    return index if mask is None else xp.where(mask, index, xp.cast(0, "int32"))
+
+
+def segment_mask(
+    noise: Tensor,
+    index: Tensor,
+    hide_probability: Any,
+    mask: Tensor | None = None,
+    xp: Any = keras.ops,
+) -> Tensor:
+    """Tells which steps are hidden: each segment of each sequence, independently.
+
+    Step t of sequence b is hidden where `noise[b, index[b, t]] < hide_probability`. Nobody fixes
+    how many segments of a sequence are hidden, and padding never is.
+
+    Args:
+        noise: (B, n) float32, uniform in [0, 1): at least one for each segment, n a multiple of 8.
+        index: (T,) or (B, T) int32, see `segment_index`.
+        hide_probability: Scalar in [0, 1].
+        mask: (B, T) bool, False for padding, or None.
+        xp: The namespace of functions to use, see `tensor_namespace`.
+
+    Returns:
+        (B, T) bool, True where hidden.
+
+    Reference:
+        Singh and Lee, ICCV 2017 (arXiv:1704.04232), section 3.3.
+    """
+    batch, columns = xp.shape(noise)
+    hidden = xp.reshape(xp.cast(noise < hide_probability, "float32"), (-1, _BARRIER))
+    # A product with the identity, which XLA does not see through: else it may fuse the random draw
+    # into the loop over all features and redo it for each of them.
+    hidden = xp.matmul(hidden, xp.cast(np.eye(_BARRIER), "float32")) > 0.5
+    if len(index.shape) == 1:
+        hidden = xp.take(xp.reshape(hidden, (batch, columns)), index, axis=1)
+    else:
+        first = xp.expand_dims(xp.arange(batch, dtype="int32") * columns, 1)
+        hidden = xp.take(xp.reshape(hidden, (-1,)), index + first, axis=0)
+    return hidden if mask is None else hidden & mask
+
+
+def hide_steps(
+    sequences: Tensor, hidden: Tensor, fill_value: Tensor, xp: Any = keras.ops
+) -> Tensor:
+    """Replaces whole steps by the fill value, in the sequences' own dtype.
+
+    A hidden step is replaced, not multiplied: NaN and infinity do not leak through.
+
+    Args:
+        sequences: (B, T, D) features or (B, T, H, W, C) frames.
+        hidden: (B, T) bool, True where hidden.
+        fill_value: Scalar or (D,) or (C,), in the dtype of `sequences`.
+        xp: The namespace of functions to use, see `tensor_namespace`.
+
+    Returns:
+        The sequences, same shape and dtype.
+    """
+    shape = xp.shape(sequences)
+    width = math.prod(shape[2:])
+    if len(fill_value.shape) == 1:
+        fill_value = xp.tile(fill_value, (width // shape[-1],))
+    # In two dimensions, the inner one long: with more, and a fill that is spread too, TensorFlow
+    # takes a slower way.
+    flat = xp.reshape(sequences, (shape[0] * shape[1], width))
+    return xp.reshape(xp.where(xp.reshape(hidden, (-1, 1)), fill_value, flat), shape)
+
+
+def draw_and_hide_segments(
+    sequences: Tensor,
+    uniform: Callable[[tuple], Tensor],
+    segment_length: int | None,
+    num_segments: int | None,
+    hide_probability: Any,
+    fill_value: Any,
+    mask: Tensor | None = None,
+    xp: Any = keras.ops,
+) -> Tensor:
+    """Draws the noise for one sequence or a batch, and hides segments of time.
+
+    Args:
+        sequences: (T, D) or (B, T, D) features, or (T, H, W, C) or (B, T, H, W, C) frames.
+        uniform: Function from a shape to float32 noise in [0, 1). Called once.
+        segment_length: Steps a segment, or None.
+        num_segments: Number of equal segments, or None; exactly one of the two is given.
+        hide_probability: Scalar in [0, 1].
+        fill_value: Scalar or one value per channel, an array or a tensor of any float dtype.
+        mask: (T,) or (B, T) bool, False for padding, or None.
+        xp: The namespace of functions to use, see `tensor_namespace`.
+
+    Returns:
+        The sequences, same shape and dtype.
+    """
+    unbatched = len(sequences.shape) in (2, 4)
+    if mask is not None:
+        mask = xp.cast(mask, "bool")
+    if unbatched:
+        sequences = xp.expand_dims(sequences, 0)
+        mask = None if mask is None else xp.expand_dims(mask, 0)
+    batch, steps = xp.shape(sequences)[:2]
+    segments = num_segments or -(-steps // segment_length)
+    noise = uniform((batch, -(-segments // _BARRIER) * _BARRIER))
+    index = segment_index(steps, segment_length, num_segments, mask, xp)
+    hidden = segment_mask(noise, index, hide_probability, mask, xp)
+    fill = fill_in_dtype(fill_value, sequences.dtype, xp)
+    result = hide_steps(sequences, hidden, fill, xp)
+    return result[0] if unbatched else result
+
+
 def fill_in_dtype(fill_value: Any, dtype: Any, xp: Any = keras.ops) -> Tensor:
     """Returns the fill as a tensor of the images' dtype, rounded to nearest for integers.
 
@@ -377,6 +530,28 @@ def check_patch_size(patch_size: Any) -> tuple[int, ...]:
             f"(pixels; 0 hides nothing). Received: patch_size={patch_size}"
         ) from error
     return checked
+
+
+def check_segments(segment_length: Any, num_segments: Any) -> tuple[int | None, int | None]:
+    """Returns length and number of segments, one of them None, or raises a ValueError.
+
+    Args:
+        segment_length: Steps a segment, a positive int, or None.
+        num_segments: Number of equal segments, a positive int, or None. 20 where both are None.
+    """
+    given = {"segment_length": segment_length, "num_segments": num_segments}
+    for name, value in given.items():
+        is_int = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+        if value is not None and not (is_int and value > 0):
+            raise ValueError(f"`{name}` should be a positive int or None. Received: {name}={value}")
+    if segment_length is not None and num_segments is not None:
+        raise ValueError(
+            "Only one of `segment_length` and `num_segments` should be given. "
+            f"Received: segment_length={segment_length}, num_segments={num_segments}"
+        )
+    if segment_length is not None:
+        return int(segment_length), None
+    return None, 20 if num_segments is None else int(num_segments)
 
 
 def check_hide_probability(hide_probability: Any) -> float:
@@ -421,18 +596,33 @@ def check_images(images: Tensor, fill_value: Any, data_format: str) -> None:
             "`inputs` should be one image of rank 3 or a batch of rank 4. "
             f"Received: inputs of shape {tuple(images.shape)}"
         )
+    channels = images.shape[-1 if data_format == "channels_last" else -3]
+    _check_fill_fits(fill_value, images.dtype, channels, "images")
+
+
+def check_sequences(sequences: Tensor, fill_value: Any) -> None:
+    """Raises a ValueError where the sequences' rank is wrong or the fill does not fit them."""
+    if len(sequences.shape) not in (2, 3, 4, 5):
+        raise ValueError(
+            "`inputs` should be features of shape (T, D) or (B, T, D), or frames of shape "
+            "(T, H, W, C) or (B, T, H, W, C). "
+            f"Received: inputs of shape {tuple(sequences.shape)}"
+        )
+    _check_fill_fits(fill_value, sequences.dtype, sequences.shape[-1], "sequences")
+
+
+def _check_fill_fits(fill_value: Any, dtype: Any, channels: int | None, noun: str) -> None:
     if fill_value == "mean":
         return
-    channels = images.shape[-1 if data_format == "channels_last" else -3]
     values = fill_value if isinstance(fill_value, tuple) else (fill_value,)
     if isinstance(fill_value, tuple) and channels is not None and len(values) != channels:
         raise ValueError(
-            f"`fill_value` should have one value per channel: the images have {channels} "
+            f"`fill_value` should have one value per channel: the {noun} have {channels} "
             f"channels. Received: fill_value={fill_value} ({len(values)} values)"
         )
-    if _dtype_name(images.dtype) == "uint8" and not all(0 <= value <= 255 for value in values):
+    if _dtype_name(dtype) == "uint8" and not all(0 <= value <= 255 for value in values):
         raise ValueError(
-            "`fill_value` should be in [0, 255] for uint8 images. "
+            f"`fill_value` should be in [0, 255] for uint8 {noun}. "
             f"Received: fill_value={fill_value}"
         )
 
@@ -444,5 +634,16 @@ def images_key(inputs: dict) -> str:
             return key
     raise ValueError(
         '`inputs` should be images, or a dict that holds them under "images" or "image". '
+        f"Received: a dict with the keys {sorted(map(str, inputs))}"
+    )
+
+
+def sequences_key(inputs: dict) -> str:
+    """Returns the key under which a dict of inputs holds its sequences."""
+    for key in ("features", "frames"):
+        if key in inputs:
+            return key
+    raise ValueError(
+        '`inputs` should be sequences, or a dict that holds them under "features" or "frames". '
         f"Received: a dict with the keys {sorted(map(str, inputs))}"
     )

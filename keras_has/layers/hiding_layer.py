@@ -1,0 +1,198 @@
+"""What all layers that hide have in common, whatever they hide."""
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_has.layers.replica_seed_generator import ReplicaSeedGenerator
+from keras_has.ops import hiding
+
+Tensor = Any
+
+_SEED_STATE = "seed_generator_state"
+
+
+class HidingLayer(keras.Layer):
+    """Keeps probability, fill and random generator, in variables that are saved with the model.
+
+    What is hidden, and where, is the subclasses' matter.
+
+    Args:
+        hide_probability: Probability in [0, 1] that a part is hidden.
+        fill_value: What hidden values become: a number, one per channel, or "mean".
+        seed: Integer, or None.
+        **kwargs: `name` and `dtype`.
+
+    Raises:
+        ValueError: For a probability or a fill that is none.
+    """
+
+    def __init__(self, hide_probability: Any, fill_value: Any, seed: Any, **kwargs: Any) -> None:
+        # Inputs leave in the dtype in which they came: a mixed-precision policy must not cast them.
+        super().__init__(autocast=False, **kwargs)
+        self._given_probability = hiding.check_hide_probability(hide_probability)
+        self.fill_value = hiding.check_fill_value(fill_value)
+        self.seed = seed
+        self.seed_generator = ReplicaSeedGenerator(seed)
+        self.probability = self.add_weight(
+            name="hide_probability",
+            shape=(),
+            dtype="float32",
+            initializer=keras.initializers.Constant(self._given_probability),
+            trainable=False,
+            autocast=False,
+        )
+        self.mean: Any = None
+        self._is_adapted = False
+
+    @property
+    def hide_probability(self) -> float:
+        """The probability that a part is hidden; assign to it to change it during training."""
+        value = float(values_of(self.probability))
+        # The variable is float32: give 0.3 back as 0.3.
+        same = np.float32(self._given_probability) == np.float32(value)
+        return self._given_probability if same else value
+
+    @hide_probability.setter
+    def hide_probability(self, value: float) -> None:
+        self._given_probability = hiding.check_hide_probability(value)
+        self.probability.assign(self._given_probability)
+
+    def adapt_mean(self, batches: Iterable[np.ndarray], noun: str) -> None:
+        """Computes the mean over all axes but the last, of all batches, for `fill_value="mean"`.
+
+        Args:
+            batches: Arrays of any rank, channels last.
+            noun: What `data` should hold, for the errors.
+
+        Raises:
+            ValueError: Where `fill_value` is not "mean", or the data is empty or not finite.
+        """
+        if self.fill_value != "mean":
+            raise ValueError(
+                '`adapt` computes the fill of `fill_value="mean"`. '
+                f"This layer has fill_value={self.fill_value}"
+            )
+        sums: Any = 0.0
+        count = 0
+        for batch in batches:
+            sums = sums + batch.sum(axis=tuple(range(batch.ndim - 1)), dtype=np.float64)
+            count += batch.size // batch.shape[-1]
+        if count == 0:
+            raise ValueError(f"`data` should hold at least one {noun}. Received none.")
+        mean = np.asarray(sums / count)
+        if not np.all(np.isfinite(mean)):
+            raise ValueError(f"`data` should be finite. Received: mean per channel={mean}")
+        self.create_mean(len(mean))
+        self.mean.assign(mean.astype("float32"))
+        self._is_adapted = True
+
+    def create_mean(self, channels: int) -> None:
+        """Creates the variable of the mean, or checks that it has as many channels."""
+        if self.mean is None:
+            # NaN stands for "not adapted yet", so that the state is saved with the value.
+            self.mean = self.add_weight(
+                name="mean",
+                shape=(channels,),
+                dtype="float32",
+                initializer=keras.initializers.Constant(float("nan")),
+                trainable=False,
+                autocast=False,
+            )
+        elif self.mean.shape != (channels,):
+            raise ValueError(
+                f"`data` should have {self.mean.shape[0]} channels, as before. Received: {channels}"
+            )
+
+    def check_adapted(self) -> None:
+        """Raises where the mean is needed and not known; the weights may have come from elsewhere.
+
+        Raises:
+            ValueError: Where `adapt` was not called.
+        """
+        if self.fill_value != "mean":
+            return
+        if not self._is_adapted and self.mean is not None:
+            with _out_of_the_graph():
+                self._is_adapted = _is_known(self.mean)
+        if not self._is_adapted:
+            raise ValueError(
+                '`fill_value="mean"` needs the mean of the dataset: call '
+                f"`layer.adapt(dataset)` on layer '{self.name}' before training."
+            )
+
+    def uniform(self, shape: tuple) -> Tensor:
+        """Draws float32 noise in [0, 1) with the layer's own generator."""
+        return keras.random.uniform(shape, dtype="float32", seed=self.seed_generator)
+
+    def uniform_in_tensorflow(self, shape: tuple) -> Tensor:
+        """Draws noise in a `tf.data` pipeline while Keras runs on another backend."""
+        import tensorflow as tf
+
+        return tf.random.uniform(tf.stack(shape), seed=self.seed)
+
+    def read(self, variable: Any, xp: Any) -> Tensor:
+        """Returns a variable for use with the functions `xp`, see `hiding.tensor_namespace`."""
+        # TensorFlow cannot read the variables of another backend: there it takes their values.
+        is_own = xp is ops or keras.backend.backend() == "tensorflow"
+        return ops.convert_to_tensor(variable) if is_own else values_of(variable)
+
+    def fill(self, xp: Any) -> Tensor:
+        """Returns the fill, a scalar or one value per channel, for use with the functions `xp`."""
+        return (
+            self.read(self.mean, xp) if self.fill_value == "mean" else np.asarray(self.fill_value)
+        )
+
+    def save_own_variables(self, store: Any) -> None:
+        """Saves the state, the random generator's included, so that a run can be continued."""
+        super().save_own_variables(store)
+        store[_SEED_STATE] = values_of(self.seed_generator.state)
+
+    def load_own_variables(self, store: Any) -> None:
+        """Loads the state; a mean that was adapted stays adapted."""
+        names = store.keys()  # a group of an HDF5 file has no other way to list them
+        super().load_own_variables({name: store[name] for name in names if name != _SEED_STATE})
+        if _SEED_STATE in names:
+            self.seed_generator.state.assign(np.asarray(store[_SEED_STATE]))
+        if self.mean is not None:
+            self._is_adapted = _is_known(self.mean)
+        self._given_probability = float(values_of(self.probability))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Returns the input's shape."""
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns what `from_config` needs to build the layer again."""
+        config = super().get_config()
+        config.update(
+            hide_probability=self.hide_probability, fill_value=self.fill_value, seed=self.seed
+        )
+        return config
+
+
+def values_of(variable: Any) -> np.ndarray:
+    """Returns the values of a variable; by way of a tensor, or Keras 3.15 makes NumPy 2 warn."""
+    return ops.convert_to_numpy(ops.convert_to_tensor(variable))
+
+
+def _is_known(variable: Any) -> bool:
+    """Whether a variable holds numbers; one that a graph has yet to initialise is empty."""
+    value = values_of(variable)
+    return value.size > 0 and bool(np.all(np.isfinite(value)))
+
+
+@contextlib.contextmanager
+def _out_of_the_graph() -> Iterator[None]:
+    """Lets a variable be read while TensorFlow traces a function."""
+    if keras.backend.backend() != "tensorflow":
+        yield
+        return
+    import tensorflow as tf
+
+    with tf.init_scope():
+        yield
