@@ -15,7 +15,11 @@ from keras_has.data.image_files import name_bad_image as name_bad_image
 from keras_has.data.image_files import skip_bad_images as skip_bad_images
 from keras_has.data.image_folder import image_folder as image_folder
 from keras_has.data.imagenet import imagenet as imagenet
+from keras_has.data.imagenet_v2 import imagenet_v2 as imagenet_v2
+from keras_has.data.masks import load_mask as load_mask
 from keras_has.data.parts import parts as parts
 from keras_has.data.pipelines import evaluation_batches as evaluation_batches
 from keras_has.data.pipelines import training_batches as training_batches
+from keras_has.data.record_files import RecordFiles as RecordFiles
 from keras_has.data.tiny_imagenet import tiny_imagenet as tiny_imagenet
+from keras_has.data.wsol_metadata import wsol_metadata as wsol_metadata

@@ -112,6 +112,7 @@ def cub(data_dir: str | os.PathLike[str], split: str = "train") -> ImageDataset:
         boxes=tuple(np.array([box], np.float32) for box in corners),
         image_paths=np.array(files, np.str_),
         image_sizes=None if None in sizes else np.array(sizes, np.int64).reshape(-1, 2),
+        class_ids=tuple(names[number][1] for number in numbers),
     )
 
 

@@ -11,14 +11,29 @@ import numpy as np
 if TYPE_CHECKING:
     import tensorflow as tf
 
+    from keras_has.data.record_files import RecordFiles
+
+_FIELDS_BY_IMAGE = (
+    "labels",
+    "boxes",
+    "image_paths",
+    "images",
+    "image_sizes",
+    "records",
+    "mask_paths",
+    "ignore_paths",
+)
+# Images that are looked up together: records are read by the batch.
+_ROWS_AT_ONCE = 32
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ImageDataset:
     """The index of one split of an image data set.
 
-    Every reader of `keras_has.data` returns one. It holds labels, boxes and either the paths of the
-    image files or, for a small set, the pixels themselves; nothing is decoded until `examples` is
-    iterated or `in_memory` is called.
+    Every reader of `keras_has.data` returns one. It holds labels, boxes and where the images are:
+    the paths of their files, their places in TFRecord files or, for a small set, the pixels
+    themselves. Nothing is decoded until `examples` is iterated or `in_memory` is called.
 
     Boxes are in Keras' `"xyxy"` format, in absolute pixels of the stored image, and half-open:
     `x1 - x0` is the width. An image may have any number of boxes, none included.
@@ -30,11 +45,18 @@ class ImageDataset:
         labels: One class index an image, N integers, kept as int64.
         boxes: N float arrays of shape `(number of boxes, 4)`, kept as float32. An empty sequence
             stands for an image without boxes.
-        image_paths: N paths of image files, or `None` where `images` is given.
-        images: uint8 array of shape `(N, height, width, 3)`, RGB, or `None` where `image_paths`
-            is given.
+        image_paths: N paths of image files. Exactly one of `image_paths`, `images` and `records`
+            is given, the others are `None` (default).
+        images: uint8 array of shape `(N, height, width, 3)`, RGB.
         image_sizes: Integers of shape `(N, 2)`, height and width in pixels, where they are known
             without decoding. `None` (default) where not; taken from `images` where those are given.
+        records: `RecordFiles` of N encoded images in TFRecord files.
+        class_ids: What the data set's own files call each class, such as WordNet ids; `None`
+            (default) where that is nothing but the names.
+        mask_paths: For each image the paths of its instances' masks, N sequences of strings, where
+            the ground truth is masks (see `load_mask`); `None` (default) where not.
+        ignore_paths: For each image the path of the mask of what is to be ignored, N strings, empty
+            where there is none. `None` (default) where there are no masks.
 
     Raises:
         ValueError: If the parts do not fit each other, a label is no index into `class_names`, or a
@@ -64,6 +86,10 @@ class ImageDataset:
     image_paths: np.ndarray | None = dataclasses.field(default=None, repr=False)
     images: np.ndarray | None = dataclasses.field(default=None, repr=False)
     image_sizes: np.ndarray | None = dataclasses.field(default=None, repr=False)
+    records: RecordFiles | None = dataclasses.field(default=None, repr=False)
+    class_ids: tuple[str, ...] | None = dataclasses.field(default=None, repr=False)
+    mask_paths: tuple[tuple[str, ...], ...] | None = dataclasses.field(default=None, repr=False)
+    ignore_paths: np.ndarray | None = dataclasses.field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         set_field = object.__setattr__  # The class is frozen; its fields are put in form here only.
@@ -71,15 +97,16 @@ class ImageDataset:
         set_field(self, "image_ids", _strings(self.image_ids, "image_ids"))
         set_field(self, "labels", _integers(self.labels, "labels", 1))
         set_field(self, "boxes", tuple(_box_array(boxes, i) for i, boxes in enumerate(self.boxes)))
-        if (self.image_paths is None) == (self.images is None):
-            given = "neither" if self.images is None else "both"
+        sources = ("image_paths", "images", "records")
+        given = [source for source in sources if getattr(self, source) is not None]
+        if len(given) != 1:
             raise ValueError(
-                "Exactly one of `image_paths` and `images` should be given. "
-                f"Received {given} for {self.name!r}."
+                "Exactly one of `image_paths`, `images` and `records` should be given. "
+                f"Received {' and '.join(given) or 'none'} for {self.name!r}."
             )
         if self.image_paths is not None:
             set_field(self, "image_paths", _strings(self.image_paths, "image_paths"))
-        else:
+        if self.images is not None:
             images = np.asarray(self.images)
             if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 3:
                 raise ValueError(
@@ -89,13 +116,19 @@ class ImageDataset:
             set_field(self, "images", images)
             if self.image_sizes is None:
                 set_field(self, "image_sizes", np.tile(images.shape[1:3], (len(images), 1)))
+        if self.class_ids is not None:
+            set_field(self, "class_ids", tuple(str(class_id) for class_id in self.class_ids))
+        if self.mask_paths is not None:
+            set_field(self, "mask_paths", tuple(tuple(paths) for paths in self.mask_paths))
+        if self.ignore_paths is not None:
+            set_field(self, "ignore_paths", _strings(self.ignore_paths, "ignore_paths"))
         if self.image_sizes is not None:
             set_field(self, "image_sizes", _integers(self.image_sizes, "image_sizes", 2))
         self._check_lengths()
         self._check_values()
 
     def _check_lengths(self) -> None:
-        for field in ("labels", "boxes", "image_paths", "images", "image_sizes"):
+        for field in _FIELDS_BY_IMAGE:
             value = getattr(self, field)
             if value is not None and len(value) != len(self.image_ids):
                 raise ValueError(
@@ -106,6 +139,16 @@ class ImageDataset:
             raise ValueError(
                 "`image_sizes` should have shape (N, 2), height and width. "
                 f"Received: shape {self.image_sizes.shape}."
+            )
+        if (self.mask_paths is None) != (self.ignore_paths is None):
+            raise ValueError(
+                "`mask_paths` and `ignore_paths` should be given together. "
+                f"Received only one of them for {self.name!r}."
+            )
+        if self.class_ids is not None and len(self.class_ids) != len(self.class_names):
+            raise ValueError(
+                f"`class_ids` should have one entry for each of the {len(self.class_names)} class "
+                f"names. Received: {len(self.class_ids)} entries."
             )
 
     def _check_values(self) -> None:
@@ -157,15 +200,14 @@ class ImageDataset:
             IndexError: If a position is negative or beyond the last image.
         """
         rows = self._rows(indices)
-        return dataclasses.replace(
-            self,
-            image_ids=self.image_ids[rows],
-            labels=self.labels[rows],
-            boxes=tuple(self.boxes[row] for row in rows),
-            image_paths=None if self.image_paths is None else self.image_paths[rows],
-            images=None if self.images is None else self.images[rows],
-            image_sizes=None if self.image_sizes is None else self.image_sizes[rows],
-        )
+        selected: dict[str, Any] = {"image_ids": self.image_ids[rows]}
+        for field in _FIELDS_BY_IMAGE:
+            value = getattr(self, field)
+            if isinstance(value, tuple):
+                selected[field] = tuple(value[row] for row in rows)
+            elif value is not None:
+                selected[field] = value.select(rows) if field == "records" else value[rows]
+        return dataclasses.replace(self, **selected)
 
     def _rows(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         rows = np.asarray(indices)
@@ -203,29 +245,33 @@ class ImageDataset:
         """
         import tensorflow as tf
 
-        from keras_has.data.image_files import decode_image
+        from keras_has.data.image_source import image_source
 
         rows = np.arange(len(self)) if indices is None else self._rows(indices)
         flat, counts = self._flat_boxes()
+        load, decode = image_source(self)
         with tf.device("CPU:0"):
             all_boxes = tf.constant(flat, tf.float32)
             ends = tf.constant(np.cumsum(counts), tf.int64)
             lengths = tf.constant(counts, tf.int64)
             labels = tf.constant(self.labels, tf.int64)
             image_ids = tf.constant(self.image_ids, tf.string)
-            in_memory = self.images is not None
-            images = tf.constant(self.images if in_memory else self.image_paths)
 
-        def example(row: tf.Tensor) -> dict[str, tf.Tensor]:
+        def example(row: tf.Tensor, loaded: tf.Tensor) -> dict[str, tf.Tensor]:
             return {
-                "image": images[row] if in_memory else decode_image(tf.io.read_file(images[row])),
+                "image": decode(loaded),
                 "label": labels[row],
                 "boxes": all_boxes[ends[row] - lengths[row] : ends[row]],
                 "image_id": image_ids[row],
             }
 
-        return tf.data.Dataset.from_tensor_slices(rows).map(
-            example, num_parallel_calls=tf.data.AUTOTUNE
+        return (
+            tf.data.Dataset.from_tensor_slices(rows)
+            .batch(_ROWS_AT_ONCE)
+            .map(lambda rows: (rows, load(rows)), num_parallel_calls=tf.data.AUTOTUNE)
+            .unbatch()
+            .map(example, num_parallel_calls=tf.data.AUTOTUNE)
+            .apply(tf.data.experimental.assert_cardinality(len(rows)))
         )
 
     def in_memory(self, progress: Callable[[int, int], None] | None = None) -> ImageDataset:
@@ -235,7 +281,7 @@ class ImageDataset:
             progress: Called now and then with the number of images done and the number of all.
 
         Returns:
-            An `ImageDataset` with `images` in place of `image_paths`; itself if it had them.
+            An `ImageDataset` with `images` in place of paths or records; itself if it had them.
 
         Raises:
             BadImageError: If a file is missing, empty or cannot be decoded.
@@ -246,7 +292,9 @@ class ImageDataset:
         if self.images is not None:
             return self
         images = read_images(self, progress)
-        return dataclasses.replace(self, image_paths=None, images=images, image_sizes=None)
+        return dataclasses.replace(
+            self, image_paths=None, records=None, images=images, image_sizes=None
+        )
 
     def padded_boxes(self) -> np.ndarray:
         """Returns the boxes as one array, images with fewer boxes filled up with -1.

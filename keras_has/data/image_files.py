@@ -135,7 +135,8 @@ class BadImage:
 
     Args:
         image_id: The id of the image in its data set.
-        path: The file.
+        path: The file, for a record with its place in it. How a path is spelled depends on how the
+            folder was given: to remember an image, remember its id.
         reason: What is wrong with it: `"missing"`, `"empty file"`, or `"cannot be read: "` or
             `"cannot be decoded: "` and TensorFlow's words.
     """
@@ -209,8 +210,8 @@ def skip_bad_images(
     bad_images = find_bad_images(dataset, progress)
     if not bad_images:
         return dataset, bad_images
-    bad_paths = {bad.path for bad in bad_images}
-    good = [row for row, path in enumerate(_paths(dataset)) if path not in bad_paths]
+    bad_ids = {bad.image_id for bad in bad_images}
+    good = [row for row, image_id in enumerate(dataset.image_ids) if image_id not in bad_ids]
     return dataset.select(good), bad_images
 
 
@@ -249,7 +250,7 @@ def read_images(
     """Decodes all files of a data set whose images are of one size.
 
     Args:
-        dataset: At least one image, with `image_paths`.
+        dataset: At least one image, in files or records.
         progress: Called now and then with the number of files done and the number of all.
 
     Returns:
@@ -261,14 +262,13 @@ def read_images(
     """
     import tensorflow as tf
 
-    paths = _paths(dataset)
-    if not paths:
+    if not len(dataset):
         raise ValueError(
             f"A data set should have an image file to be read. Received: none in {dataset.name!r}."
         )
-    first, reason = _read_image(paths[0])
+    first, reason = _read_image(dataset, 0)
     if first is None:
-        raise BadImageError(BadImage(str(dataset.image_ids[0]), paths[0], reason))
+        raise BadImageError(BadImage(str(dataset.image_ids[0]), _place(dataset, 0), reason))
     shape = first.shape
 
     def check_shape(example: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
@@ -277,7 +277,7 @@ def read_images(
         fitting = tf.cond(fits, lambda: image, lambda: tf.zeros(shape, tf.uint8))
         return tf.shape(image), tf.ensure_shape(fitting, shape)
 
-    images = np.empty((len(paths), *shape), np.uint8)
+    images = np.empty((len(dataset), *shape), np.uint8)
     done = 0
     batches = dataset.examples().map(check_shape).batch(_FILES_AT_ONCE)
     try:
@@ -294,7 +294,7 @@ def read_images(
             images[done : done + len(batch)] = batch
             done += len(batch)
             if progress is not None:
-                progress(done, len(paths))
+                progress(done, len(dataset))
     except tf.errors.OpError as error:
         bad_image_error = name_bad_image(dataset, error)
         if bad_image_error is None:
@@ -321,62 +321,122 @@ def for_each_file(work: Callable[[str], Result], paths: Sequence[str]) -> Iterat
 def _bad_images(
     dataset: ImageDataset, progress: Callable[[int, int], None] | None
 ) -> Iterator[BadImage]:
-    paths = _paths(dataset)
-    for row in _failing_rows(paths, progress):
-        reason = _read_image(paths[row])[1]
-        if reason:
-            yield BadImage(str(dataset.image_ids[row]), paths[row], reason)
-
-
-def _failing_rows(paths: list[str], progress: Callable[[int, int], None] | None) -> Iterator[int]:
-    """Yields the positions of the files that a pipeline cannot decode."""
-    import tensorflow as tf
-
-    if not paths:
+    if dataset.images is not None:
         return
+    for row in _failing_rows(dataset, progress):
+        found = bad_image(dataset, row)
+        if found is not None:
+            yield found
 
-    def decode(row: tf.Tensor, path: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        # The size is asked for so that the decoding is not optimised away.
-        return row, tf.size(decode_image(tf.io.read_file(path)))
 
-    # The rows that come through were decoded; those left out between them were not.
-    decoded = (
-        tf.data.Dataset.from_tensor_slices((np.arange(len(paths)), paths))
-        .map(decode, num_parallel_calls=tf.data.AUTOTUNE)
-        .ignore_errors()
-        .batch(_FILES_AT_ONCE)
-    )
-    done = 0
-    for rows, _ in decoded.as_numpy_iterator():
+def _failing_rows(
+    dataset: ImageDataset, progress: Callable[[int, int], None] | None
+) -> Iterator[int]:
+    """Yields the positions of the images that a pipeline cannot decode."""
+    done, count = 0, len(dataset)
+    for rows, *_ in decodable_images(dataset, np.arange(count)):
         for row in rows.tolist():
             yield from range(done, row)
             done = row + 1
         if progress is not None:
-            progress(done, len(paths))
-    yield from range(done, len(paths))
-    if progress is not None and done < len(paths):
-        progress(len(paths), len(paths))
+            progress(done, count)
+    yield from range(done, count)
+    if progress is not None and done < count:
+        progress(count, count)
 
 
-def _paths(dataset: ImageDataset) -> list[str]:
-    return [] if dataset.image_paths is None else dataset.image_paths.tolist()
+def decodable_images(
+    dataset: ImageDataset, rows: np.ndarray, with_content: bool = False
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Reads and decodes images in parallel, and gives those that can be decoded.
+
+    Args:
+        dataset: Images in files or in records.
+        rows: Positions from 0 to N - 1.
+        with_content: Whether the content of the files is wanted.
+
+    Yields:
+        For each lot the positions that came through, in order; their heights and widths, of shape
+        `(B, 2)`; and the content of their files, empty where it is not wanted.
+    """
+    import tensorflow as tf
+
+    from keras_has.data.image_source import image_source
+
+    if not len(rows):
+        return
+    is_in_files = dataset.image_paths is not None
+    load, _ = image_source(dataset)
+
+    def decode(row: tf.Tensor, loaded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        encoded = tf.io.read_file(loaded) if is_in_files else loaded
+        # The size is asked for so that the decoding is not optimised away.
+        size = tf.shape(decode_image(encoded))[:2]
+        return row, size, encoded if with_content else tf.constant(b"")
+
+    # The rows that come through were decoded; those left out between them were not.
+    decoded = (
+        tf.data.Dataset.from_tensor_slices(np.asarray(rows, np.int64))
+        .batch(_FILES_AT_ONCE // 8)
+        .map(lambda rows: (rows, load(rows)), num_parallel_calls=tf.data.AUTOTUNE)
+        .ignore_errors()
+        .unbatch()
+        .map(decode, num_parallel_calls=tf.data.AUTOTUNE)
+        .ignore_errors()
+        .batch(_FILES_AT_ONCE // 8 if with_content else _FILES_AT_ONCE)
+    )
+    yield from decoded.as_numpy_iterator()
 
 
-def _read_image(path: str) -> tuple[np.ndarray | None, str]:
+def encoded_image(dataset: ImageDataset, row: int) -> bytes:
+    """Returns the content of one image file or record, or one image in memory as PNG.
+
+    Raises:
+        tf.errors.OpError: If a file cannot be read; `OSError` where it is a record.
+    """
+    import tensorflow as tf
+
+    if dataset.records is not None:
+        return dataset.records.read([row])[0]
+    with tf.device("CPU:0"):
+        if dataset.images is not None:
+            return tf.io.encode_png(dataset.images[row]).numpy()
+        return tf.io.read_file(str(_paths(dataset)[row])).numpy()
+
+
+def bad_image(dataset: ImageDataset, row: int) -> BadImage | None:
+    """Returns what is wrong with one image, or `None` where it can be decoded."""
+    reason = _read_image(dataset, row)[1]
+    return BadImage(str(dataset.image_ids[row]), _place(dataset, row), reason) if reason else None
+
+
+def _paths(dataset: ImageDataset) -> np.ndarray:
+    return np.zeros(0, np.str_) if dataset.image_paths is None else dataset.image_paths
+
+
+def _place(dataset: ImageDataset, row: int) -> str:
+    if dataset.records is not None:
+        return dataset.records.place(row)
+    return str(_paths(dataset)[row])
+
+
+def _read_image(dataset: ImageDataset, row: int) -> tuple[np.ndarray | None, str]:
     """Returns the decoded image and "", or `None` and what is wrong with the file."""
     import tensorflow as tf
 
     with tf.device("CPU:0"):
         try:
-            encoded = tf.io.read_file(path)
-        except tf.errors.NotFoundError:
+            encoded = encoded_image(dataset, row)
+        except (tf.errors.NotFoundError, FileNotFoundError):
             return None, "missing"
         except tf.errors.OpError as error:
             return None, f"cannot be read: {_words(error)}"
-        if tf.strings.length(encoded) == 0:
+        except OSError as error:
+            return None, f"cannot be read: {error}"
+        if not encoded:
             return None, "empty file"
         try:
-            return decode_image(encoded).numpy(), ""
+            return decode_image(tf.constant(encoded)).numpy(), ""
         except tf.errors.OpError as error:
             return None, f"cannot be decoded: {_words(error)}"
 

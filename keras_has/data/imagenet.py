@@ -143,6 +143,7 @@ def imagenet(
         boxes=tuple(boxes),
         image_paths=np.array(paths, np.str_),
         image_sizes=image_sizes,
+        class_ids=tuple(classes),
     )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_has.data.image_dataset import ImageDataset
-from keras_has.data.image_files import decode_image
+from keras_has.data.image_source import image_source
 
 RowsOfStep = Callable[[tf.Tensor], tf.Tensor]
 
@@ -66,10 +66,9 @@ def training_batches(
         raise ValueError(f"`dataset` should hold at least one image. Received: {dataset.name}")
     with tf.device("CPU:0"):
         labels = tf.constant(dataset.labels, tf.int64)
-        source = tf.constant(dataset.image_paths if dataset.images is None else dataset.images)
+    load, decode = image_source(dataset)
     rows_at = _balanced_rows if class_balanced else _shuffled_rows
     rows_of_step = rows_at(dataset, batch_size, seed)
-    in_memory = dataset.images is not None
 
     def crop(image: tf.Tensor, image_seed: tf.Tensor) -> tf.Tensor:
         # Cropping before resizing costs less and is the same but for interpolation at the rim.
@@ -81,9 +80,8 @@ def training_batches(
         top, left = tf.unstack(tf.cast(place * room, tf.int32))
         return resize_image(image[top : top + side, left : left + side], image_size)
 
-    def one(row: tf.Tensor, image_seed: tf.Tensor) -> tf.Tensor:
-        image = source[row] if in_memory else decode_image(tf.io.read_file(source[row]))
-        return tf.ensure_shape(crop(image, image_seed), (image_size, image_size, 3))
+    def one(loaded: tf.Tensor, image_seed: tf.Tensor) -> tf.Tensor:
+        return tf.ensure_shape(crop(decode(loaded), image_seed), (image_size, image_size, 3))
 
     def finish(images: tf.Tensor, rows: tf.Tensor, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         if horizontal_flip:
@@ -95,21 +93,22 @@ def training_batches(
     if _is_ready(dataset, image_size) and image_size == resize_size:
         # Everything is in memory at the right size: whole batches at once.
         return steps.map(
-            lambda step: finish(tf.gather(source, rows_of_step(step)), rows_of_step(step), step),
+            lambda step: finish(load(rows_of_step(step)), rows_of_step(step), step),
             num_parallel_calls=2,
         ).prefetch(tf.data.AUTOTUNE)
 
-    def with_seeds(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def with_seeds(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         seeds = tf.random.stateless_uniform(
             [batch_size, 2], _seed(seed, step, 2), None, None, tf.int32
         )
-        return rows_of_step(step), seeds
+        rows = rows_of_step(step)
+        return load(rows), rows, seeds
 
     images = (
-        steps.map(with_seeds)
+        steps.map(with_seeds, num_parallel_calls=tf.data.AUTOTUNE)
         .unbatch()
         .map(
-            lambda row, image_seed: (one(row, image_seed), row),
+            lambda loaded, row, image_seed: (one(loaded, image_seed), row),
             num_parallel_calls=tf.data.AUTOTUNE,
         )
         .batch(batch_size, drop_remainder=True)
@@ -150,27 +149,33 @@ def evaluation_batches(dataset: ImageDataset, batch_size: int, image_size: int) 
             "boxes": tf.constant(padded),
             "image_id": tf.constant(dataset.image_ids),
         }
-        source = tf.constant(dataset.image_paths if dataset.images is None else dataset.images)
-    rows = tf.data.Dataset.range(len(dataset))
-    in_memory = dataset.images is not None
+    load, decode = image_source(dataset)
+    rows = tf.data.Dataset.range(len(dataset)).batch(batch_size)
     if _is_ready(dataset, image_size):
 
         def whole_batch(rows: tf.Tensor) -> dict[str, tf.Tensor]:
             size = tf.fill([tf.size(rows), 2], tf.cast(image_size, tf.float32))
             batch = {key: tf.gather(table, rows) for key, table in tables.items()}
-            return {"image": tf.gather(source, rows), "size": size, **batch}
+            return {"image": load(rows), "size": size, **batch}
 
-        return rows.batch(batch_size).map(whole_batch, num_parallel_calls=2).prefetch(2)
+        return rows.map(whole_batch, num_parallel_calls=2).prefetch(2)
 
-    def one(row: tf.Tensor) -> dict[str, tf.Tensor]:
-        image = source[row] if in_memory else decode_image(tf.io.read_file(source[row]))
+    def one(loaded: tf.Tensor, row: tf.Tensor) -> dict[str, tf.Tensor]:
+        image = decode(loaded)
         return {
             "image": resize_image(image, image_size),
             "size": tf.cast(tf.shape(image)[:2], tf.float32),
             **{key: table[row] for key, table in tables.items()},
         }
 
-    return rows.map(one, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size).prefetch(2)
+    return (
+        rows.map(lambda rows: (load(rows), rows), num_parallel_calls=tf.data.AUTOTUNE)
+        .unbatch()
+        .map(one, num_parallel_calls=tf.data.AUTOTUNE)
+        .apply(tf.data.experimental.assert_cardinality(len(dataset)))
+        .batch(batch_size)
+        .prefetch(2)
+    )
 
 
 def resize_image(image: tf.Tensor, image_size: int) -> tf.Tensor:

@@ -80,6 +80,7 @@ def tiny_imagenet(data_dir: str | os.PathLike[str], split: str = "train") -> Ima
         boxes=tuple(np.array([box], np.float32) for box in boxes),
         image_paths=np.array(paths, np.str_),
         image_sizes=np.tile(_SIZE, (len(paths), 1)),
+        class_ids=tuple(wordnet_ids),
     )
 
 

@@ -1,0 +1,75 @@
+"""Masks of objects in files, as the evaluation of localization by pixels reads them."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from keras_has.data.folders import not_found
+from keras_has.ops.opencv import opencv
+
+
+def load_mask(
+    mask_paths: Sequence[str | os.PathLike[str]],
+    ignore_path: str | os.PathLike[str] | None = None,
+    image_size: int | tuple[int, int] = 224,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Reads the mask of an image's objects, and that of what is to be ignored.
+
+    Each mask is resized by taking the nearest pixel and is set where it is above 1/2 (of 255); the
+    masks of several instances are united. What is to be ignored is its own mask without the
+    objects, so that no pixel is both.
+
+    Args:
+        mask_paths: Grey images, one an instance; an entry of `ImageDataset.mask_paths`.
+        ignore_path: A grey image, an entry of `ImageDataset.ignore_paths`; `""` or `None` (default)
+            where nothing is to be ignored.
+        image_size: Height and width to resize to, or one number for both. Default 224, the size
+            that the protocol compares at.
+
+    Returns:
+        Two uint8 arrays of shape `(height, width)`, 0 or 1: the objects, and what is to be ignored.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If there is no mask, or a file cannot be decoded.
+
+    Example:
+
+    >>> import cv2, pathlib, tempfile
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> _ = cv2.imwrite(str(folder / "a.png"), np.array([[255, 0], [0, 0]], "uint8"))
+    >>> _ = cv2.imwrite(str(folder / "ignore.png"), np.array([[255, 255], [0, 0]], "uint8"))
+    >>> mask, ignore = load_mask([folder / "a.png"], folder / "ignore.png", image_size=2)
+    >>> mask.tolist(), ignore.tolist()
+    ([[1, 0], [0, 0]], [[0, 1], [0, 0]])
+
+    Reference:
+        Choe et al., CVPR 2020, arXiv:2001.07437, section 4.2; `get_mask` of
+        https://github.com/clovaai/wsolevaluation.
+    """
+    height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
+    if height < 1 or width < 1:
+        raise ValueError(f"`image_size` should be at least 1. Received: image_size={image_size}")
+    if not len(mask_paths):
+        raise ValueError("`mask_paths` should name at least one mask. Received: none.")
+    objects = np.zeros((height, width), bool)
+    for path in mask_paths:
+        objects |= _read(path, height, width)
+    ignored = np.zeros((height, width), bool)
+    if ignore_path:
+        ignored = _read(ignore_path, height, width) & ~objects
+    return objects.astype(np.uint8), ignored.astype(np.uint8)
+
+
+def _read(path: str | os.PathLike[str], height: int, width: int) -> np.ndarray:
+    cv2 = opencv()
+    if not Path(path).is_file():
+        raise not_found(path, "a mask", "Unpack the masks of the data set, and pass their folder.")
+    content = np.frombuffer(Path(path).read_bytes(), np.uint8)
+    # As the protocol reads it: an image with a palette gives the grey of its colours.
+    grey = cv2.imdecode(content, cv2.IMREAD_GRAYSCALE) if content.size else None
+    if grey is None:
+        raise ValueError(f"{os.fspath(path)} should be an image. Received: it cannot be decoded.")
+    return cv2.resize(grey, (width, height), interpolation=cv2.INTER_NEAREST) > 0

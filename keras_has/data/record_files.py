@@ -1,0 +1,189 @@
+"""Encoded images at known places in TFRecord files, to be read in any order."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class RecordFiles:
+    """Where N encoded images lie in TFRecord files.
+
+    A place is that of the image's own bytes within its record, so that reading an image is reading
+    a piece of a file: no record is parsed, and any order costs the same. What TFRecord's checksums
+    would find is found by the size of the file, which is compared, and by the decoder.
+
+    Args:
+        paths: The files, local or anything that `tf.io.gfile` reads, such as `"gs://bucket/a"`.
+        sizes: The size of each file in bytes.
+        files: For each image the index of its file in `paths`, N integers.
+        offsets: Where the image's bytes begin in the file, N integers.
+        lengths: How many there are, N integers.
+
+    Raises:
+        ValueError: If the parts do not fit each other, or a place lies outside its file.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> file = pathlib.Path(tempfile.mkdtemp()) / "a.tfrecord"
+    >>> _ = file.write_bytes(b"..first second")
+    >>> records = RecordFiles([str(file)], [14], files=[0, 0], offsets=[2, 8], lengths=[5, 6])
+    >>> records.read([1, 0])
+    [b'second', b'first']
+    """
+
+    paths: tuple[str, ...]
+    sizes: np.ndarray = dataclasses.field(repr=False)
+    files: np.ndarray = dataclasses.field(repr=False)
+    offsets: np.ndarray = dataclasses.field(repr=False)
+    lengths: np.ndarray = dataclasses.field(repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "paths", tuple(str(path) for path in self.paths))
+        for field in ("sizes", "files", "offsets", "lengths"):
+            values = np.asarray(getattr(self, field))
+            if values.size and not np.issubdtype(values.dtype, np.integer):
+                raise ValueError(f"`{field}` should be integers. Received: {values.dtype}")
+            object.__setattr__(self, field, values.astype(np.int64).reshape(-1))
+        counts = {len(self.files), len(self.offsets), len(self.lengths)}
+        if len(counts) > 1 or len(self.sizes) != len(self.paths):
+            raise ValueError(
+                "`files`, `offsets` and `lengths` should have one entry an image, `sizes` one a "
+                f"path. Received: {len(self.files)}, {len(self.offsets)} and {len(self.lengths)} "
+                f"entries, {len(self.sizes)} sizes of {len(self.paths)} paths."
+            )
+        is_sound = (self.files >= 0) & (self.files < len(self.paths))
+        is_sound &= (self.offsets >= 0) & (self.lengths >= 0)
+        if is_sound.all():
+            is_sound = self.offsets + self.lengths <= self.sizes[self.files]
+        if not is_sound.all():
+            row = np.flatnonzero(~is_sound)[0]
+            raise ValueError(
+                "Records should lie within their files. Received: file "
+                f"{self.files[row]} of {len(self.paths)}, {self.lengths[row]} bytes from byte "
+                f"{self.offsets[row]}."
+            )
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def select(self, rows: Sequence[int] | np.ndarray) -> RecordFiles:
+        """Returns the images at `rows`, in that order."""
+        rows = np.asarray(rows, np.int64)
+        return dataclasses.replace(
+            self, files=self.files[rows], offsets=self.offsets[rows], lengths=self.lengths[rows]
+        )
+
+    def place(self, row: int) -> str:
+        """Returns file and offset of one image in words, for messages."""
+        return f"{self.paths[self.files[row]]} (record with byte {self.offsets[row]})"
+
+    def check_sizes(self) -> None:
+        """Compares the size of every file with what it should be.
+
+        Raises:
+            FileNotFoundError: If a file is missing.
+            ValueError: If one has another size: it was cut off, or replaced.
+        """
+        for path, size in zip(self.paths, self.sizes.tolist(), strict=True):
+            found = _size_of(path)
+            if found is None:
+                raise FileNotFoundError(
+                    f"There should be a TFRecord file at {path}. Copy the folder again, or write "
+                    "it again with `python -m trainers.prepare`."
+                )
+            if found != size:
+                raise ValueError(
+                    f"{path} should have {size} bytes, as when it was written. Received: {found} "
+                    "bytes. Copy it again, or write it again with `python -m trainers.prepare`."
+                )
+
+    def read(self, rows: Sequence[int] | np.ndarray) -> list[bytes]:
+        """Reads the encoded images at `rows`.
+
+        Every file that is needed is opened once and read from front to back.
+
+        Args:
+            rows: Positions from 0 to N - 1, repeats allowed.
+
+        Returns:
+            The content of each image file.
+
+        Raises:
+            OSError: If a file cannot be read, or ends before the record does.
+        """
+        rows = np.asarray(rows, np.int64)
+        encoded = [b""] * len(rows)
+        order = np.lexsort((self.offsets[rows], self.files[rows]))
+        start = 0
+        while start < len(order):
+            file = self.files[rows[order[start]]]
+            end = start
+            while end < len(order) and self.files[rows[order[end]]] == file:
+                end += 1
+            places = order[start:end]
+            chosen = rows[places]
+            pieces = _read_pieces(
+                self.paths[file], self.offsets[chosen].tolist(), self.lengths[chosen].tolist()
+            )
+            for place, piece in zip(places.tolist(), pieces, strict=True):
+                encoded[place] = piece
+            start = end
+        return encoded
+
+
+def is_remote(path: str) -> bool:
+    """Tells whether a path names a file system of `tf.io.gfile`, such as `gs://`."""
+    return "://" in path
+
+
+def _size_of(path: str) -> int | None:
+    if is_remote(path):
+        import tensorflow as tf
+
+        return tf.io.gfile.stat(path).length if tf.io.gfile.exists(path) else None
+    try:
+        return os.stat(path).st_size  # noqa: PTH116 (a string)
+    except FileNotFoundError:
+        return None
+
+
+def _read_pieces(path: str, offsets: list[int], lengths: list[int]) -> list[bytes]:
+    pieces = []
+    if is_remote(path):
+        import tensorflow as tf
+
+        with tf.io.gfile.GFile(path, "rb") as file:
+            for offset, length in zip(offsets, lengths, strict=True):
+                file.seek(offset)
+                pieces.append(file.read(length))
+    else:
+        # No position is shared, and Python's lock is released: many threads read at once.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        try:
+            for offset, length in zip(offsets, lengths, strict=True):
+                pieces.append(_pread(descriptor, length, offset))
+        finally:
+            os.close(descriptor)
+    for piece, offset, length in zip(pieces, offsets, lengths, strict=True):
+        if len(piece) != length:
+            raise OSError(
+                f"{path} should hold {length} bytes from byte {offset} on. Received: {len(piece)}; "
+                "the file was cut off. Copy it again."
+            )
+    return pieces
+
+
+def _pread(descriptor: int, length: int, offset: int) -> bytes:
+    piece = os.pread(descriptor, length, offset)
+    while 0 < len(piece) < length:  # The system may give less at a time.
+        more = os.pread(descriptor, length - len(piece), offset + len(piece))
+        if not more:
+            break
+        piece += more
+    return piece
