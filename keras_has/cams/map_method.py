@@ -1,0 +1,82 @@
+"""The interface of all methods that make maps."""
+
+from __future__ import annotations
+
+import abc
+
+import keras
+import tensorflow as tf
+
+
+class MapMethod(abc.ABC):
+    """A way to see where a network sees a class.
+
+    A method is made once from one or several models and then called on batches; it makes no
+    variables. It computes as for inference: nothing is hidden or dropped, whatever layers the
+    models hold. It works eagerly, in a `tf.function` and, called on a replica's share of a batch,
+    in `strategy.run`.
+
+    Subclasses implement `__call__`, and `probabilities` where that is cheaper than a map.
+
+    Args:
+        *networks: The models that the method calls. They are kept as the attribute `networks`,
+            a tuple, for who wants to save them together with the method's graph.
+
+    Call arguments:
+        images: (B, H, W, C), as the models take them.
+        class_index: (B,) integers, the class to make the map of; or `None`, which means the class
+            of the highest probability.
+
+    Returns:
+        Two float32 tensors: maps (B, h, w) and class probabilities (B, K).
+
+    Raises:
+        ValueError: On another backend of Keras than TensorFlow.
+
+    Example:
+
+    >>> class Brightness(keras_has.cams.MapMethod):
+    ...     def __call__(self, images, class_index=None):
+    ...         images = tf.cast(images, tf.float32)
+    ...         return tf.reduce_max(images, axis=-1), tf.ones((len(images), 1))
+    >>> maps, probabilities = Brightness()(np.ones((2, 4, 4, 3)))
+    >>> maps.shape, probabilities.shape
+    (TensorShape([2, 4, 4]), TensorShape([2, 1]))
+
+    Reference:
+        The methods' own: `CAM`, `GradCAM`, `Backprop`, `TenCrop`, `Ensemble`.
+    """
+
+    def __init__(self, *networks: keras.Model) -> None:
+        if keras.backend.backend() != "tensorflow":
+            raise ValueError(
+                f"`{type(self).__name__}` runs on Keras' TensorFlow backend. "
+                f"Received: backend={keras.backend.backend()}"
+            )
+        self.networks = networks
+
+    @abc.abstractmethod
+    def __call__(
+        self, images: tf.Tensor, class_index: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns maps and probabilities; see the class."""
+
+    def probabilities(self, images: tf.Tensor) -> tf.Tensor:
+        """Returns the class probabilities (B, K), float32, without maps.
+
+        Args:
+            images: As in the call.
+        """
+        return self(images)[1]
+
+
+def chosen_class(probabilities: tf.Tensor, class_index: tf.Tensor | None) -> tf.Tensor:
+    """Returns `class_index` as int32, or the class of the highest probability if it is `None`.
+
+    Args:
+        probabilities: (B, K), or anything that rises with them.
+        class_index: (B,) integers, or `None`.
+    """
+    if class_index is None:
+        return tf.argmax(probabilities, axis=1, output_type=tf.int32)
+    return tf.cast(class_index, tf.int32)
