@@ -5,6 +5,10 @@ All stream, count in integers, merge by adding, and count each image of a padded
 
 from keras_has.metrics.gt_known_localization import GTKnownLocalization
 from keras_has.metrics.localization_curve import LocalizationCurve
+from keras_has.metrics.max_box_accuracy import MaxBoxAccuracy
+from keras_has.metrics.max_box_accuracy_v2 import MaxBoxAccuracyV2
+from keras_has.metrics.pixel_average_precision import PixelAveragePrecision
+from keras_has.metrics.temporal_mean_average_precision import TemporalMeanAveragePrecision
 from keras_has.metrics.top1_classification import Top1Classification
 from keras_has.metrics.top1_localization import Top1Localization
 from keras_has.metrics.top5_localization import Top5Localization
@@ -12,6 +16,10 @@ from keras_has.metrics.top5_localization import Top5Localization
 __all__ = [
     "GTKnownLocalization",
     "LocalizationCurve",
+    "MaxBoxAccuracy",
+    "MaxBoxAccuracyV2",
+    "PixelAveragePrecision",
+    "TemporalMeanAveragePrecision",
     "Top1Classification",
     "Top1Localization",
     "Top5Localization",
