@@ -126,7 +126,7 @@ class TemporalMeanAveragePrecision(keras.metrics.Metric):
         """Forgets all videos."""
         self.num_videos = 0
         self.nan_detections = 0
-        self._parts: dict[str, list[NDArray[np.float64]]] = {key: [] for key in _COLUMNS}
+        self._tables = _Tables()
 
     def update_state(
         self, y_true: dict[str, Any], y_pred: dict[str, Any], sample_weight: Any = None
@@ -163,8 +163,7 @@ class TemporalMeanAveragePrecision(keras.metrics.Metric):
             for key, rows in zip(_COLUMNS, (found[is_number], truth, ambiguous), strict=True):
                 new[key].append(np.insert(rows, 0, number, axis=1))
             number += 1
-        for key in _COLUMNS:
-            self._parts[key] += new[key]
+        self._tables.extend(new)
         self.num_videos = number
         self.nan_detections += nan_detections
 
@@ -189,7 +188,7 @@ class TemporalMeanAveragePrecision(keras.metrics.Metric):
         Returns:
             (thresholds, classes) float64, NaN for classes without a true segment.
         """
-        found, truth, ambiguous = (self._rows(key) for key in _COLUMNS)
+        found, truth, ambiguous = (self._tables.rows(key) for key in _COLUMNS)
         is_ambiguous = np.zeros(len(found), bool)
         if self.protocol != "activitynet" and len(ambiguous):
             overlapping = _overlapping(
@@ -218,12 +217,6 @@ class TemporalMeanAveragePrecision(keras.metrics.Metric):
                     is_true[rows], is_ambiguous[rows], score[rows], int(positives[each])
                 )
         return result
-
-    def _rows(self, key: str) -> NDArray[np.float64]:
-        parts = self._parts[key]
-        if len(parts) > 1:  # Once, not at each look.
-            parts[:] = [np.concatenate(parts)]
-        return parts[0] if parts else np.zeros((0, len(_COLUMNS[key])))
 
     def _true_positives(
         self,
@@ -272,7 +265,7 @@ class TemporalMeanAveragePrecision(keras.metrics.Metric):
     @property
     def classes_without_truth(self) -> int:
         """How many classes have no true segment so far, and so no average precision."""
-        return self.num_classes - len(np.unique(self._rows("truths")[:, 1]))
+        return self.num_classes - len(np.unique(self._tables.rows("truths")[:, 1]))
 
     def mean_average_precisions(self) -> NDArray[np.float64]:
         """Returns the mean over the classes with true segments at each IoU threshold.
@@ -308,7 +301,7 @@ class TemporalMeanAveragePrecision(keras.metrics.Metric):
             `"truths"` of video, label, start, end; `"ambiguous"` of video, start, end.
         """
         counts = np.array([self.num_videos, self.nan_detections], np.float64)
-        return {"counts": counts, **{key: self._rows(key).copy() for key in _COLUMNS}}
+        return {"counts": counts, **{key: self._tables.rows(key).copy() for key in _COLUMNS}}
 
     def merge_arrays(self, arrays: dict[str, Any]) -> None:
         """Adds the videos of another metric, given by its `state_arrays`.
@@ -330,8 +323,7 @@ class TemporalMeanAveragePrecision(keras.metrics.Metric):
             rows[:, 0] += self.num_videos
             new[key] = rows
         videos, nan_detections = np.asarray(arrays["counts"]).tolist()
-        for key, rows in new.items():
-            self._parts[key].append(rows)
+        self._tables.extend({key: [rows] for key, rows in new.items()})
         self.num_videos += int(videos)
         self.nan_detections += int(nan_detections)
 
@@ -367,6 +359,25 @@ class TemporalMeanAveragePrecision(keras.metrics.Metric):
             "iou_thresholds": self.iou_thresholds,
             "protocol": self.protocol,
         }
+
+
+class _Tables:
+    """Rows of numbers that come in parts. A class, for Keras walks through a layer's own lists."""
+
+    def __init__(self) -> None:
+        self.parts: dict[str, list[NDArray[np.float64]]] = {key: [] for key in _COLUMNS}
+
+    def extend(self, new: dict[str, list[NDArray[np.float64]]]) -> None:
+        """Adds parts to each table."""
+        for key, parts in new.items():
+            self.parts[key] += parts
+
+    def rows(self, key: str) -> NDArray[np.float64]:
+        """Returns one table as a whole, put together once and not at each look."""
+        parts = self.parts[key]
+        if len(parts) > 1:
+            parts[:] = [np.concatenate(parts)]
+        return parts[0] if parts else np.zeros((0, len(_COLUMNS[key])))
 
 
 def _array(value: Any) -> NDArray[np.float64]:
