@@ -1,5 +1,6 @@
 """Hide-and-Seek as a Keras layer."""
 
+import numbers
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -99,7 +100,8 @@ class HideAndSeek(HidingLayer):
     ) -> None:
         super().__init__(hide_probability, fill_value, seed, **kwargs)
         self._patch_sizes = hiding.check_patch_size(patch_size)
-        self.patch_size = patch_size if isinstance(patch_size, int) else self._patch_sizes
+        is_one = isinstance(patch_size, numbers.Integral)
+        self.patch_size = int(patch_size) if is_one else self._patch_sizes
         data_format = data_format or keras.config.image_data_format()
         if data_format not in ("channels_last", "channels_first"):
             raise ValueError(
@@ -181,9 +183,6 @@ class HideAndSeek(HidingLayer):
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         """Hides patches where `training` is True; see the class."""
-        if isinstance(inputs, dict):
-            key = hiding.images_key(inputs)
-            return {**inputs, key: self.call(inputs[key], training=training)}
         hiding.check_images(inputs, self.fill_value, self.data_format)
         if not training:
             return inputs
@@ -229,6 +228,11 @@ def _batches_of_images(data: Any) -> Iterator[np.ndarray]:
     if hasattr(data, "shape"):  # an array or a tensor
         yield ops.convert_to_numpy(data)
         return
+    if hasattr(data, "cardinality") and int(data.cardinality()) == -1:  # tf.data's infinite
+        raise ValueError(
+            "`data` should end: it is a dataset without end, such as `repeat()` makes. "
+            "Give `dataset.take(batches)`."
+        )
     for element in data:
         if isinstance(element, (tuple, list)):
             element = element[0]

@@ -79,7 +79,14 @@ class HidingLayer(keras.Layer):
             )
         sums: Any = 0.0
         count = 0
+        channels: set[int] = set()
         for batch in batches:
+            channels.add(batch.shape[-1])
+            if len(channels) > 1:
+                raise ValueError(
+                    "`data` should have the same number of channels throughout. "
+                    f"Received: {sorted(channels)}"
+                )
             sums = sums + batch.sum(axis=tuple(range(batch.ndim - 1)), dtype=np.float64)
             count += batch.size // batch.shape[-1]
         if count == 0:
@@ -118,7 +125,12 @@ class HidingLayer(keras.Layer):
             return
         if not self._is_adapted and self.mean is not None:
             with _out_of_the_graph():
-                self._is_adapted = _is_known(self.mean)
+                try:
+                    self._is_adapted = _is_known(self.mean)
+                except Exception as error:
+                    if type(error).__name__ == "TracerArrayConversionError":
+                        return  # JAX traces a step: the values cannot be looked at here.
+                    raise
         if not self._is_adapted:
             raise ValueError(
                 '`fill_value="mean"` needs the mean of the dataset: call '
@@ -160,7 +172,9 @@ class HidingLayer(keras.Layer):
             self.seed_generator.state.assign(np.asarray(store[_SEED_STATE]))
         if self.mean is not None:
             self._is_adapted = _is_known(self.mean)
-        self._given_probability = float(values_of(self.probability))
+        loaded = float(values_of(self.probability))
+        if np.float32(self._given_probability) != np.float32(loaded):  # 0.3 stays 0.3
+            self._given_probability = loaded
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Returns the input's shape."""

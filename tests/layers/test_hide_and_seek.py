@@ -190,6 +190,25 @@ def test_adapt_names_what_is_wrong_with_the_data():
     layer.adapt(np.ones((1, 2, 2, 3), "float32"))
     with pytest.raises(ValueError, match="3 channels, as before"):
         layer.adapt(np.ones((1, 2, 2, 1), "float32"))
+    mixed = [np.ones((2, 2, channels), "float32") for channels in (1, 3)]
+    with pytest.raises(ValueError, match=r"same number of channels.*\[1, 3\]"):
+        HideAndSeek(2, fill_value="mean").adapt(mixed)
+
+
+def test_adapt_refuses_a_dataset_without_end():
+    tf = pytest.importorskip("tensorflow")
+    dataset = tf.data.Dataset.from_tensors(np.ones((2, 2, 3), "float32")).repeat()
+    with pytest.raises(ValueError, match="should end"):
+        HideAndSeek(2, fill_value="mean").adapt(dataset)
+
+
+def test_a_probability_that_binary_lacks_comes_back_as_it_was(tmp_path):
+    model = keras.Sequential([keras.Input((8, 8, 3)), HideAndSeek(np.int64(4), 0.3)])
+    model.save(tmp_path / "model.keras")
+    layer = keras.models.load_model(tmp_path / "model.keras").layers[-1]
+    assert layer.hide_probability == 0.3
+    assert layer.patch_size == 4
+    assert layer.get_config() == model.layers[-1].get_config()
 
 
 def test_mean_before_adapt_is_an_error_only_where_it_would_be_used():
@@ -206,6 +225,18 @@ def test_mean_set_by_weights_counts_as_adapted():
     layer.set_weights([*layer.get_weights()[:-1], np.array([1, 2, 3], "float32")])
     out = layer(np.zeros((1, 4, 4, 3), "float32"), training=True)
     np.testing.assert_array_equal(numpy(out)[0, 0, 0], [1, 2, 3])
+
+
+def test_a_mean_set_by_weights_is_used_in_fit():
+    """On JAX the step is traced, and the weights cannot be looked at there."""
+    layer = HideAndSeek(2, hide_probability=1.0, fill_value="mean")
+    pool = keras.layers.GlobalAveragePooling2D()
+    model = keras.Sequential([keras.Input((4, 4, 1)), layer, pool, keras.layers.Dense(1)])
+    layer.set_weights([*layer.get_weights()[:-1], np.array([7], "float32")])
+    model.layers[-1].set_weights([np.ones((1, 1), "float32"), np.zeros(1, "float32")])
+    model.compile(keras.optimizers.SGD(0.0), "mae")
+    history = model.fit(np.zeros((4, 4, 4, 1), "float32"), np.zeros((4, 1)), verbose=0)
+    assert history.history["loss"][0] == 7
 
 
 def test_bad_inputs_are_named():
