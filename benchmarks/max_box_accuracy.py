@@ -1,0 +1,99 @@
+"""MaxBoxAcc and MaxBoxAccV2 against their protocol done plainly: 1,000 thresholds for each.
+
+python -m benchmarks.max_box_accuracy
+
+One process on one core; the maps are 14 x 14, resized to 224 x 224 as in the protocol. It stops if
+the counts differ at any threshold.
+"""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import cv2
+import numpy as np
+
+from benchmarks.plain_protocol import plain_hits
+from benchmarks.timing import interleaved, print_machine, print_table
+from keras_has.metrics import MaxBoxAccuracy, MaxBoxAccuracyV2
+from keras_has.metrics.max_box_metric import numbers
+from keras_has.ops.contour_boxes import contour_boxes_of_score_maps
+
+COUNT = 8
+STEPS = np.arange(0, 1, 0.001)
+DELTAS = (0.3, 0.5, 0.7)
+
+
+def noise(random: np.random.Generator, side: int = 14) -> np.ndarray:
+    """A map of independent values: as many hills and pits as there can be."""
+    return random.uniform(size=(side, side))
+
+
+def blobs(random: np.random.Generator, side: int = 14) -> np.ndarray:
+    """A map as a network gives it: one to three hills on an uneven ground."""
+    y, x = np.mgrid[:side, :side] * 14 / side
+    hills = np.zeros((side, side))
+    for _ in range(random.integers(1, 4)):
+        row, column, spread = *random.uniform(2, 12, 2), random.uniform(1.5, 4)
+        distance = (y - row) ** 2 + (x - column) ** 2
+        hills += random.uniform(0.3, 1) * np.exp(-distance / (2 * spread**2))
+    return hills + random.normal(0, 0.03, hills.shape)
+
+
+def compare(title: str, maps: np.ndarray, boxes: np.ndarray, repeats: int = 5) -> None:
+    """Times both on the same maps and compares their counts."""
+    sizes = np.full((len(maps), 2), (375, 500))
+
+    def plainly(number: int) -> list[np.ndarray]:
+        rows = boxes - [0, 0, 1, 1]
+        return [
+            sum(
+                plain_hits(score_map, row, (375, 500), STEPS, deltas, all_contours)
+                for score_map, row in zip(maps, rows, strict=True)
+            )
+            for deltas, all_contours in (((0.5,), False), (DELTAS, True))
+        ]
+
+    def together(number: int) -> list[np.ndarray]:
+        found = contour_boxes_of_score_maps(maps)
+        metrics = MaxBoxAccuracy(), MaxBoxAccuracyV2()
+        for metric in metrics:
+            metric.update_state(boxes, found, sizes)
+        return [numbers(metric.hits) for metric in metrics]
+
+    for expected, found in zip(plainly(0), together(0), strict=True):
+        assert np.array_equal(expected, found), "the counts differ"
+    seconds = interleaved(
+        {
+            "1,000 thresholds each": plainly,
+            "MaxBoxAccuracy and V2, one pass": together,
+            "of it: contour_boxes_of_score_maps": lambda number: contour_boxes_of_score_maps(maps),
+        },
+        repeats,
+        warm_up=1,
+    )
+    print_table(f"{title}, {len(maps)} maps; counts equal", seconds, "1,000 thresholds each")
+    plain, fast = (seconds[name] for name in list(seconds)[:2])
+    ratio, of_minima = np.median(plain / fast), plain.min() / fast.min()
+    each = 1e3 * fast.min() / len(maps)
+    print(f"  {ratio:.1f} times as fast (of minima {of_minima:.1f}); {each:.1f} ms a map")
+
+
+def main() -> None:
+    """Runs all of it."""
+    cv2.setNumThreads(1)
+    print_machine()
+    random = np.random.default_rng(0)
+    corners = np.sort(random.integers(0, 375, size=(COUNT, 2, 2, 2)), axis=2)
+    corners[:, :, 1] += 2
+    boxes = corners.reshape(COUNT, 2, 4).astype(np.float32)
+    compare("hills on uneven ground", np.stack([blobs(random) for _ in range(COUNT)]), boxes)
+    compare("noise", np.stack([noise(random) for _ in range(COUNT)]), boxes)
+    rectified = np.stack([np.maximum(blobs(random) - 0.2, 0) for _ in range(COUNT)])
+    compare("hills, rectified", rectified, boxes)
+    fine = np.stack([blobs(random, 28) for _ in range(COUNT)])
+    compare("28 x 28 hills on uneven ground", fine, boxes)
+
+
+if __name__ == "__main__":
+    main()

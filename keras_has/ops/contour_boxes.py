@@ -1,0 +1,233 @@
+"""The boxes of a score map's contours at every threshold, in the protocol of Choe et al."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from keras_has.ops.merge_tree import (
+    FINE_BITS,
+    LEVELS,
+    Basins,
+    MergeTree,
+    areas,
+    climb,
+    extents,
+    join,
+)
+from keras_has.ops.opencv import opencv
+from keras_has.ops.score_maps import RESIZE, normalized_score_map, shows_nothing
+
+_OUTSIDE = 256
+
+
+class ContourBoxes(NamedTuple):
+    """Boxes of all contours of one map, at all its grey levels.
+
+    Boxes are the protocol's own: integers `x0, y0, x1, y1`, where `x1 = x + w` of the bounding
+    rectangle, at most the last column, and `y1` likewise. They are to be compared by
+    `inclusive_box_iou`.
+
+    Attributes:
+        boxes: Array of shape `(contours, 4)`: of outlines and of holes, level after level or not.
+        levels: Array of shape `(contours,)`: the level that each belongs to, 0 to 254. Level `t` is
+            the mask `uint8(map * 255) > t`.
+        largest: Array of shape `(256, 4)`: at each level the box of the contour of largest area;
+            `0, 0, 0, 0` where there is none.
+        maximum: The highest value of the quantised map: 255, or 0 if it shows nothing.
+        size: Height and width of the map.
+        is_degenerate: Whether the map it comes from shows nothing, see `shows_nothing`.
+    """
+
+    boxes: NDArray[np.int32]
+    levels: NDArray[np.intp]
+    largest: NDArray[np.int32]
+    maximum: int
+    size: tuple[int, int]
+    is_degenerate: bool
+
+
+def contour_boxes(score_map: ArrayLike) -> ContourBoxes:
+    """Finds the boxes of the contours of a normalised score map at every grey level.
+
+    It finds what `cv2.threshold`, `cv2.findContours` (`RETR_TREE`), `cv2.boundingRect` and
+    `cv2.contourArea` would in 255 passes: outlines of components (8 neighbours) and of their holes
+    (4 neighbours). Components of all levels come from one merge tree, and their holes from that of
+    the background. The outline of largest area is one of the map with its holes filled, where areas
+    are sums over the basins of the same tree. Where several outlines are as large, the order of
+    OpenCV's contours decides, so OpenCV is asked at this level.
+
+    Args:
+        score_map: Array of shape `(height, width)`, values in `[0, 1]`, as from
+            `normalized_score_map`. It is quantised by `uint8(score_map * 255)`.
+
+    Returns:
+        A `ContourBoxes`.
+
+    Raises:
+        ValueError: If `score_map` is not of rank 2 with at least one pixel, if a side is above
+            32,000, or if a value is not in `[0, 1]`.
+
+    Example:
+
+    >>> found = contour_boxes(
+    ...     [
+    ...         [0.0, 0.0, 0.0, 0.0, 0.0],
+    ...         [0.0, 0.4, 0.4, 0.4, 0.6],
+    ...         [0.0, 0.4, 1.0, 0.8, 0.6],
+    ...         [0.0, 0.4, 0.4, 0.4, 0.6],
+    ...     ]
+    ... )
+    >>> [found.largest[int(0.2 * step * found.maximum)].tolist() for step in range(5)]
+    [[1, 1, 4, 3], [1, 1, 4, 3], [2, 1, 4, 3], [2, 2, 4, 3], [2, 2, 3, 3]]
+
+    Reference:
+        Choe et al., "Evaluating Weakly Supervised Object Localization Methods Right", CVPR 2020;
+        Choe et al., "Evaluation for Weakly Supervised Object Localization", 2020, for all contours.
+    """
+    scores = np.asarray(score_map, dtype=np.float64)
+    if scores.ndim != 2 or not scores.size or max(scores.shape) > 32000:
+        raise ValueError(
+            "`score_map` should be of shape (height, width), 1 to 32,000 pixels a side. "
+            f"Received: shape={scores.shape}"
+        )
+    low, high = scores.min(), scores.max()
+    if not (low >= 0 and high <= 1):
+        raise ValueError(
+            "`score_map` should hold values in [0, 1], see `normalized_score_map`. "
+            f"Received: values from {low} to {high}"
+        )
+    height, width = scores.shape
+    scores = scores * 255
+    levels = scores.astype(np.uint8)
+    largest = np.zeros((LEVELS + 1, 4), dtype=np.int32)
+    maximum = int(levels.max())
+    if not maximum:
+        nothing = np.zeros((0, 4), dtype=np.int32), np.zeros(0, dtype=np.intp)
+        return ContourBoxes(*nothing, largest, maximum, (height, width), True)
+
+    values = np.zeros((height + 2, width + 2), dtype=np.int16)
+    values[1:-1, 1:-1] = levels
+    fine = np.zeros(values.shape, dtype=np.int32)
+    scores *= 1 << FINE_BITS
+    np.copyto(fine[1:-1, 1:-1], scores, casting="unsafe")
+    fine &= (1 << FINE_BITS) - 1
+    basins = climb(values, fine, diagonal=True)
+    tree = join(values, basins, diagonal=True)
+    reach = extents(values, basins, diagonal=True)
+
+    # The background is the inverted image above 254 - t, in a frame that is outside at all levels.
+    inverted = 255 - values
+    inverted[[0, -1]] = inverted[:, [0, -1]] = _OUTSIDE
+    pits = climb(inverted, fine ^ ((1 << FINE_BITS) - 1), diagonal=False)
+    pit_tree = join(inverted, pits, diagonal=False)
+    has_holes = bool(pit_tree.is_alive.any())
+
+    filled_reach = reach.copy() if has_holes else reach
+    tree.merge(reach, np.minimum)
+    basin, place = np.nonzero(tree.is_alive)
+    boxes = [_boxes(reach[:, basin, place], 0, (height, width))]
+    levels_of_boxes = [LEVELS - 1 - place]
+    if has_holes:
+        pit_reach = extents(inverted, pits, diagonal=False)
+        pit_tree.merge(pit_reach, np.minimum)
+        basin, place = np.nonzero(pit_tree.is_alive)
+        # A hole's contour runs through the pixels around it, one farther out.
+        boxes.append(_boxes(pit_reach[:, basin, place], 1, (height, width)))
+        levels_of_boxes.append(place)
+        values, basins = _fill(values, basins, pits, pit_tree)
+        tree = join(values, basins, diagonal=True)
+        tree.merge(filled_reach, np.minimum)
+
+    area = areas(values, basins)
+    tree.merge(area, np.add)
+    area[~tree.is_alive] = -1
+    best = area.argmax(axis=0)
+    of_best = area[best, np.arange(LEVELS)]
+    found = _boxes(filled_reach[:, best, np.arange(LEVELS)], 0, (height, width))
+    found[of_best < 0] = 0
+    largest[:LEVELS] = found[::-1]
+    is_tied = ((area == of_best).sum(axis=0) > 1) & (of_best >= 0)
+    for level in LEVELS - 1 - np.flatnonzero(is_tied):
+        largest[level] = _largest_by_opencv(levels, int(level))
+    return ContourBoxes(
+        np.concatenate(boxes),
+        np.concatenate(levels_of_boxes),
+        largest,
+        maximum,
+        (height, width),
+        bool(low == high),
+    )
+
+
+def contour_boxes_of_score_maps(
+    score_maps: Iterable[ArrayLike], size: tuple[int, int] | None = RESIZE
+) -> list[ContourBoxes]:
+    """Resizes and normalises score maps and finds the boxes of their contours.
+
+    What it returns can be passed to several metrics in place of the maps, so that the work is done
+    once.
+
+    Args:
+        score_maps: Array of shape `(maps, height, width)`, or a list of arrays of rank 2.
+        size: Height and width the maps are resized to. Defaults to `(224, 224)`. `None`: not.
+
+    Returns:
+        A list of one `ContourBoxes` a map.
+
+    Raises:
+        ValueError: If a map is not an array of numbers of rank 2.
+
+    Example:
+
+    >>> found = contour_boxes_of_score_maps(np.eye(14)[None])
+    >>> found[0].largest[25].tolist()
+    [0, 0, 223, 223]
+    """
+    return [
+        contour_boxes(normalized_score_map(each, size))._replace(is_degenerate=shows_nothing(each))
+        for each in score_maps
+    ]
+
+
+def _boxes(reach: NDArray[np.int16], grown: int, size: tuple[int, int]) -> NDArray[np.int32]:
+    left, top, right, bottom = reach.astype(np.int32)
+    return np.stack(
+        [
+            left - grown,
+            top - grown,
+            np.minimum(1 + grown - right, size[1] - 1),
+            np.minimum(1 + grown - bottom, size[0] - 1),
+        ],
+        axis=-1,
+    )
+
+
+def _fill(
+    values: NDArray[np.int16], basins: Basins, pits: Basins, pit_tree: MergeTree
+) -> tuple[NDArray[np.int16], Basins]:
+    """Raises every pit to the height of the lowest way out, and gives it to the basin there."""
+    count = pits.peaks.size
+    way_out, saddle = [0] * count, [0] * count
+    way_out[0] = _OUTSIDE
+    for pit in reversed(pit_tree.order):
+        parent = pit_tree.parents[pit]
+        if pit_tree.heights[pit] <= way_out[parent]:
+            way_out[pit], saddle[pit] = pit_tree.heights[pit], pit_tree.saddles[pit]
+        else:
+            way_out[pit], saddle[pit] = way_out[parent], saddle[parent]
+    floor = (255 - np.array(way_out)).astype(np.int16)
+    filled = np.maximum(values, floor[pits.labels])
+    owner = basins.labels.ravel()[saddle]
+    labels = np.where(filled > values, owner[pits.labels], basins.labels)
+    return filled, Basins(labels, basins.peaks)
+
+
+def _largest_by_opencv(levels: NDArray[np.uint8], level: int) -> tuple[int, int, int, int]:
+    cv2 = opencv()
+    contours, _ = cv2.findContours(
+        (levels > level).view(np.uint8), cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE
+    )
+    x, y, width, height = cv2.boundingRect(max(contours, key=cv2.contourArea))
+    return x, y, min(x + width, levels.shape[1] - 1), min(y + height, levels.shape[0] - 1)
