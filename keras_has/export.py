@@ -12,10 +12,10 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from keras_has.cams import CAM
 from keras_has.data.image_files import decode_image
 from keras_has.data.pipelines import resize_image
-from keras_has.models.cam_outputs import cam_kernel, cam_model
-from keras_has.ops.cam import class_activation_maps, upsample_maps
+from keras_has.ops.cam import upsample_maps
 from keras_has.ops.component_boxes import component_boxes
 from keras_has.version import __version__
 
@@ -42,7 +42,7 @@ class LocalizerMetadata:
 def export_localizer(
     model: keras.Model,
     path: str | os.PathLike[str],
-    class_names: Sequence[str],
+    class_names: Sequence[str | int],
     threshold: float = 0.2,
 ) -> None:
     """Writes a SavedModel that classifies and localizes, with all preprocessing inside.
@@ -50,9 +50,13 @@ def export_localizer(
     Load it with `tf.saved_model.load(path)`: no Keras, no OpenCV, no keras-has needed. Nothing is
     hidden, whatever layers the training model holds. It has three signatures:
 
-    - `serving_default(images=...)`: uint8 (B, H, W, 3), RGB, any size.
-    - `encoded(encoded=...)`: (B,) strings, the content of JPEG, PNG, BMP or GIF files of any sizes.
+    - `serving_default(images=...)`: uint8 (B, H, W, C) of any size, RGB or, for a model of one
+      channel, grey.
+    - `encoded(encoded=...)`: (B,) strings, the content of JPEG, PNG, BMP or GIF files of any sizes;
+      they are made grey for a model of one channel.
     - `of_class(images=..., class_index=...)`: localizes a class that is known, int64 (B,).
+
+    A batch may be empty.
 
     All return "probabilities" (B, K); "class_index" (B,), the class predicted or asked for; "cam"
     (B, S, S), its class activation map over the square that the network saw; "box" (B, 4), "xyxy"
@@ -63,13 +67,14 @@ def export_localizer(
 
     Args:
         model: A trained model with the layers "cam_features" and "predictions", of one known input
-            size, which takes pixels in [0, 255] and normalises them itself.
+            size and three channels or one, which takes pixels in [0, 255] and normalises them
+            itself. It may give probabilities or logits.
         path: Folder to write. It is written aside and renamed; what was there is replaced.
-        class_names: One name a class; they are kept in `keras_has.json` in the folder.
+        class_names: One name a class; they are kept, as text, in `keras_has.json` in the folder.
         threshold: Share of the map's maximum above which a place belongs to the object.
 
     Raises:
-        ValueError: For a model without those layers or of unknown input size, a threshold outside
+        ValueError: For a model without those layers or of another input, a threshold outside
             [0, 1), or another number of names than classes.
 
     Example:
@@ -81,27 +86,34 @@ def export_localizer(
     """
     if not 0 <= threshold < 1:
         raise ValueError(f"`threshold` should be in [0, 1). Received: threshold={threshold}")
-    height, width = model.inputs[0].shape[1:3]
-    if height is None or height != width:
+    height, width, channels = model.inputs[0].shape[1:]
+    if height is None or height != width or channels not in (1, 3):
         raise ValueError(
-            "`model` should take square images of one known size. "
+            "`model` should take square images of one known size, of 3 channels or 1. "
             f"Received: inputs of shape {tuple(model.inputs[0].shape)}"
         )
-    two_headed, kernel = cam_model(model), cam_kernel(model)
-    if len(class_names) != kernel.shape[1]:
+    method = CAM(model)
+    classes = method.kernel.shape[1]
+    if len(class_names) != classes:
         raise ValueError(
-            f"`class_names` should hold one name for each of the {kernel.shape[1]} classes. "
+            f"`class_names` should hold one name for each of the {classes} classes. "
             f"Received: {len(class_names)} names"
         )
 
     def localize(squares: tf.Tensor, sizes: tf.Tensor, class_index: tf.Tensor | None) -> dict:
-        features, probabilities = two_headed(squares, training=False)
+        # TensorFlow's convolutions fail on an empty batch: it gets one black image, left out again.
+        count = tf.shape(squares)[0]
+        missing = tf.maximum(1 - count, 0)
+        filled = tf.pad(squares, [[0, missing], [0, 0], [0, 0], [0, 0]])
+        filled_index = None if class_index is None else tf.pad(class_index, [[0, missing]])
+        maps, probabilities = method(filled, filled_index)
+        maps, probabilities = maps[:count], probabilities[:count]
         if class_index is None:
             class_index = tf.argmax(probabilities, axis=1, output_type=tf.int64)
-        cam = upsample_maps(class_activation_maps(features, kernel, class_index), (height, width))
+        cam = upsample_maps(maps, (height, width))
         stretch = tf.cast(tf.gather(sizes, [1, 0, 1, 0], axis=1), tf.float32) / height
         return {
-            "probabilities": tf.cast(probabilities, tf.float32),
+            "probabilities": probabilities,
             "class_index": class_index,
             "cam": cam,
             "box": component_boxes(cam, threshold) * stretch,
@@ -116,18 +128,21 @@ def export_localizer(
     def of_files(encoded: tf.Tensor) -> dict:
         def decode(content: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             image = decode_image(content)
-            return _square(image, height), tf.shape(image)[:2]
+            square = _square(image, height)
+            if channels == 1:
+                square = tf.image.rgb_to_grayscale(square)
+            return square, tf.shape(image)[:2]
 
-        specs = (tf.TensorSpec((height, width, 3), tf.uint8), tf.TensorSpec((2,), tf.int32))
+        specs = (tf.TensorSpec((height, width, channels), tf.uint8), tf.TensorSpec((2,), tf.int32))
         squares, sizes = tf.map_fn(decode, encoded, fn_output_signature=specs)
         return localize(squares, sizes, None)
 
     def of_class(images: tf.Tensor, class_index: tf.Tensor) -> dict:
         return localize(_square(images, height), sizes_of(images), class_index)
 
-    images_spec = tf.TensorSpec((None, None, None, 3), tf.uint8, name="images")
+    images_spec = tf.TensorSpec((None, None, None, channels), tf.uint8, name="images")
     archive = keras.export.ExportArchive()
-    archive.track(two_headed)
+    archive.track(model)
     archive.add_endpoint("serving_default", of_pixels, input_signature=[images_spec])
     archive.add_endpoint(
         "encoded", of_files, input_signature=[tf.TensorSpec((None,), tf.string, name="encoded")]
@@ -141,7 +156,7 @@ def export_localizer(
     aside = path.with_name(path.name + ".tmp")
     shutil.rmtree(aside, ignore_errors=True)
     archive.write_out(str(aside), verbose=False)
-    metadata = LocalizerMetadata(tuple(class_names), float(threshold), int(height))
+    metadata = LocalizerMetadata(tuple(map(str, class_names)), float(threshold), int(height))
     text = json.dumps(dataclasses.asdict(metadata), indent=2, ensure_ascii=False)
     (aside / METADATA_FILE).write_text(text + "\n", encoding="utf-8")
     _replace_folder(aside, path)
@@ -174,7 +189,7 @@ def _square(images: tf.Tensor, side: int) -> tf.Tensor:
     shape = tf.shape(images)
     is_right = tf.reduce_all(tf.equal(shape[-3:-1], side))
     squares = tf.cond(is_right, lambda: images, lambda: resize_image(images, side))
-    return tf.ensure_shape(squares, (*images.shape[:-3], side, side, 3))
+    return tf.ensure_shape(squares, (*images.shape[:-3], side, side, images.shape[-1]))
 
 
 def _replace_folder(new: Path, path: Path) -> None:

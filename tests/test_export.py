@@ -10,13 +10,12 @@ import pytest
 
 tf = pytest.importorskip("tensorflow")
 
+from keras_has.cams import CAM  # noqa: E402
 from keras_has.data.pipelines import resize_image  # noqa: E402
 from keras_has.export import export_localizer, read_metadata  # noqa: E402
 from keras_has.layers import HideAndSeek  # noqa: E402
 from keras_has.models import SmallGAP  # noqa: E402
-from keras_has.models.cam_outputs import cam_kernel, cam_model  # noqa: E402
 from keras_has.ops.boxes import boxes_from_maps, scale_boxes  # noqa: E402
-from keras_has.ops.cam import class_activation_maps  # noqa: E402
 
 CLASSES = ("ant", "bee", "Käfer")
 
@@ -50,11 +49,11 @@ def in_process(model, images, class_index=None):
     squares = images
     if images.shape[1:3] != (64, 64):
         squares = np.asarray(resize_image(images, 64))
-    features, probabilities = cam_model(model)(squares, training=False)
+    probabilities = np.asarray(model(squares, training=False))
     chosen = np.argmax(probabilities, 1) if class_index is None else np.asarray(class_index)
-    maps = np.asarray(class_activation_maps(features, cam_kernel(model), chosen))
+    maps = np.asarray(CAM(model)(squares, chosen)[0])
     boxes = boxes_from_maps(maps, 0.4, (64, 64))
-    return np.asarray(probabilities), chosen, scale_boxes(boxes, (64, 64), images.shape[1:3])
+    return probabilities, chosen, scale_boxes(boxes, (64, 64), images.shape[1:3])
 
 
 @pytest.mark.parametrize("size", [(64, 64), (50, 90), (200, 131)])
@@ -118,6 +117,57 @@ print(json.dumps({{"box": out["box"].numpy().tolist(),
     np.testing.assert_allclose(answer["box"], expected, atol=1e-4)
 
 
+def test_an_empty_batch_gives_empty_results(exported):
+    loaded = tf.saved_model.load(str(exported))
+    of_pixels, of_files, of_class = (
+        loaded.signatures[name](**arguments)
+        for name, arguments in {
+            "serving_default": {"images": tf.zeros((0, 50, 90, 3), tf.uint8)},
+            "encoded": {"encoded": tf.zeros((0,), tf.string)},
+            "of_class": {
+                "images": tf.zeros((0, 64, 64, 3), tf.uint8),
+                "class_index": tf.zeros((0,), tf.int64),
+            },
+        }.items()
+    )
+    for out in (of_pixels, of_files, of_class):
+        assert out["box"].shape == (0, 4)
+        assert out["cam"].shape == (0, 64, 64)
+        assert out["probabilities"].shape == (0, 3)
+        assert out["class_index"].shape == (0,)
+
+
+def test_a_model_of_one_channel_takes_grey_pixels_and_files_of_any_colour(tmp_path):
+    model = SmallGAP(
+        3, (64, 64, 1), widths=(4, 8), preprocessing=keras.layers.Rescaling(1 / 127.5, -1)
+    )
+    export_localizer(model, tmp_path / "grey", (1, 2, 3), threshold=0.4)
+    assert read_metadata(tmp_path / "grey").class_names == ("1", "2", "3")
+    loaded = tf.saved_model.load(str(tmp_path / "grey"))
+    colours = photographs(2, 64, 64)
+    grey = tf.image.rgb_to_grayscale(colours)
+    of_pixels = loaded.signatures["serving_default"](images=grey)
+    encoded = tf.stack([tf.io.encode_png(colours[0]), tf.io.encode_png(grey[1])])
+    of_files = loaded.signatures["encoded"](encoded=encoded)
+    probabilities, _, boxes = in_process(model, np.asarray(grey))
+    for out in (of_pixels, of_files):
+        np.testing.assert_allclose(out["probabilities"], probabilities, atol=1e-5)
+        np.testing.assert_allclose(out["box"], boxes, atol=1e-3)
+
+
+def test_a_model_that_gives_logits_is_exported_with_probabilities(model, tmp_path):
+    logits = keras.layers.Dense(3, name="predictions")
+    twin = keras.Model(model.input, logits(model.get_layer("pooling").output))
+    logits.set_weights(model.get_layer("predictions").get_weights())
+    export_localizer(twin, tmp_path / "twin", CLASSES, threshold=0.4)
+    loaded = tf.saved_model.load(str(tmp_path / "twin"))
+    images = photographs(3, 64, 64)
+    out = loaded.signatures["serving_default"](images=tf.constant(images))
+    probabilities, _, boxes = in_process(model, images)
+    np.testing.assert_allclose(out["probabilities"], probabilities, atol=1e-5)
+    np.testing.assert_allclose(out["box"], boxes, atol=1e-3)
+
+
 def test_metadata_stands_beside_the_model(exported):
     metadata = read_metadata(exported)
     assert metadata.class_names == CLASSES
@@ -138,6 +188,8 @@ def test_what_is_wrong_is_named(model, tmp_path):
         export_localizer(model, tmp_path / "a", CLASSES, threshold=1.5)
     with pytest.raises(ValueError, match="each of the 3 classes"):
         export_localizer(model, tmp_path / "a", CLASSES[:2])
+    with pytest.raises(ValueError, match="3 channels or 1"):
+        export_localizer(SmallGAP(3, (64, 64, 4), widths=(4, 4)), tmp_path / "a", CLASSES)
     free = SmallGAP(3, (None, None, 3), widths=(4, 4))
     with pytest.raises(ValueError, match="one known size"):
         export_localizer(free, tmp_path / "a", CLASSES)

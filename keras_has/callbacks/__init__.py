@@ -1,3 +1,4 @@
 """Callbacks: what happens each epoch."""
 
 from keras_has.callbacks.cam_localization import CAMLocalization as CAMLocalization
+from keras_has.callbacks.localized_image import LocalizedImage as LocalizedImage

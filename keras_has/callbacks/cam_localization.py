@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -13,15 +13,16 @@ import numpy as np
 import tensorflow as tf
 
 from keras_has import drawing, metrics
-from keras_has.models.cam_outputs import cam_kernel, cam_model
+from keras_has.callbacks.localized_image import LocalizedImage
+from keras_has.cams import CAM, MapMethod
 from keras_has.ops.boxes import box_iou, boxes_from_maps, centred_boxes, scale_boxes
-from keras_has.ops.cam import class_activation_maps
 
 Batch = dict[str, Any]
 
 _PANEL_COLUMNS = 3
 _PANEL_STRIDE = 7  # rows between two images of the panel that come from one batch
 _IMAGES_AT_ONCE = 512
+_ID_BYTES = 256
 
 
 class CAMLocalization(keras.callbacks.Callback):
@@ -29,8 +30,9 @@ class CAMLocalization(keras.callbacks.Callback):
 
     One pass gives everything: the forward pass that `evaluate` would do yields the probabilities,
     the loss and, from the last features and the classifier's kernel, the class activation map of
-    each image's true class; a thread turns the maps of one batch into boxes while the network works
-    on the next. So pass the data here, and no `validation_data` to `fit`. Nothing is hidden.
+    each image's true class (another `method` may take more passes); a thread turns the maps of one
+    batch into boxes while the network works on the next. So pass the data here, and no
+    `validation_data` to `fit`. Nothing is hidden. The model may give probabilities or logits.
 
     The values are written into `logs`, where `ModelCheckpoint(monitor="val_gt_known_loc",
     mode="max")`, `EarlyStopping`, `History` and `TensorBoard` find them. Put this callback before
@@ -43,6 +45,12 @@ class CAMLocalization(keras.callbacks.Callback):
       whose `val_gt_known_loc` is below has not shown that it localizes.
     - `val_cam_threshold`, the threshold that gave the figures, and `val_degenerate_maps`, how many
       maps were constant or not finite (they count as wrong).
+
+    - One value for each of `map_metrics`, if there are any.
+
+    Where no image of the data has a box, the figures of localization would be no numbers: they are
+    left out. What remains are `val_loss`, `val_top1_clas`, `val_cam_threshold` and
+    `val_degenerate_maps`.
 
     With `log_dir` they are also written for TensorBoard, with a panel of images: heat map of the
     true class, true box (white) and predicted box (orange).
@@ -66,10 +74,16 @@ class CAMLocalization(keras.callbacks.Callback):
             same. Defaults to 12.
         thresholds: More thresholds at which GT-known Loc is to be known, or None. They give
             `localization_curve`, a `keras_has.metrics.LocalizationCurve`, at some cost in time.
+        method: From a model to the method that makes its maps and probabilities, such as
+            `lambda model: cams.TenCrop(cams.CAM(model), 224)`. Defaults to `keras_has.cams.CAM`.
+        map_metrics: Metrics of whole maps by the names they get in `logs`, such as
+            `{"val_max_box_acc_v2": keras_has.metrics.MaxBoxAccuracyV2()}`, or None. They are
+            updated with `({"boxes": ...}, {"maps": ..., "size": ...})`, in the thread that finds
+            the boxes. They cost far more than the rest: for a final evaluation.
 
     Raises:
         ValueError: For a threshold or side out of range, creation inside the scope of a strategy
-            with several replicas, or a model without the layers
+            with several replicas, or a model that `method` refuses, such as one without the layers
             "cam_features" and "predictions".
 
     Example:
@@ -92,6 +106,8 @@ class CAMLocalization(keras.callbacks.Callback):
         centred_side: float = 0.8,
         panel_images: int = 12,
         thresholds: Sequence[float] | None = None,
+        method: Callable[[keras.Model], MapMethod] = CAM,
+        map_metrics: Mapping[str, keras.metrics.Metric] | None = None,
     ) -> None:
         super().__init__()
         if not 0 <= threshold < 1:
@@ -116,6 +132,8 @@ class CAMLocalization(keras.callbacks.Callback):
         self.localization_curve = (
             metrics.LocalizationCurve(self.thresholds) if self.thresholds else None
         )
+        self.method = method
+        self.map_metrics = dict(map_metrics or {})
         self.panel: np.ndarray | None = None
         self._metrics = {
             "val_top1_clas": metrics.Top1Classification(),
@@ -144,17 +162,16 @@ class CAMLocalization(keras.callbacks.Callback):
                 "`CAMLocalization` runs on Keras' TensorFlow backend. "
                 f"Received: backend={keras.backend.backend()}"
             )
-        two_headed, kernel = cam_model(model), cam_kernel(model)
+        method = self.method(model)
         strategy = getattr(model, "distribute_strategy", None) or tf.distribute.get_strategy()
 
         def on_replica(batch: Batch) -> Batch:
-            features, probabilities = two_headed(batch["image"], training=False)
-            probabilities = tf.cast(probabilities, tf.float32)
             labels = tf.cast(batch["label"], tf.int32)
+            maps, probabilities = method(batch["image"], labels)
             of_true_class = tf.gather(probabilities, labels, axis=1, batch_dims=1)
             return {
                 **batch,
-                "map": class_activation_maps(features, kernel, labels),
+                "map": maps,
                 "probabilities": probabilities,
                 "loss": -tf.math.log(tf.maximum(of_true_class, keras.config.epsilon())),
             }
@@ -201,15 +218,16 @@ class CAMLocalization(keras.callbacks.Callback):
         """
         if self._built_for is None:
             raise ValueError("`evaluate` needs a model: call `set_model(model)` first.")
-        for metric in (*self._metrics.values(), self._centred, self.localization_curve):
-            if metric is not None:
-                metric.reset_state()
+        curve = [] if self.localization_curve is None else [self.localization_curve]
+        own = [*self._metrics.values(), self._centred, *curve]
+        for metric in (*own, *self.map_metrics.values()):
+            metric.reset_state()
         total_loss, count = 0.0, 0
         shown = self._places_of_panel() if draw else {}
         tiles: list[drawing.Picture] = []
         captions: list[str] = []
         gathered: list[Batch] = []
-        for number, batch in enumerate(self._judged_batches(shown)):
+        for number, batch in enumerate(self._judged_batches(shown, self.map_metrics)):
             total_loss += float(batch["loss"].sum(dtype="float64"))
             count += len(batch["loss"])
             # Rows beyond a small batch start over from its first.
@@ -229,28 +247,81 @@ class CAMLocalization(keras.callbacks.Callback):
         if tiles:
             self._draw_panel(tiles, captions)
         figures = {"val_loss": total_loss / count}
-        figures.update((name, float(m.result())) for name, m in self._metrics.items())
-        figures["val_centred_box"] = float(self._centred.result())
+        measured = {**self._metrics, "val_centred_box": self._centred, **self.map_metrics}
+        results = {name: float(metric.result()) for name, metric in measured.items()}
+        # Without a box there is nothing to measure, and no JSON takes NaN.
+        figures.update((name, value) for name, value in results.items() if np.isfinite(value))
         figures["val_cam_threshold"] = self.threshold
         figures["val_degenerate_maps"] = float(self._metrics["val_gt_known_loc"].degenerate_maps)
         return figures
 
-    def _judged_batches(self, shown: dict[int, list[int]]) -> Iterator[Batch]:
+    def iterate(self) -> Iterator[LocalizedImage]:
+        """Yields what is known of each image, in the order of the data, with the model set.
+
+        It is a pass of its own, of which only a few batches are in memory; the figures of
+        `evaluate` are not touched.
+
+        Yields:
+            A `LocalizedImage` for each image.
+
+        Raises:
+            ValueError: If no model was set.
+        """
+        if self._built_for is None:
+            raise ValueError("`iterate` needs a model: call `set_model(model)` first.")
+        count = 0
+        for batch in self._judged_batches(None, {}):
+            for row in range(len(batch["label"])):
+                yield self._result(batch, row, count)
+                count += 1
+
+    def _result(self, batch: Batch, row: int, number: int) -> LocalizedImage:
+        probabilities, boxes = batch["probabilities"][row], batch["boxes"][row]
+        true_boxes = boxes[boxes[:, 0] < boxes[:, 2]]
+        label, predicted = int(batch["label"][row]), int(probabilities.argmax())
+        has_id = "image_id" in batch
+        return LocalizedImage(
+            image_id=_text(batch["image_id"][row]) if has_id else str(number),
+            label=label,
+            predicted_class=predicted,
+            probability=float(probabilities[predicted]),
+            label_probability=float(probabilities[label]),
+            image=batch["image"][row],
+            size=(int(batch["size"][row][0]), int(batch["size"][row][1])),
+            map=batch["map"][row],
+            box=batch["found"][row],
+            true_boxes=true_boxes,
+            iou=float(box_iou(true_boxes, batch["found"][row]).max()) if len(true_boxes) else None,
+        )
+
+    def _judged_batches(
+        self,
+        shown: dict[int, list[int]] | None,
+        map_metrics: Mapping[str, keras.metrics.Metric],
+    ) -> Iterator[Batch]:
         """Yields the batches in order, without padding, with boxes added.
 
-        A thread finds the boxes of one batch while the network works on the next.
+        A thread finds the boxes of one batch while the network works on the next, and updates
+        `map_metrics`. Images stay in the batches that `shown` names; None names all.
         """
+
+        def judge(batch: Batch) -> Batch:
+            batch = self._find_boxes(batch)
+            for metric in map_metrics.values():
+                _update_map_metric(metric, batch)
+            return batch
+
         with ThreadPoolExecutor(max_workers=1) as executor:
             waiting: deque[Future[Batch]] = deque()
             for number, batch in enumerate(self._batches):
                 outputs = self._forward(batch)
-                if number not in shown:
+                if shown is not None and number not in shown:
                     outputs.pop("image")
                 arrays = {
                     key: np.concatenate([np.asarray(part) for part in parts])
                     for key, parts in outputs.items()
                 }
-                waiting.append(executor.submit(self._find_boxes, arrays))
+                waiting.append(executor.submit(judge, arrays))
                 if len(waiting) > 1:
                     yield waiting.popleft().result()
             while waiting:
@@ -319,7 +390,7 @@ class CAMLocalization(keras.callbacks.Callback):
         return np.concatenate([plain, heat], axis=1), caption
 
     def _name(self, label: int) -> str:
-        return str(label) if self.class_names is None else self.class_names[label]
+        return str(label if self.class_names is None else self.class_names[label])
 
     def _draw_panel(self, tiles: list[drawing.Picture], captions: list[str]) -> None:
         columns = range(0, len(tiles), _PANEL_COLUMNS)
@@ -360,13 +431,26 @@ def _padded(batch: Batch, multiple: int) -> Batch:
     count = tf.shape(batch["label"])[0]
     missing = -count % multiple
     padded = {"weight": tf.pad(tf.ones([count]), [[0, missing]])}
-    for key in ("image", "label", "boxes", "size"):
+    if "image_id" in batch:
+        # As bytes: not every device takes strings. Names that are longer are cut.
+        numbers = tf.io.decode_raw(batch["image_id"], tf.uint8, fixed_length=_ID_BYTES)
+        batch = {**batch, "image_id": numbers}
+    for key in ("image", "label", "boxes", "size", "image_id"):
         if key in batch:
             paddings = [[0, missing]] + [[0, 0]] * (len(batch[key].shape) - 1)
             # A size of 1 and boxes of -1: values that the arithmetic that follows can take.
             fill = tf.cast({"boxes": -1, "size": 1}.get(key, 0), batch[key].dtype)
             padded[key] = tf.pad(batch[key], paddings, constant_values=fill)
     return padded
+
+
+def _update_map_metric(metric: keras.metrics.Metric, batch: Batch) -> None:
+    """Hands whole maps, and boxes in pixels of `size`, to a metric."""
+    metric.update_state({"boxes": batch["boxes"]}, {"maps": batch["map"], "size": batch["size"]})
+
+
+def _text(image_id: np.ndarray) -> str:
+    return image_id.tobytes().rstrip(b"\0").decode("utf-8", errors="replace")
 
 
 def _displayable(image: np.ndarray) -> np.ndarray:

@@ -67,11 +67,12 @@ class Backprop(MapMethod):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(images)
             logits = self._scores.logits(self.networks[0](images, training=False))
-            class_index = chosen_class(logits, class_index)
+            probabilities = tf.nn.softmax(logits)
+            class_index = chosen_class(probabilities, class_index)
             scores = tf.gather(logits, class_index, axis=1, batch_dims=1) * GRADIENT_SCALE
         gradients = gradient_of(tape, scores, images, self.networks[0])
         maps = tf.reduce_max(tf.abs(gradients), axis=-1)
-        return _smoothed(maps, self.smoothing), tf.nn.softmax(logits)
+        return _smoothed(maps, self.smoothing), probabilities
 
     def probabilities(self, images: tf.Tensor) -> tf.Tensor:
         """Returns the class probabilities (B, K), float32, without maps."""

@@ -69,8 +69,9 @@ class CAM(MapMethod):
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns maps and probabilities; see the class."""
         features, logits = self._features_and_logits(images)
-        class_index = chosen_class(logits, class_index)
-        return class_activation_maps(features, self.kernel, class_index), tf.nn.softmax(logits)
+        probabilities = tf.nn.softmax(logits)
+        class_index = chosen_class(probabilities, class_index)
+        return class_activation_maps(features, self.kernel, class_index), probabilities
 
     def probabilities(self, images: tf.Tensor) -> tf.Tensor:
         """Returns the class probabilities (B, K), float32, without maps."""

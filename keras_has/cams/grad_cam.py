@@ -63,11 +63,12 @@ class GradCAM(MapMethod):
             tape.watch(images)
             features, value = self.networks[0](images, training=False)
             logits = self._scores.logits(value)
-            class_index = chosen_class(logits, class_index)
+            probabilities = tf.nn.softmax(logits)
+            class_index = chosen_class(probabilities, class_index)
             scores = tf.gather(logits, class_index, axis=1, batch_dims=1) * GRADIENT_SCALE
         weights = tf.reduce_mean(gradient_of(tape, scores, features, self.networks[0]), axis=(1, 2))
         maps = tf.einsum("bhwk,bk->bhw", tf.cast(features, tf.float32), weights)
-        return tf.nn.relu(maps), tf.nn.softmax(logits)
+        return tf.nn.relu(maps), probabilities
 
     def probabilities(self, images: tf.Tensor) -> tf.Tensor:
         """Returns the class probabilities (B, K), float32, without maps."""

@@ -74,7 +74,7 @@ def chosen_class(probabilities: tf.Tensor, class_index: tf.Tensor | None) -> tf.
     """Returns `class_index` as int32, or the class of the highest probability if it is `None`.
 
     Args:
-        probabilities: (B, K), or anything that rises with them.
+        probabilities: (B, K).
         class_index: (B,) integers, or `None`.
     """
     if class_index is None:

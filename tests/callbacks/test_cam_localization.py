@@ -1,5 +1,7 @@
 """CAMLocalization: it logs what an independent computation gives, on one replica and two."""
 
+import json
+
 import cv2
 import keras
 import numpy as np
@@ -9,9 +11,11 @@ tf = pytest.importorskip("tensorflow")
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # noqa: E402
 
+from keras_has import cams  # noqa: E402
 from keras_has.callbacks import CAMLocalization  # noqa: E402
 from keras_has.data import ImageDataset, evaluation_batches, training_batches  # noqa: E402
 from keras_has.layers import HideAndSeek  # noqa: E402
+from keras_has.ops.boxes import boxes_from_maps  # noqa: E402
 
 THRESHOLD = 0.3
 
@@ -33,19 +37,19 @@ def rectangles(count):
     )
 
 
-def small_model(hidden=False):
+def small_model(hidden=False, activation="softmax", channels=3):
     """A network that sees colours from the start: its maps are right more often than not."""
-    inputs = keras.Input((64, 64, 3))
+    inputs = keras.Input((64, 64, channels))
     x = keras.layers.Rescaling(1 / 127.5, -1)(inputs)
     if hidden:
         x = HideAndSeek(8, hide_probability=1.0)(x)
     x = keras.layers.Conv2D(3, 5, strides=4, padding="same", name="conv")(x)
     features = keras.layers.ReLU(name="cam_features")(x)
     x = keras.layers.GlobalAveragePooling2D(name="pooling")(features)
-    outputs = keras.layers.Dense(3, activation="softmax", name="predictions")(x)
+    outputs = keras.layers.Dense(3, activation=activation, name="predictions")(x)
     model = keras.Model(inputs, outputs)
-    colours = np.zeros((5, 5, 3, 3), "float32")
-    colours[:, :] = (np.eye(3) - 0.4) / 10
+    colours = np.zeros((5, 5, channels, 3), "float32")
+    colours[:, :] = (np.eye(3)[:channels] - 0.4) / 10
     model.get_layer("conv").set_weights([colours, np.zeros(3, "float32")])
     mixing = np.random.default_rng(1).normal(size=(3, 3)) / 2
     model.get_layer("predictions").set_weights([np.eye(3) * 3 + mixing, np.zeros(3)])
@@ -243,6 +247,169 @@ def test_constant_maps_are_counted_as_wrong():
     figures = callback.evaluate()
     assert figures["val_degenerate_maps"] == 12
     assert figures["val_gt_known_loc"] == 0
+
+
+def test_a_model_that_gives_logits_has_the_figures_of_its_softmax():
+    dataset = rectangles(20)
+    figures = []
+    for activation in ("softmax", None):
+        callback = CAMLocalization(evaluation_batches(dataset, 8, 64))
+        callback.set_model(small_model(activation=activation))
+        figures.append(callback.evaluate())
+    assert figures[1] == pytest.approx(figures[0], rel=1e-5)
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_another_method_gives_its_own_maps_and_probabilities(replicas, two_replicas):
+    dataset = rectangles(21)
+    strategy = two_replicas if replicas == 2 else tf.distribute.get_strategy()
+    with strategy.scope():
+        model = small_model()
+
+    def method(model):
+        return cams.TenCrop(cams.CAM(model), 64)
+
+    batches = evaluation_batches(dataset, 8, 72)
+    callback = CAMLocalization(batches, THRESHOLD, method=method)
+    callback.set_model(model)
+    figures = callback.evaluate()
+    images = np.concatenate([batch["image"] for batch in batches])
+    maps, probabilities = method(model)(images, dataset.labels)
+    assert maps.shape == (21, 72, 72)
+    right = (np.asarray(probabilities).argmax(axis=1) == dataset.labels).mean()
+    assert figures["val_top1_clas"] == pytest.approx(right)
+    found = boxes_from_maps(maps, THRESHOLD) * 64 / 72
+    hits = [iou(box, boxes[0]) > 0.5 for box, boxes in zip(found, dataset.boxes, strict=True)]
+    assert figures["val_gt_known_loc"] == pytest.approx(np.mean(hits))
+    assert 0 < sum(hits) < 21
+
+
+class WidestMap(keras.metrics.Metric):
+    """Keeps what it is handed."""
+
+    def __init__(self):
+        super().__init__(name="widest")
+        self.seen = []
+
+    def update_state(self, y_true, y_pred):
+        self.seen.append((y_true["boxes"], y_pred["maps"], y_pred["size"]))
+
+    def result(self):
+        return float(len(self.seen))
+
+    def reset_state(self):
+        self.seen = []
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_metrics_of_maps_see_every_image_once_and_are_logged_by_name(replicas, two_replicas):
+    dataset = rectangles(21)
+    metric = WidestMap()
+    strategy = two_replicas if replicas == 2 else tf.distribute.get_strategy()
+    with strategy.scope():
+        model = small_model()
+    callback = CAMLocalization(
+        evaluation_batches(dataset, 8, 64), map_metrics={"val_widest": metric}
+    )
+    callback.set_model(model)
+    for _ in range(2):  # It starts anew each time.
+        assert callback.evaluate()["val_widest"] == 3.0
+    boxes, maps, sizes = (np.concatenate(parts) for parts in zip(*metric.seen, strict=True))
+    np.testing.assert_array_equal(boxes[:, 0], np.concatenate(dataset.boxes))
+    np.testing.assert_array_equal(sizes, np.full((21, 2), 64))
+    np.testing.assert_allclose(maps, cams.CAM(model)(dataset.images, dataset.labels)[0], atol=1e-4)
+    list(callback.iterate())
+    assert callback.evaluate()["val_widest"] == 3.0
+
+
+def test_without_any_box_the_figures_of_localization_are_left_out(tmp_path):
+    dataset = rectangles(9)
+    unboxed = [boxes[:0] for boxes in dataset.boxes]
+    dataset = ImageDataset(
+        "some",
+        dataset.class_names,
+        dataset.image_ids,
+        dataset.labels,
+        unboxed,
+        None,
+        dataset.images,
+    )
+    callback = CAMLocalization(evaluation_batches(dataset, 4, 64), log_dir=tmp_path)
+    history = trained(small_model(), dataset, [callback]).history
+    measured = {key for key in history if key.startswith("val_")}
+    assert measured == {
+        "val_loss",
+        "val_top1_clas",
+        "val_cam_threshold",
+        "val_degenerate_maps",
+    }
+    json.dumps(history, allow_nan=False)
+    assert [image.iou for image in callback.iterate()] == [None] * 9
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_each_image_comes_with_what_a_report_needs(replicas, two_replicas):
+    dataset = rectangles(19)
+    boxes = [*dataset.boxes[:-1], dataset.boxes[-1][:0]]
+    ids = [f"Käfer_{number}" for number in range(19)]
+    dataset = ImageDataset(
+        "some", dataset.class_names, ids, dataset.labels, boxes, None, dataset.images
+    )
+    strategy = two_replicas if replicas == 2 else tf.distribute.get_strategy()
+    with strategy.scope():
+        model = small_model()
+    stretched = evaluation_batches(dataset, 8, 64).map(
+        lambda batch: {
+            **batch,
+            "boxes": batch["boxes"] * [3.0, 2.0, 3.0, 2.0],
+            "size": batch["size"] * [2.0, 3.0],
+        }
+    )
+    callback = CAMLocalization(stretched, THRESHOLD)
+    callback.set_model(model)
+    images = list(callback.iterate())
+    figures = callback.evaluate()
+    assert [image.image_id for image in images] == ids
+    assert [image.label for image in images] == dataset.labels.tolist()
+    maps, probabilities = (np.asarray(x) for x in cams.CAM(model)(dataset.images, dataset.labels))
+    found = boxes_from_maps(maps, THRESHOLD, (64, 64)) * [3, 2, 3, 2]
+    for row, image in enumerate(images):
+        assert image.size == (128, 192)
+        np.testing.assert_array_equal(image.image, dataset.images[row])
+        np.testing.assert_allclose(image.map, maps[row], atol=1e-4)
+        np.testing.assert_allclose(image.box, found[row], atol=1e-3)
+        assert image.predicted_class == probabilities[row].argmax()
+        assert image.probability == pytest.approx(probabilities[row].max(), rel=1e-5)
+        assert image.label_probability == pytest.approx(
+            probabilities[row, dataset.labels[row]], rel=1e-5
+        )
+        if row < 18:
+            true = boxes[row][0] * [3, 2, 3, 2]
+            np.testing.assert_allclose(image.true_boxes, [true])
+            if np.isfinite(image.box).all():
+                assert image.iou == pytest.approx(iou(image.box, true), rel=1e-5)
+    assert images[18].iou is None
+    assert images[18].is_localized is None
+    known = [image for image in images if image.iou is not None]
+    assert figures["val_gt_known_loc"] == pytest.approx(
+        np.mean([image.is_localized for image in known])
+    )
+    assert figures["val_top1_loc"] == pytest.approx(
+        np.mean([image.is_localized and image.is_classified for image in known])
+    )
+    with pytest.raises(ValueError, match="set_model"):
+        next(CAMLocalization(stretched).iterate())
+
+
+def test_a_model_of_one_channel_is_evaluated_and_drawn():
+    dataset = rectangles(7)
+    grey = evaluation_batches(dataset, 4, 64).map(
+        lambda batch: {**batch, "image": tf.image.rgb_to_grayscale(batch["image"])}
+    )
+    callback = CAMLocalization(grey, class_names=[0, 1, 2])
+    callback.set_model(small_model(channels=1))
+    assert 0 <= callback.evaluate(draw=True)["val_top1_clas"] <= 1
+    assert callback.panel.ndim == 3
 
 
 def test_what_is_wrong_is_named():
