@@ -21,5 +21,8 @@ from keras_has.data.parts import parts as parts
 from keras_has.data.pipelines import evaluation_batches as evaluation_batches
 from keras_has.data.pipelines import training_batches as training_batches
 from keras_has.data.record_files import RecordFiles as RecordFiles
+from keras_has.data.tfrecord_writer import write_tfrecords as write_tfrecords
+from keras_has.data.tfrecords import is_tfrecords as is_tfrecords
+from keras_has.data.tfrecords import tfrecords as tfrecords
 from keras_has.data.tiny_imagenet import tiny_imagenet as tiny_imagenet
 from keras_has.data.wsol_metadata import wsol_metadata as wsol_metadata

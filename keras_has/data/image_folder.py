@@ -19,6 +19,7 @@ from keras_has.data.image_files import for_each_file, image_size
 
 _UNREADABLE_EXTENSIONS = (".webp", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jxl", ".jp2")
 _HEADER = ["image", "x0", "y0", "x1", "y1"]
+_HEADERS = (_HEADER, ["path", *_HEADER[1:]])
 _ADVICE = (
     "Put the images into data_dir/train/CLASS/ and data_dir/val/CLASS/, a folder a class, and pass "
     "data_dir."
@@ -41,11 +42,12 @@ def image_folder(
     The classes are the sorted folders of `train`, whichever split is read. Image ids are paths
     below `data_dir`, such as `"val/dog/3.jpg"`.
 
-    `boxes.csv` has the header `image,x0,y0,x1,y1` and a line for each box: the image's id, and the
-    corners in pixels, half-open (`x1` and `y1` are the first column and row outside). VOC files
-    are read as PASCAL VOC and LabelImg write them, with the first and last pixel of a box counted
-    from 1; in them an object has to be named as its class folder to count. Boxes that reach beyond
-    the image are clipped. An image without a box is fine. The EXIF orientation is not applied.
+    `boxes.csv` has the header `image,x0,y0,x1,y1` (or `path` for `image`) and a line for each box:
+    the image's id, and the corners in pixels, half-open (`x1` and `y1` are the first column and row
+    outside). VOC files are read as PASCAL VOC and LabelImg write them, with the first and last
+    pixel of a box counted from 1; in them an object has to be named as its class folder to count.
+    Boxes that reach beyond the image are clipped. An image without a box is fine. The EXIF
+    orientation is not applied.
 
     Args:
         data_dir: The folder that holds `train` and `val`.
@@ -200,7 +202,7 @@ def _read_table(
     boxes: dict[str, list[tuple[str, list[float]]]] = {}
     lines = numbered_lines(path)
     header = _fields(lines[0][1], f"{path}:{lines[0][0]}") if lines else []
-    if header != _HEADER:
+    if header not in _HEADERS:
         raise ValueError(f"{path}:1: the header should be {','.join(_HEADER)}. Received: {header}")
     for number, line in lines[1:]:
         where = f"{path}:{number}"

@@ -164,7 +164,7 @@ def _read_pieces(path: str, offsets: list[int], lengths: list[int]) -> list[byte
                 pieces.append(file.read(length))
     else:
         # No position is shared, and Python's lock is released: many threads read at once.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        descriptor = os.open(path, os.O_RDONLY)
         try:
             for offset, length in zip(offsets, lengths, strict=True):
                 pieces.append(_pread(descriptor, length, offset))

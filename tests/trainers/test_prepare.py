@@ -1,0 +1,103 @@
+"""`python -m trainers.prepare`: from every kind of data set to TFRecord files."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tensorflow")
+
+from keras_has import data
+from trainers.prepare import prepare
+
+
+@pytest.fixture
+def write_folder():
+    """Returns a function that writes images of two classes, a folder a class."""
+    import tensorflow as tf
+
+    def write(root):
+        for split in ("train", "val"):
+            for label, name in enumerate(("cat", "dog")):
+                (root / split / name).mkdir(parents=True)
+                for number in range(3):
+                    image = np.full((20, 24 + number, 3), 50 * label + 10 * number, "uint8")
+                    path = str(root / split / name / f"{number}.png")
+                    tf.io.write_file(path, tf.io.encode_png(image))
+        (root / "boxes.csv").write_text("path,x0,y0,x1,y1\nval/cat/0.png,1,2,3.5,4\n")
+        return root
+
+    return write
+
+
+def test_a_folder_of_images_is_converted_and_read_like_the_folder(write_folder, tmp_path):
+    folder, out = write_folder(tmp_path / "in"), tmp_path / "out"
+    lines = prepare(dataset="folder", data_dir=folder, out=out)
+    assert lines[0].startswith("train: 6 images, 0 boxes, 2 classes")
+    assert lines[1].startswith("val: 6 images, 1 boxes, 2 classes")
+    for split in ("train", "val"):
+        wanted, got = data.image_folder(folder, split), data.tfrecords(out, split)
+        assert got.image_ids.tolist() == wanted.image_ids.tolist()
+        assert [boxes.tolist() for boxes in got.boxes] == [boxes.tolist() for boxes in wanted.boxes]
+    assert prepare(dataset="folder", data_dir=folder, out=out) == lines
+
+
+def test_wsol_metadata_is_converted_with_all_its_splits(tmp_path, write_folder):
+    images = write_folder(tmp_path / "in")
+    for split in ("train", "val", "test"):
+        folder = tmp_path / "metadata" / split
+        folder.mkdir(parents=True)
+        image_id = f"{'train' if split == 'train' else 'val'}/dog/0.png"
+        (folder / "image_ids.txt").write_text(f"{image_id}\n")
+        (folder / "class_labels.txt").write_text(f"{image_id},1\n")
+        (folder / "localization.txt").write_text(f"{image_id},1,2,3,4\n")
+    settings = {"dataset": "wsol_metadata", "data_dir": images, "out": tmp_path / "out"}
+    lines = prepare(**settings, metadata_dir=tmp_path / "metadata", train_boxes=True)
+    assert lines[0].startswith("train: 1 images, 1 boxes, 2 classes")
+    assert data.tfrecords(tmp_path / "out", "test").boxes[0].tolist() == [[1, 2, 4, 5]]
+    with pytest.raises(ValueError, match="needs --metadata_dir"):
+        prepare(**settings)
+
+
+def test_ilsvrc_keeps_its_wordnet_ids(write_ilsvrc, tmp_path):
+    prepare(dataset="imagenet", data_dir=write_ilsvrc(tmp_path / "in"), out=tmp_path / "out")
+    val = data.tfrecords(tmp_path / "out", "val")
+    assert val.class_ids == ("n01440764", "n01443537")
+    assert val.boxes[0].tolist() == [[10, 5, 61, 51]]
+    assert val.boxes[3].shape == (0, 4)
+
+
+def test_bad_images_are_named_or_left_out(write_folder, tmp_path):
+    folder = write_folder(tmp_path / "in")
+    (folder / "train" / "cat" / "1.png").write_bytes(b"")
+    settings = {"dataset": "folder", "data_dir": folder, "out": tmp_path / "out"}
+    with pytest.raises(data.BadImageError, match=r"train/cat/1\.png.*empty file"):
+        prepare(**settings)
+    left_out, train, _, end = prepare(**settings, on_bad_image="skip")
+    assert left_out.startswith("left out: ")
+    assert train.startswith("train: 5 images")
+    assert end.startswith("1 images left out")
+
+
+def test_parts_are_drawn_and_converted(few_parts, tmp_path):
+    lines = prepare("parts", None, tmp_path / "out", splits=["val"], shards=2)
+    assert lines[0].startswith("val: 40 images, 40 boxes, 10 classes")
+    assert len(list((tmp_path / "out").glob("val-*.tfrecord"))) == 2
+
+
+def run(*arguments):
+    command = [sys.executable, "-m", "trainers.prepare", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+
+
+def test_the_command_converts_and_ends_in_one_line_where_it_cannot(write_folder, tmp_path):
+    folder, out = write_folder(tmp_path / "in"), tmp_path / "out"
+    done = run("--dataset=folder", f"--data_dir={folder}", f"--out={out}", "--splits=val")
+    assert done.returncode == 0
+    assert done.stdout.startswith("val: 6 images")
+    assert data.is_tfrecords(out)
+    done = run("--dataset=cub", f"--data_dir={tmp_path / 'none'}", f"--out={out}")
+    assert done.returncode == 1
+    assert "error: There should be the folder of CUB-200-2011 at" in done.stderr
+    assert "Traceback" not in done.stderr
