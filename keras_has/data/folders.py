@@ -35,9 +35,14 @@ def require_file(path: Path, expected: str, advice: str) -> Path:
 
 
 def subfolder_names(folder: Path) -> list[str]:
-    """Returns the sorted names of the folders in a folder, hidden ones left out."""
+    """Returns the sorted names of the folders in a folder, hidden ones left out.
+
+    Raises:
+        ValueError: If a name is not UTF-8.
+    """
     with os.scandir(folder) as entries:
-        return sorted(entry.name for entry in entries if entry.is_dir() and _is_shown(entry.name))
+        names = sorted(entry.name for entry in entries if entry.is_dir() and _is_shown(entry.name))
+    return _checked(names, folder)
 
 
 def file_names(folder: Path, extensions: tuple[str, ...] = IMAGE_EXTENSIONS) -> list[str]:
@@ -45,14 +50,35 @@ def file_names(folder: Path, extensions: tuple[str, ...] = IMAGE_EXTENSIONS) -> 
 
     Only names are looked at: no file is opened or asked for its state, which for the 1.28 million
     images of ILSVRC 2012 is what takes the time. Hidden files are left out.
+
+    Raises:
+        ValueError: If a name is not UTF-8.
     """
     with os.scandir(folder) as entries:
-        return sorted(
+        names = sorted(
             entry.name
             for entry in entries
             if entry.name.lower().endswith(extensions) and _is_shown(entry.name)
         )
+    return _checked(names, folder)
 
 
 def _is_shown(name: str) -> bool:
     return not name.startswith(".")
+
+
+def _checked(names: list[str], folder: Path) -> list[str]:
+    """Returns the names, which TensorFlow and NumPy take as UTF-8."""
+    try:
+        "".join(names).encode("utf-8")
+    except UnicodeEncodeError:
+        for name in names:
+            raw = os.fsencode(name)
+            if raw.decode("utf-8", "ignore") != name:
+                raise ValueError(
+                    f"Names of files and folders should be UTF-8. Received: {raw!r} in "
+                    f"{os.fsencode(folder).decode('utf-8', 'backslashreplace')}. Rename it, for "
+                    "instance with convmv."
+                ) from None
+        raise
+    return names

@@ -50,9 +50,8 @@ def hide_images(
     Reference:
         Singh and Lee, ICCV 2017, arXiv:1704.04232, section 3.
     """
-    hiding.check_patch_size(patch_size)
-    if not isinstance(hide_probability, tf.Variable):
-        hiding.check_hide_probability(hide_probability)
+    patch_sizes = hiding.check_patch_size(patch_size)
+    _check(hide_probability, data_format)
     if hiding.check_fill_value(fill_value) == "mean":
         raise ValueError(
             "`fill_value` should be a number or one per channel here: compute the mean with "
@@ -63,7 +62,7 @@ def hide_images(
         def hide_element(element: Any, element_seed: tf.Tensor) -> Any:
             def hide(images: tf.Tensor) -> tf.Tensor:
                 return stateless_hide_images(
-                    images, element_seed, patch_size, hide_probability, fill_value, data_format
+                    images, element_seed, patch_sizes, hide_probability, fill_value, data_format
                 )
 
             if isinstance(element, dict):
@@ -92,7 +91,7 @@ def stateless_hide_images(
         images: (H, W, C) or (B, H, W, C), any dtype; channels first with `data_format`.
         seed: Two integers, a tensor of shape (2,).
         patch_size: See `keras_has.layers.HideAndSeek`.
-        hide_probability: Scalar in [0, 1].
+        hide_probability: Scalar in [0, 1]; the value of a tensor or variable is not checked.
         fill_value: A number, or one per channel.
         data_format: "channels_last" or "channels_first".
 
@@ -109,6 +108,7 @@ def stateless_hide_images(
            [0., 0.]], dtype=float32)
     """
     patch_sizes = hiding.check_patch_size(patch_size)
+    _check(hide_probability, data_format)
     images = tf.convert_to_tensor(images)
     hiding.check_images(images, hiding.check_fill_value(fill_value), data_format)
     xp = hiding.tensorflow_namespace()
@@ -126,3 +126,13 @@ def stateless_hide_images(
         data_format,
         xp,
     )
+
+
+def _check(hide_probability: Any, data_format: str) -> None:
+    if not (isinstance(hide_probability, tf.Variable) or tf.is_tensor(hide_probability)):
+        hiding.check_hide_probability(hide_probability)
+    if data_format not in ("channels_last", "channels_first"):
+        raise ValueError(
+            '`data_format` should be "channels_last" or "channels_first". '
+            f"Received: data_format={data_format!r}"
+        )

@@ -318,7 +318,17 @@ def _strings(value: Any, field: str) -> np.ndarray:
             f"`{field}` should be a list of strings. "
             f"Received: an array of {strings.dtype} and shape {strings.shape}."
         )
-    return strings.astype(np.str_, copy=False)
+    strings = strings.astype(np.str_, copy=False)
+    try:
+        "".join(strings.tolist()).encode("utf-8")
+    except UnicodeEncodeError as error:
+        # Python reads names that are not UTF-8 as such halves of characters; TensorFlow cannot.
+        raise ValueError(
+            f"`{field}` should be texts that can be written as UTF-8. Received: one with "
+            f"{error.object[max(0, error.start - 40) : error.end]!a}; rename that file or "
+            "folder."
+        ) from None
+    return strings
 
 
 def _integers(value: Any, field: str, dimensions: int) -> np.ndarray:

@@ -99,3 +99,26 @@ def test_images_whose_channels_are_not_known_before_are_hidden():
     assert dataset.element_spec.shape[-1] is None
     hidden = images_of(dataset.apply(hide_images(patch_size=4, hide_probability=1.0)).unbatch())
     np.testing.assert_array_equal(hidden, np.zeros((4, 16, 16, 3)))
+
+
+def test_sizes_from_a_generator_are_those_of_a_tuple():
+    dataset = tf.data.Dataset.from_tensor_slices(np.ones((6, 12, 12, 1), "uint8"))
+    sizes = (2, 3)
+    once = images_of(dataset.apply(hide_images(patch_size=(size for size in sizes), seed=5)))
+    np.testing.assert_array_equal(once, images_of(dataset.apply(hide_images(sizes, seed=5))))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"hide_probability": 2}, {"data_format": "channel_last"}, {"patch_size": -1}]
+)
+def test_both_functions_name_a_wrong_argument(wrong):
+    (name,) = wrong
+    with pytest.raises(ValueError, match=f"`{name}` should be .* Received: {name}="):
+        hide_images(**wrong)
+    with pytest.raises(ValueError, match=f"`{name}` should be .* Received: {name}="):
+        stateless_hide_images(tf.ones((4, 4, 1)), (1, 2), **{"patch_size": 2, **wrong})
+
+
+def test_the_probability_may_be_a_tensor():
+    images = stateless_hide_images(tf.ones((4, 4, 1)), (1, 2), 2, tf.constant(1.0))
+    assert not images.numpy().any()

@@ -1,3 +1,4 @@
+import os
 import re
 import shutil
 
@@ -240,3 +241,21 @@ def test_random_corners_are_read_or_raise_with_their_place(folder, texts):
         assert str(error).startswith(f"{path}:")
     else:
         assert boxes.shape == (1, 4)
+
+
+def test_a_name_that_is_not_utf8_is_named(tmp_path, write_image):
+    write_image(tmp_path / "train" / "cat" / "a.jpg")
+    os.rename(  # noqa: PTH104 (bytes)
+        os.fsencode(tmp_path / "train" / "cat" / "a.jpg"),
+        os.fsencode(tmp_path / "train" / "cat") + b"/caf\xe9.jpg",
+    )
+    with pytest.raises(ValueError, match=r"should be UTF-8. Received: b'caf\\xe9\.jpg' in .*cat"):
+        image_folder(tmp_path)
+
+
+def test_a_folder_whose_path_is_not_utf8_is_named(tmp_path, write_image):
+    write_image(tmp_path / "data" / "train" / "cat" / "a.jpg")
+    folder = os.fsencode(tmp_path) + b"/d\xe9"
+    os.rename(os.fsencode(tmp_path / "data"), folder)  # noqa: PTH104 (bytes)
+    with pytest.raises(ValueError, match=r"`image_paths` should be texts .*d\\udce9"):
+        image_folder(os.fsdecode(folder))

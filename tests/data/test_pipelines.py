@@ -6,6 +6,7 @@ import pytest
 tf = pytest.importorskip("tensorflow")
 
 from keras_has.data import ImageDataset, evaluation_batches, parts, training_batches  # noqa: E402
+from keras_has.data.pipelines import resize_image  # noqa: E402
 
 
 @pytest.fixture
@@ -151,6 +152,44 @@ def test_random_crops_move_and_keep_the_aspect(tmp_path):
     assert left.min() < 20
     assert left.max() > 50
     assert left.max() <= 120 - 48 + 2
+
+
+def test_random_crops_start_at_every_height(tmp_path):
+    """A vertical ramp in an upright image: the first row of a crop tells where it begins."""
+    ramp = np.tile(np.arange(120, dtype="uint8")[:, None, None], (1, 60, 3))
+    path = tmp_path / "ramp.png"
+    tf.io.write_file(str(path), tf.io.encode_png(ramp))
+    dataset = ImageDataset("ramp", ("a",), ["r"], [0], [[]], image_paths=[str(path)])
+    settings = {"image_size": 48, "resize_size": 60, "horizontal_flip": False, "batch_size": 40}
+    tops = np.concatenate([images[:, 0, 0, 0] for images, _ in batches(dataset, 5, **settings)])
+    # 48 of 60 pixels of the short side: no resizing, and 120 - 48 + 1 places, all as likely.
+    assert tops.min() < 8
+    assert tops.max() > 72 - 8
+    counts = np.bincount(tops // 25, minlength=3)[:3]
+    assert (np.abs(counts - 200 * np.array([25, 25, 23]) / 73) < 4 * np.sqrt(200 * 2 / 9)).all()
+
+
+def test_balanced_sampling_draws_every_image_of_a_class_alike():
+    dataset = parts("val", num_images=50)
+    key = {image.tobytes(): row for row, image in enumerate(dataset.images)}
+    settings = {"image_size": 64, "resize_size": 64, "horizontal_flip": False, "batch_size": 50}
+    drawn = [
+        key[image.tobytes()]
+        for images, _ in batches(dataset, 40, class_balanced=True, **settings)
+        for image in images
+    ]
+    shares = np.bincount(drawn, minlength=50) / len(drawn)
+    assert np.abs(shares - 1 / 50).max() < 4.5 * np.sqrt(1 / 50 * 49 / 50 / len(drawn))
+
+
+def test_resizing_mixes_neighbours_and_keeps_straight_ramps():
+    checks = (np.indices((16, 16)).sum(0) % 2 * 200).astype("uint8")[..., None].repeat(3, -1)
+    # Nearest would give 0 or 200 everywhere; the mean of a board of checks is 100.
+    assert np.abs(resize_image(checks, 8).numpy()[2:-2, 2:-2].astype(int) - 100).max() <= 1
+    ramp = np.tile(np.arange(0, 128, 8, dtype="uint8")[:, None, None], (1, 16, 3))
+    rows = resize_image(ramp, 32).numpy()[2:-2, 5, 0].astype(int)
+    # Twice as many rows, half the step: 4 apart, where nearest would repeat each value.
+    assert set(np.diff(rows)) == {4}
 
 
 def test_sizes_that_do_not_fit_are_named(files):
