@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -15,7 +15,9 @@ import tensorflow as tf
 from keras_has import drawing, metrics
 from keras_has.callbacks.localized_image import LocalizedImage
 from keras_has.cams import CAM, MapMethod
+from keras_has.metrics.max_box_metric import MaxBoxMetric
 from keras_has.ops.boxes import box_iou, boxes_from_maps, centred_boxes, scale_boxes
+from keras_has.ops.contour_boxes import contour_boxes_of_score_maps
 
 Batch = dict[str, Any]
 
@@ -78,8 +80,8 @@ class CAMLocalization(keras.callbacks.Callback):
             `lambda model: cams.TenCrop(cams.CAM(model), 224)`. Defaults to `keras_has.cams.CAM`.
         map_metrics: Metrics of whole maps by the names they get in `logs`, such as
             `{"val_max_box_acc_v2": keras_has.metrics.MaxBoxAccuracyV2()}`, or None. They are
-            updated with `({"boxes": ...}, {"maps": ..., "size": ...})`, in the thread that finds
-            the boxes. They cost far more than the rest: for a final evaluation.
+            updated as `update_state(boxes, score_maps, image_sizes)`, in the thread that finds the
+            boxes. They cost more than all the rest: for a final evaluation.
 
     Raises:
         ValueError: For a threshold or side out of range, creation inside the scope of a strategy
@@ -307,8 +309,7 @@ class CAMLocalization(keras.callbacks.Callback):
 
         def judge(batch: Batch) -> Batch:
             batch = self._find_boxes(batch)
-            for metric in map_metrics.values():
-                _update_map_metric(metric, batch)
+            _update_map_metrics(map_metrics.values(), batch)
             return batch
 
         with ThreadPoolExecutor(max_workers=1) as executor:
@@ -444,9 +445,17 @@ def _padded(batch: Batch, multiple: int) -> Batch:
     return padded
 
 
-def _update_map_metric(metric: keras.metrics.Metric, batch: Batch) -> None:
-    """Hands whole maps, and boxes in pixels of `size`, to a metric."""
-    metric.update_state({"boxes": batch["boxes"]}, {"maps": batch["map"], "size": batch["size"]})
+def _update_map_metrics(map_metrics: Iterable[keras.metrics.Metric], batch: Batch) -> None:
+    """Hands whole maps, and boxes in pixels of "size", to the metrics."""
+    found: dict[Any, Any] = {}
+    for metric in map_metrics:
+        maps = batch["map"]
+        if isinstance(metric, MaxBoxMetric):
+            # The boxes of all thresholds are the costly part: metrics of one size share them.
+            if metric.resize not in found:
+                found[metric.resize] = contour_boxes_of_score_maps(maps, metric.resize)
+            maps = found[metric.resize]
+        metric.update_state(batch["boxes"], maps, batch["size"])
 
 
 def _text(image_id: np.ndarray) -> str:

@@ -1,5 +1,6 @@
 """CAMLocalization: it logs what an independent computation gives, on one replica and two."""
 
+import dataclasses
 import json
 
 import cv2
@@ -11,7 +12,7 @@ tf = pytest.importorskip("tensorflow")
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # noqa: E402
 
-from keras_has import cams  # noqa: E402
+from keras_has import cams, metrics  # noqa: E402
 from keras_has.callbacks import CAMLocalization  # noqa: E402
 from keras_has.data import ImageDataset, evaluation_batches, training_batches  # noqa: E402
 from keras_has.layers import HideAndSeek  # noqa: E402
@@ -291,8 +292,8 @@ class WidestMap(keras.metrics.Metric):
         super().__init__(name="widest")
         self.seen = []
 
-    def update_state(self, y_true, y_pred):
-        self.seen.append((y_true["boxes"], y_pred["maps"], y_pred["size"]))
+    def update_state(self, boxes, score_maps, image_sizes):
+        self.seen.append((boxes, score_maps, image_sizes))
 
     def result(self):
         return float(len(self.seen))
@@ -320,6 +321,32 @@ def test_metrics_of_maps_see_every_image_once_and_are_logged_by_name(replicas, t
     np.testing.assert_allclose(maps, cams.CAM(model)(dataset.images, dataset.labels)[0], atol=1e-4)
     list(callback.iterate())
     assert callback.evaluate()["val_widest"] == 3.0
+
+
+def test_max_box_accuracies_are_those_of_the_maps_and_are_left_out_without_boxes():
+    dataset = rectangles(21)
+    model = small_model()
+    made = {
+        "val_max_box_acc": metrics.MaxBoxAccuracy,
+        "val_max_box_acc_v2": metrics.MaxBoxAccuracyV2,
+    }
+    for boxes in (dataset.boxes, [boxes[:0] for boxes in dataset.boxes]):
+        callback = CAMLocalization(
+            evaluation_batches(dataclasses.replace(dataset, boxes=boxes), 8, 64),
+            map_metrics={name: kind() for name, kind in made.items()},
+        )
+        callback.set_model(model)
+        figures = callback.evaluate()
+        if not sum(map(len, boxes)):
+            assert not made.keys() & figures.keys()
+            continue
+        maps = np.asarray(cams.CAM(model)(dataset.images, dataset.labels)[0])
+        for name, kind in made.items():
+            alone = kind()
+            alone.update_state(dataset.padded_boxes(), maps, np.full((21, 2), 64))
+            assert figures[name] == pytest.approx(float(alone.result()))
+            assert 0 < figures[name] <= 1
+            np.testing.assert_array_equal(callback.map_metrics[name].hits, alone.hits)
 
 
 def test_without_any_box_the_figures_of_localization_are_left_out(tmp_path):
