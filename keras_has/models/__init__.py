@@ -9,4 +9,5 @@ from keras_has.models.alexnet_gap import AlexNetGAP as AlexNetGAP
 from keras_has.models.efficientnet_lite0 import EfficientNetLite0 as EfficientNetLite0
 from keras_has.models.gap_classifier import GAPClassifier as GAPClassifier
 from keras_has.models.googlenet_gap import GoogLeNetGAP as GoogLeNetGAP
+from keras_has.models.pixel_scaling import pixel_scaling as pixel_scaling
 from keras_has.models.small_gap import SmallGAP as SmallGAP

@@ -66,7 +66,8 @@ def GAPClassifier(  # noqa: N802 (named like the functions of keras.applications
     Maps of `n - 1` positions lack half a cell at each edge, so that stretched over the image they
     are half a cell off there, and right in the middle. ConvNeXt is refused. EfficientNet,
     MobileNetV3 and ConvNeXt normalize inside the network: `preprocessing` then sees pixels from 0
-    to 255, and hiding has to fill with the mean colour instead of zero.
+    to 255, and hiding has to fill with the mean colour instead of zero. What pixels the pretrained
+    weights of a network expect, `keras_has.models.pixel_scaling` knows.
 
     Args:
         backbone: A Functional model with one input and one feature map
