@@ -13,6 +13,7 @@ from keras_has.ops.merge_tree import (
     MergeTree,
     areas,
     climb,
+    euler_characteristics,
     extents,
     join,
 )
@@ -20,6 +21,11 @@ from keras_has.ops.opencv import opencv
 from keras_has.ops.score_maps import RESIZE, normalized_score_map, shows_nothing
 
 _OUTSIDE = 256
+# OpenCV takes some 20 microseconds a level, a tree of the background as long as 60 levels. So up to
+# this number of levels with holes OpenCV is asked for them;
+_FEW_WITH_HOLES = 48
+# and up to this number of levels where the largest outline is open, for that.
+_FEW_OPEN = 12
 
 
 class ContourBoxes(NamedTuple):
@@ -53,10 +59,12 @@ def contour_boxes(score_map: ArrayLike) -> ContourBoxes:
 
     It finds what `cv2.threshold`, `cv2.findContours` (`RETR_TREE`), `cv2.boundingRect` and
     `cv2.contourArea` would in 255 passes: outlines of components (8 neighbours) and of their holes
-    (4 neighbours). Components of all levels come from one merge tree, and their holes from that of
-    the background. The outline of largest area is one of the map with its holes filled, where areas
-    are sums over the basins of the same tree. Where several outlines are as large, the order of
-    OpenCV's contours decides, so OpenCV is asked at this level.
+    (4 neighbours). Components of all levels come from one merge tree. How many holes there are is
+    known from the Euler characteristic; where few levels have any, OpenCV is asked there, else
+    they come from the merge tree of the background. The outline of largest area is one of the map
+    with its holes filled, where areas are sums over the basins of the same tree; bounds of the
+    areas often make filling unnecessary. Where several outlines are as large, the order of OpenCV's
+    contours decides, so OpenCV is asked at this level.
 
     Args:
         score_map: Array of shape `(height, width)`, values in `[0, 1]`, as from
@@ -117,40 +125,54 @@ def contour_boxes(score_map: ArrayLike) -> ContourBoxes:
     tree = join(values, basins, diagonal=True)
     reach = extents(values, basins, diagonal=True)
 
-    # The background is the inverted image above 254 - t, in a frame that is outside at all levels.
-    inverted = 255 - values
-    inverted[[0, -1]] = inverted[:, [0, -1]] = _OUTSIDE
-    pits = climb(inverted, fine ^ ((1 << FINE_BITS) - 1), diagonal=False)
-    pit_tree = join(inverted, pits, diagonal=False)
-    has_holes = bool(pit_tree.is_alive.any())
-
-    filled_reach = reach.copy() if has_holes else reach
+    area = areas(values, basins)
+    tree.merge(area, np.add)
+    unmerged_reach = reach.copy()
     tree.merge(reach, np.minimum)
     basin, place = np.nonzero(tree.is_alive)
     boxes = [_boxes(reach[:, basin, place], 0, (height, width))]
     levels_of_boxes = [LEVELS - 1 - place]
-    if has_holes:
+
+    # The Euler characteristic is components less holes.
+    with_holes = np.flatnonzero(tree.is_alive.sum(axis=0)[::-1] > euler_characteristics(values))
+    is_asked = np.zeros(LEVELS, dtype=bool)  # Levels at which OpenCV is asked for everything.
+    if with_holes.size <= _FEW_WITH_HOLES:
+        is_asked[with_holes] = True
+        kept = ~is_asked[levels_of_boxes[0]]
+        boxes, levels_of_boxes = [boxes[0][kept]], [levels_of_boxes[0][kept]]
+        at_most = area
+    else:
+        # The background is the inverted image above 254 - t, in a frame outside at all levels.
+        inverted = 255 - values
+        inverted[[0, -1]] = inverted[:, [0, -1]] = _OUTSIDE
+        pits = climb(inverted, fine ^ ((1 << FINE_BITS) - 1), diagonal=False)
+        pit_tree = join(inverted, pits, diagonal=False)
         pit_reach = extents(inverted, pits, diagonal=False)
         pit_tree.merge(pit_reach, np.minimum)
         basin, place = np.nonzero(pit_tree.is_alive)
         # A hole's contour runs through the pixels around it, one farther out.
         boxes.append(_boxes(pit_reach[:, basin, place], 1, (height, width)))
         levels_of_boxes.append(place)
+        # Without its holes an outline encloses at least as much, and no more than its box. Where
+        # this leaves one outline only, it is the largest.
+        sides = reach[:2].astype(np.intp) + reach[2:]
+        at_most = 2 * sides[0] * sides[1]
+    best, is_open = _choose(tree, area, at_most)
+    if with_holes.size > _FEW_WITH_HOLES and np.count_nonzero(is_open) > _FEW_OPEN:
         values, basins = _fill(values, basins, pits, pit_tree)
-        tree = join(values, basins, diagonal=True)
-        tree.merge(filled_reach, np.minimum)
-
-    area = areas(values, basins)
-    tree.merge(area, np.add)
-    area[~tree.is_alive] = -1
-    best = area.argmax(axis=0)
-    of_best = area[best, np.arange(LEVELS)]
-    found = _boxes(filled_reach[:, best, np.arange(LEVELS)], 0, (height, width))
-    found[of_best < 0] = 0
+        tree, reach = join(values, basins, diagonal=True), unmerged_reach
+        tree.merge(reach, np.minimum)
+        area = areas(values, basins)
+        tree.merge(area, np.add)
+        best, is_open = _choose(tree, area, area)
+    found = _boxes(reach[:, best, np.arange(LEVELS)], 0, (height, width))
+    found[~tree.is_alive.any(axis=0)] = 0
     largest[:LEVELS] = found[::-1]
-    is_tied = ((area == of_best).sum(axis=0) > 1) & (of_best >= 0)
-    for level in LEVELS - 1 - np.flatnonzero(is_tied):
-        largest[level] = _largest_by_opencv(levels, int(level))
+    for level in np.flatnonzero(is_open[::-1] | is_asked).tolist():
+        of_level, largest[level] = _boxes_by_opencv(levels, level)
+        if is_asked[level]:
+            boxes.append(of_level)
+            levels_of_boxes.append(np.full(len(of_level), level))
     return ContourBoxes(
         np.concatenate(boxes),
         np.concatenate(levels_of_boxes),
@@ -204,6 +226,16 @@ def _boxes(reach: NDArray[np.int16], grown: int, size: tuple[int, int]) -> NDArr
     )
 
 
+def _choose(
+    tree: MergeTree, at_least: NDArray[np.intp], at_most: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Returns at each level the largest component, and whether another may be as large."""
+    lower = np.where(tree.is_alive, at_least, -1)
+    best = lower.argmax(axis=0)
+    rivals = tree.is_alive & (at_most >= lower[best, np.arange(LEVELS)])
+    return best, rivals.sum(axis=0) > 1
+
+
 def _fill(
     values: NDArray[np.int16], basins: Basins, pits: Basins, pit_tree: MergeTree
 ) -> tuple[NDArray[np.int16], Basins]:
@@ -224,10 +256,15 @@ def _fill(
     return filled, Basins(labels, basins.peaks)
 
 
-def _largest_by_opencv(levels: NDArray[np.uint8], level: int) -> tuple[int, int, int, int]:
+def _boxes_by_opencv(
+    levels: NDArray[np.uint8], level: int
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Returns the boxes of all contours at a level, and that of the largest."""
     cv2 = opencv()
     contours, _ = cv2.findContours(
         (levels > level).view(np.uint8), cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE
     )
-    x, y, width, height = cv2.boundingRect(max(contours, key=cv2.contourArea))
-    return x, y, min(x + width, levels.shape[1] - 1), min(y + height, levels.shape[0] - 1)
+    boxes = np.array([cv2.boundingRect(contour) for contour in contours], dtype=np.int32)
+    boxes[:, 2:] += boxes[:, :2]
+    np.minimum(boxes[:, 2:], (levels.shape[1] - 1, levels.shape[0] - 1), out=boxes[:, 2:])
+    return boxes, boxes[int(np.argmax([cv2.contourArea(contour) for contour in contours]))]

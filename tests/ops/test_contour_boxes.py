@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from benchmarks.plain_protocol import plain_boxes, plain_score_map
+from keras_has.ops import contour_boxes as module
 from keras_has.ops.contour_boxes import contour_boxes, contour_boxes_of_score_maps
 from keras_has.ops.inclusive_boxes import inclusive_box_iou, truncated_boxes
 from keras_has.ops.score_maps import normalized_score_map
@@ -16,17 +17,28 @@ STEPS = np.arange(256) / 255 + 1e-6  # One threshold for each level of a map wit
 
 
 def equals_opencv(score_map):
-    """Whether outlines, holes and the largest contour are OpenCV's at every level."""
-    found = contour_boxes(score_map)
-    levels = (STEPS * found.maximum).astype(int)
-    assert (not found.maximum) or found.maximum < 255 or levels[:255].tolist() == list(range(255))
+    """Whether outlines, holes and the largest contour are OpenCV's, whichever way they are found.
+
+    OpenCV is asked where there are few levels with holes: as by default, and at none of them.
+    """
+    ways = [{}, {"_FEW_WITH_HOLES": -1}, {"_FEW_WITH_HOLES": -1, "_FEW_OPEN": -1}]
     everything = plain_boxes(score_map, STEPS, all_contours=True)
     largest = plain_boxes(score_map, STEPS, all_contours=False)
+    for way in ways:
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in way.items():
+                patch.setattr(module, name, value)
+            compare(contour_boxes(score_map), everything, largest)
+    return True
+
+
+def compare(found, everything, largest):
+    levels = (STEPS * found.maximum).astype(int)
+    assert (not found.maximum) or found.maximum < 255 or levels[:255].tolist() == list(range(255))
     for level, expected, expected_largest in zip(levels, everything, largest, strict=True):
         mine = sorted(map(tuple, found.boxes[found.levels == level].tolist()))
         assert (mine or [(0, 0, 0, 0)]) == sorted(expected), level
         assert [tuple(found.largest[level].tolist())] == expected_largest, level
-    return True
 
 
 def grey(rows):
