@@ -11,21 +11,28 @@ be interrupted and started again, and seeds added later. Other flags of
 
 import csv
 import io
-import json
 import os
-import re
-import subprocess
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 from absl import app, flags, logging
 
+from trainers.experiments import (
+    OWN_FLAGS,
+    Results,
+    data_dir_among,
+    mean_and_spread,
+    own_flags_among,
+    read_results,
+    run_dir_of,
+    run_jobs,
+    training_job,
+    write_aside,
+)
 from trainers.recipes import RECIPES, find_recipe
 
 _RECIPES = flags.DEFINE_list(
@@ -45,52 +52,11 @@ COLUMNS = (
     ("gt_known_loc_best", "GT-known Loc, best"),
     ("top1_loc", "Top-1 Loc, fixed"),
     ("top1_loc_cross_fitted", "Top-1 Loc, cross-fitted"),
+    ("max_box_acc_v2", "MaxBoxAccV2"),
     ("centred_box", "centred box"),
 )
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")  # Okabe and Ito
 _PICTURED_CLASSES = 8
-
-Results = dict[str, dict[int, dict[str, Any]]]
-
-
-def run_all(
-    recipes: Sequence[str], seeds: Sequence[int], out: Path, jobs: int, flags_for_all: Sequence[str]
-) -> Results:
-    """Does what is missing, each run in a process of its own, and returns all results.
-
-    Raises:
-        RuntimeError: If a run fails; its output has said why.
-    """
-
-    def run(recipe: str, seed: int) -> tuple[str, int, dict[str, Any]]:
-        run_dir = out / recipe / f"seed_{seed}"
-        command = [sys.executable, "-m", "trainers.imagenet", f"--recipe={recipe}"]
-        command += [f"--seed={seed}", f"--run_dir={run_dir}", *flags_for_all]
-        environment = dict(os.environ)
-        if jobs > 1:
-            environment.update(OMP_NUM_THREADS="1", TF_NUM_INTRAOP_THREADS="1")
-        log = subprocess.PIPE if jobs > 1 else None
-        done = subprocess.run(  # noqa: S603 (our own module, no shell)
-            command, env=environment, stdout=log, stderr=log, text=True, check=False
-        )
-        if done.returncode:
-            output = f":\n{(done.stderr or '')[-2000:]}" if log else ", see above"
-            raise RuntimeError(f"{recipe}, seed {seed} failed{output}")
-        print(f"done: {recipe}, seed {seed}", flush=True)
-        return recipe, seed, json.loads((run_dir / "results.json").read_text(encoding="utf-8"))
-
-    results: Results = {recipe: {} for recipe in recipes}
-    with ThreadPoolExecutor(jobs) as executor:
-        # Seed by seed, so that an interrupted comparison holds pairs.
-        futures = [executor.submit(run, recipe, seed) for seed in seeds for recipe in recipes]
-        try:
-            for future in futures:
-                recipe, seed, result = future.result()
-                results[recipe][seed] = result
-        except BaseException:
-            executor.shutdown(cancel_futures=True)
-            raise
-    return results
 
 
 def markdown_table(results: Results) -> str:
@@ -106,11 +72,11 @@ def markdown_table(results: Results) -> str:
         return 100 * np.array([results[recipe][seed][key] for seed in seeds], "float64")
 
     for recipe in recipes:
-        cells = [_mean_and_spread(values(recipe, key)) for key, _ in COLUMNS]
+        cells = [mean_and_spread(values(recipe, key)) for key, _ in COLUMNS]
         lines.append(f"| {recipe} | " + " | ".join(cells) + " |")
     for recipe in recipes[1:]:
         cells = [
-            _mean_and_spread(values(recipe, key) - values(recipes[0], key), signed=True)
+            mean_and_spread(values(recipe, key) - values(recipes[0], key), signed=True)
             for key, _ in COLUMNS
         ]
         lines.append(f"| {recipe} - {recipes[0]} | " + " | ".join(cells) + " |")
@@ -126,17 +92,12 @@ def markdown_table(results: Results) -> str:
         f"{len(seeds)} seed(s) ({', '.join(map(str, seeds))}); differences are paired by seed. "
         f"Fixed: {', '.join(sorted(threshold))} of the map's maximum. Cross-fitted: the threshold "
         "best on one half of the images, used on the other, both ways. Best: picked on the images "
-        "it is scored on, so optimistic; it was "
+        "it is scored on, so optimistic (as in MaxBoxAccV2); it was "
         + "; ".join(f"{thresholds} for {recipe}" for recipe, thresholds in best.items())
         + ". Centred box: of the size best on the training boxes; GT-known Loc below it is no "
         "localization.",
     ]
     return "\n".join(lines) + "\n"
-
-
-def _mean_and_spread(values: np.ndarray, signed: bool = False) -> str:
-    mean = f"{values.mean():+.1f}" if signed else f"{values.mean():.1f}"
-    return f"{mean} ± {values.std(ddof=1):.1f}" if len(values) > 1 else mean
 
 
 def csv_table(results: Results) -> str:
@@ -188,13 +149,14 @@ def draw_maps(results: Results, out: Path, data_dir: str | None) -> None:
 
     from keras_has import drawing
     from keras_has.ops.boxes import box_iou
-    from trainers.recipes import Recipe
-    from trainers.runs import read_split
+    from trainers.image_task import read_split
+    from trainers.recipes import ImageRecipe
+    from trainers.runs import RunDirectory
 
     recipes = list(results)
     seed = min(results[recipes[0]])
-    run_dirs = {recipe: out / recipe / f"seed_{seed}" for recipe in recipes}
-    resolved = Recipe.from_json((run_dirs[recipes[0]] / "recipe.json").read_text(encoding="utf-8"))
+    run_dirs = {recipe: run_dir_of(out, recipe, seed) for recipe in recipes}
+    resolved = RunDirectory(run_dirs[recipes[0]]).read_recipe(ImageRecipe)
     split = read_split(resolved, data_dir, "val")
     boxed = np.flatnonzero([len(boxes) > 0 for boxes in split.boxes])
     if not len(boxed):
@@ -245,26 +207,34 @@ def main(argv: Sequence[str]) -> None:
     datasets = {RECIPES[recipe].dataset for recipe in recipes}
     if len(datasets) > 1:
         raise app.UsageError(f"--recipes should be of one data set. They are of {datasets}.")
-    own = ("seed", "run_dir", "recipe")
-    if any(flag.lstrip("-").split("=")[0] in own for flag in flags_for_all):
-        raise app.UsageError(f"{', '.join(own)} are set for each run; they cannot be passed on.")
-    # "--data_dir DIR" and "-data_dir=DIR" mean what "--data_dir=DIR" means.
-    joined = re.search(r"(?:^|\n)--?data_dir[=\n]([^\n]+)", "\n".join(flags_for_all))
-    data_dir = joined.group(1) if joined else None
+    if own_flags_among(flags_for_all):
+        raise app.UsageError(
+            f"{', '.join(OWN_FLAGS)} are set for each run; they cannot be passed on."
+        )
     out = Path(_OUT.value)
     seeds = range(_FIRST_SEED.value, _FIRST_SEED.value + _SEEDS.value)
     try:
-        results = run_all(recipes, seeds, out, _JOBS.value, flags_for_all)
+        # Seed by seed, so that an interrupted comparison holds pairs.
+        run_jobs(
+            [
+                training_job(recipe, seed, out, flags_for_all)
+                for seed in seeds
+                for recipe in recipes
+            ],
+            _JOBS.value,
+        )
+        results: Results = {
+            recipe: {seed: read_results(run_dir_of(out, recipe, seed)) or {} for seed in seeds}
+            for recipe in recipes
+        }
     except RuntimeError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit("Interrupted. The same command goes on from there.")
     table = markdown_table(results)
     for name, text in (("comparison.md", table), ("comparison.csv", csv_table(results))):
-        aside = out / f"{name}.tmp"
-        aside.write_text(text, encoding="utf-8")
-        aside.replace(out / name)
-    draw_maps(results, out, data_dir)
+        write_aside(out / name, text)
+    draw_maps(results, out, data_dir_among(flags_for_all))
     written = ["comparison.md", "comparison.csv", "maps.png"]
     try:
         plot_curves(results, out / "curves.png")

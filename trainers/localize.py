@@ -8,6 +8,7 @@ image, half-open). Files that cannot be decoded are named and counted.
 
 import csv
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,31 +19,50 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 from absl import app, flags, logging
 
+from keras_has.data.folders import IMAGE_EXTENSIONS
+
 _MODEL = flags.DEFINE_string("model", None, "Folder of an exported model: RUN/saved_model.")
 _IMAGES = flags.DEFINE_string("images", None, "An image, or a folder that is searched for images.")
 _OUT = flags.DEFINE_string("out", None, "Folder for the pictures and boxes.csv.")
 _HEAT_MAP = flags.DEFINE_boolean("heat_map", True, "Whether to draw the map beside the image.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Images at a time.", lower_bound=1)
 flags.mark_flags_as_required(["model", "images", "out"])
+_FRAME = ("Graph execution error", "Node:", "function_node", "(most recent", "File ")
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 
-
-def find_images(path: Path) -> list[Path]:
-    """Returns the image itself, or all images below a folder, sorted.
+def find_images(path: Path, out: Path) -> list[Path]:
+    """Returns the image itself, or all images below a folder, sorted; none below `out`.
 
     Raises:
         FileNotFoundError: If there is none.
     """
     if path.is_file():
         return [path]
-    found = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
+    found = sorted(
+        file
+        for file in path.rglob("*")
+        if file.suffix.lower() in IMAGE_EXTENSIONS
+        and not file.resolve().is_relative_to(out.resolve())
+    )
     if not found:
         raise FileNotFoundError(
-            f"{path} holds no image ({', '.join(SUFFIXES)}): --images should be an image or a "
-            "folder of images."
+            f"{path} holds no image ({', '.join(IMAGE_EXTENSIONS)}): --images should be an image "
+            "or a folder of images."
         )
     return found
+
+
+def printable(path: Path) -> str:
+    """Returns a file's name as text; bytes that are none are shown as escapes."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def reason(error: Exception) -> str:
+    """Returns why a file could not be decoded, without TensorFlow's frame around it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    said = [line for line in lines if not line.startswith(_FRAME) and "Detected at" not in line]
+    text = re.sub(r"{{.*?}}\s*|\s*\[Op:.*|\s*\[\[.*", "", said[0] if said else lines[0])
+    return text.strip() or type(error).__name__
 
 
 def localize_files(
@@ -59,7 +79,7 @@ def localize_files(
             outputs = {k: v.numpy() for k, v in encoded(encoded=tf.constant(contents)).items()}
         except (OSError, tf.errors.InvalidArgumentError) as error:
             if len(batch) == 1:
-                return [(batch[0], str(error).splitlines()[0])]
+                return [(batch[0], reason(error))]
             # One of them is broken: one by one, to know which.
             return [result for file in batch for result in results_of([file])]
         return [
@@ -78,7 +98,7 @@ def draw(file: Path, found: dict[str, np.ndarray], caption: str, heat_map: bool)
     from keras_has import drawing
     from keras_has.data.image_files import decode_image
 
-    image = decode_image(tf.io.read_file(str(file))).numpy()
+    image = decode_image(tf.constant(file.read_bytes())).numpy()
     side = min(max(image.shape[:2]), 640) if max(image.shape[:2]) >= 256 else 256
     tiles = [drawing.localization_tile(image, None, (), [found["box"]], side)]
     if heat_map:
@@ -99,7 +119,7 @@ def main(argv: Sequence[str]) -> None:
     out, images = Path(_OUT.value), Path(_IMAGES.value)
     try:
         metadata = read_metadata(_MODEL.value)
-        files = find_images(images)
+        files = find_images(images, out)
     except FileNotFoundError as error:
         sys.exit(f"error: {error}")
     root = images if images.is_dir() else images.parent
@@ -123,10 +143,10 @@ def main(argv: Sequence[str]) -> None:
             box = [f"{value:.1f}" if np.isfinite(value) else "" for value in found["box"]]
             without_box += not box[0]
             relative = path.relative_to(root)
-            writer.writerow([relative, name, f"{probability:.4f}", *box])
+            writer.writerow([printable(relative), name, f"{probability:.4f}", *box])
             picture = draw(path, found, f"{name} {probability:.0%}", _HEAT_MAP.value)
             # The whole name stays, so that a.jpg and a.png do not meet in one picture.
-            drawing.write_png(out / f"{relative}.boxes.png", picture)
+            drawing.write_png(out / f"{printable(relative)}.boxes.png", picture)
             if sys.stderr.isatty():
                 print(f"\r{number}/{len(files)}", end="", file=sys.stderr, flush=True)
     aside.replace(table)
@@ -135,8 +155,8 @@ def main(argv: Sequence[str]) -> None:
         print(f"{without_box} maps showed nothing: no box")
     if bad:
         print(f"{len(bad)} files could not be read and were left out:")
-        for path, reason in bad:
-            print(f"  {path}: {reason}")
+        for path, why in bad:
+            print(f"  {printable(path)}: {why}")
         if len(bad) == len(files):
             sys.exit(1)
 

@@ -1,41 +1,32 @@
-"""A run: data, strategy, model, training loop, run directory, and going on after an interruption.
+"""A run: strategy, run directory, training loop, and going on after an interruption.
 
-This is the one place that knows how a network is trained. A run directory holds `recipe.json`
-(the resolved recipe), `logs/` (TensorBoard), `checkpoint.json` and the weights it names, and, when
-all is done, `results.json`, `panel.png` and `saved_model/`.
+This is the one place that knows how a network is trained, whatever it is trained on: a `Task` says
+what that is. A run directory holds `recipe.json` (the resolved recipe), `logs/` (TensorBoard),
+`checkpoint.json` and the weights it names, and, when all is done, `results.json`, `panel.png` and
+`saved_model/`.
 """
 
 from __future__ import annotations
 
-import dataclasses
+import abc
 import json
+import math
 import os
+import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_has import callbacks, data, drawing, layers, models
-from keras_has.data.image_dataset import ImageDataset
-from keras_has.export import export_localizer
-from keras_has.metrics.localization_curve import THRESHOLDS
-from keras_has.ops.boxes import best_centred_side
 from trainers.optimizers import CoupledSGD, Regimes
 from trainers.recipes import Recipe
 
-_READERS: dict[str, Callable[..., ImageDataset]] = {
-    "tiny_imagenet": data.tiny_imagenet,
-    "imagenet": data.imagenet,
-    "folder": data.image_folder,
-}
-_MOST_BYTES_IN_MEMORY = 2**30
-# Fields of a recipe that say something of it and decide nothing.
-_WORDS = ("description", "published", "choices")
+RecipeType = TypeVar("RecipeType", bound=Recipe)
 
 
 class RunError(Exception):
@@ -46,7 +37,7 @@ class RunDirectory:
     """The files of one run. Each is written aside and renamed, so that none is ever half there.
 
     Args:
-        path: The folder; it is made.
+        path: The folder; `claim` makes it.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -55,41 +46,42 @@ class RunDirectory:
         self.saved_model = self.path / "saved_model"
         self.panel = self.path / "panel.png"
 
-    def claim(self, recipe: Recipe, data_dir: str | os.PathLike[str] | None = None) -> None:
-        """Writes recipe and data folder, or checks that the run that is there has the same.
+    def claim(self, recipe: Recipe, source: dict[str, str | None]) -> None:
+        """Writes recipe and source, or checks that the run that is there has the same.
+
+        Args:
+            recipe: What is to be done.
+            source: What else decides the result, by name: the folder of the data.
 
         Raises:
             RunError: If the folder holds another run, or something that is not a run.
         """
-        file = self.path / "recipe.json"
-        if file.is_file():
-            there = Recipe.from_json(file.read_text(encoding="utf-8"))
-            differences = [
-                f"{field.name}: {getattr(there, field.name)!r} there, "
-                f"{getattr(recipe, field.name)!r} asked for"
-                for field in dataclasses.fields(Recipe)
-                if field.name not in _WORDS
-                and getattr(there, field.name) != getattr(recipe, field.name)
+        if (self.path / "recipe.json").is_file():
+            differences = self.read_recipe(type(recipe)).differences(recipe)
+            there = self.read_json("source.json") or {}
+            differences += [
+                f"{key}: {there.get(key)} there, {value} asked for"
+                for key, value in source.items()
+                if there and there.get(key) != value
             ]
-            data_there = self.read_json("data_dir.json")
-            if data_there is not None and data_there != _resolved(data_dir):
-                differences.append(f"data_dir: {data_there} there, {data_dir} asked for")
             if differences:
                 raise RunError(
                     f"{self.path} holds a run of another recipe ({'; '.join(differences)}). "
                     "Choose another --run_dir, or delete that folder."
                 )
             return
+        if self.path.exists() and not self.path.is_dir():
+            raise RunError(f"{self.path} is a file. Choose another --run_dir.")
         if self.path.exists() and any(self.path.iterdir()):
             raise RunError(f"{self.path} is not empty and holds no run. Choose another --run_dir.")
         self.path.mkdir(parents=True, exist_ok=True)
-        self.write("data_dir.json", json.dumps(_resolved(data_dir)) + "\n")
+        self.write_json("source.json", source)
         self.write("recipe.json", recipe.to_json())
 
     def release(self) -> None:
         """Undoes `claim` where nothing was trained, so that a mended command can be given."""
         if not (self.path / "checkpoint.json").exists():
-            for name in ("recipe.json", "data_dir.json"):
+            for name in ("recipe.json", "source.json"):
                 (self.path / name).unlink(missing_ok=True)
 
     def write(self, name: str, text: str) -> None:
@@ -98,30 +90,172 @@ class RunDirectory:
         aside.write_text(text, encoding="utf-8")
         aside.replace(self.path / name)
 
+    def write_json(self, name: str, value: Any) -> None:
+        """Writes a JSON file; numbers that are not finite, which JSON has not, become null."""
+        self.write(name, json.dumps(_finite(value), indent=2, allow_nan=False) + "\n")
+
     def read_json(self, name: str) -> Any:
-        """Returns what a JSON file holds, or None where there is none."""
+        """Returns what a JSON file holds, or None where there is none.
+
+        Raises:
+            RunError: If it cannot be read.
+        """
         file = self.path / name
-        return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+        if not file.is_file():
+            return None
+        try:
+            return json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise self._damaged(name, error) from error
+
+    def read_recipe(self, kind: type[RecipeType]) -> RecipeType:
+        """Returns the recipe of the run.
+
+        Raises:
+            RunError: If there is none, or it is of another kind.
+        """
+        file = self.path / "recipe.json"
+        if not file.is_file():
+            raise RunError(f"{self.path} holds no run: there is no recipe.json in it.")
+        try:
+            return kind.from_json(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise self._damaged("recipe.json", error) from error
+
+    def read_results(self) -> dict[str, Any] | None:
+        """Returns the results of a finished run; None if it is not finished. Null is read as NaN.
+
+        Raises:
+            RunError: If they cannot be read.
+        """
+        results = self.read_json("results.json")
+        return None if results is None else _with_nan(results)
 
     def save_checkpoint(self, model: keras.Model, history: list[dict[str, float]]) -> None:
-        """Keeps weights, optimizer and history after an epoch; the file before is deleted."""
+        """Keeps weights, optimizer, random state and history; the checkpoint before is deleted."""
         name = f"checkpoint_{len(history):04d}.weights.h5"
         aside = self.path / f"aside_{name}"
         model.save_weights(aside)
         aside.replace(self.path / name)
-        self.write("checkpoint.json", json.dumps({"weights": name, "history": history}))
+        random_states = [np.asarray(state.value).tolist() for state in _random_states(model)]
+        self.write_json(
+            "checkpoint.json", {"weights": name, "history": history, "random": random_states}
+        )
         for old in self.path.glob("*checkpoint_*.weights.h5"):
             if old.name != name:
                 old.unlink()
 
     def restore_checkpoint(self, model: keras.Model) -> list[dict[str, float]]:
-        """Loads the last checkpoint into a compiled model; returns its history, [] without one."""
+        """Loads the last checkpoint into a model; returns its history, [] without one.
+
+        Raises:
+            RunError: If it cannot be read, or is of another network.
+        """
         checkpoint = self.read_json("checkpoint.json")
         if checkpoint is None:
             return []
-        model.load_weights(self.path / checkpoint["weights"])
-        history: list[dict[str, float]] = checkpoint["history"]
-        return history
+        try:
+            name, history = checkpoint["weights"], checkpoint["history"]
+            random_states = checkpoint["random"]
+            states = _random_states(model)
+            if len(states) != len(random_states):
+                raise ValueError(f"{len(random_states)} random states for {len(states)}")
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._damaged("checkpoint.json", error) from error
+        try:
+            model.load_weights(self.path / name)
+        except (OSError, ValueError, KeyError) as error:
+            raise self._damaged(name, error) from error
+        for state, value in zip(states, random_states, strict=True):
+            state.assign(np.array(value, state.dtype))
+        return list(history)
+
+    def copy_checkpoint(self, other: RunDirectory) -> None:
+        """Takes over the checkpoint of another run.
+
+        Raises:
+            RunError: If that has none.
+        """
+        checkpoint = other.read_json("checkpoint.json")
+        try:
+            name = checkpoint["weights"]
+            shutil.copyfile(other.path / name, self.path / f"aside_{name}")
+        except (KeyError, TypeError, OSError) as error:
+            raise RunError(f"{other.path} holds no network that can be read ({error}).") from error
+        (self.path / f"aside_{name}").replace(self.path / name)
+        self.write_json("checkpoint.json", checkpoint)
+
+    def _damaged(self, name: str, error: Exception) -> RunError:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return RunError(
+            f"{self.path / name} cannot be read ({reason}). Delete the folder {self.path} to begin "
+            "that run anew."
+        )
+
+
+class Task(abc.ABC):
+    """What a run trains, and how it judges the network: images or videos.
+
+    Args:
+        recipe: The recipe.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+
+    @property
+    @abc.abstractmethod
+    def source(self) -> dict[str, str | None]:
+        """What decides the result beside the recipe, by name."""
+
+    @abc.abstractmethod
+    def load(self, directory: RunDirectory) -> None:
+        """Reads the data. Raises RunError for what a person can mend."""
+
+    @property
+    @abc.abstractmethod
+    def steps_per_epoch(self) -> int:
+        """Batches an epoch."""
+
+    @abc.abstractmethod
+    def build_model(self) -> keras.Model:
+        """Returns the network, not compiled."""
+
+    @abc.abstractmethod
+    def compile_arguments(self) -> dict[str, Any]:
+        """Returns loss and metrics of training."""
+
+    @abc.abstractmethod
+    def batches(self, first_step: int) -> tf.data.Dataset:
+        """Returns an endless dataset of training batches from that step on."""
+
+    @abc.abstractmethod
+    def describe(self, model: keras.Model) -> str:
+        """Returns in a line or two what is going to be trained on what."""
+
+    @abc.abstractmethod
+    def evaluation_callback(self, directory: RunDirectory) -> keras.callbacks.Callback:
+        """Returns the callback that evaluates after each epoch and writes into `logs`."""
+
+    @abc.abstractmethod
+    def summary_of_epoch(self, logs: dict[str, float]) -> str:
+        """Returns the figures of an epoch in one line."""
+
+    @abc.abstractmethod
+    def judge(self, model: keras.Model, directory: RunDirectory) -> dict[str, Any]:
+        """Evaluates the trained network, draws, exports, and returns the results."""
+
+    @abc.abstractmethod
+    def report(self, directory: RunDirectory, results: dict[str, Any]) -> str:
+        """Returns what is printed at the end."""
+
+    @abc.abstractmethod
+    def prepare_to_judge(self, model: keras.Model) -> None:
+        """Changes a trained network before it is judged, if the recipe says so."""
+
+    def name_bad_input(self, error: Exception) -> str | None:
+        """Returns which file made TensorFlow fail, or None if none did."""
+        return None
 
 
 class _KeepCheckpoints(keras.callbacks.Callback):
@@ -147,49 +281,67 @@ class _AgreeOnStatistics(keras.callbacks.Callback):
                 variable.assign(variable.value)
 
 
+class _EveryFew(keras.callbacks.Callback):
+    """Evaluates after every few epochs, and after the last."""
+
+    def __init__(self, evaluation: keras.callbacks.Callback, recipe: Recipe) -> None:
+        super().__init__()
+        self.evaluation = evaluation
+        self.recipe = recipe
+
+    def set_model(self, model: keras.Model) -> None:
+        super().set_model(model)
+        self.evaluation.set_model(model)
+
+    def set_params(self, params: dict[str, Any] | None) -> None:
+        super().set_params(params)
+        self.evaluation.set_params(params)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        done = epoch + 1
+        if done % self.recipe.evaluate_every == 0 or done == self.recipe.epochs:
+            self.evaluation.on_epoch_end(epoch, logs)
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        self.evaluation.on_train_end(logs)
+
+
 class _SummaryLines(keras.callbacks.Callback):
     """One line an epoch."""
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, task: Task) -> None:
         super().__init__()
-        self.recipe = recipe
+        self.task = task
         self.began = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.began = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        values = dict(logs or {})
-        percent = {key: 100 * value for key, value in values.items()}
+        epochs = self.task.recipe.epochs
         print(
-            f"epoch {epoch + 1:>{len(str(self.recipe.epochs))}}/{self.recipe.epochs}  "
-            f"loss {values['loss']:.3f}  train top1_clas {percent['top1_clas']:.1f}  |  "
-            f"val_loss {values['val_loss']:.3f}  top1_clas {percent['val_top1_clas']:.1f}  "
-            f"gt_known_loc {percent['val_gt_known_loc']:.1f}  "
-            f"top1_loc {percent['val_top1_loc']:.1f}  at {values['val_cam_threshold']:.0%}  "
-            f"(centred box {percent['val_centred_box']:.1f})  "
+            f"epoch {epoch + 1:>{len(str(epochs))}}/{epochs}  "
+            f"{self.task.summary_of_epoch(dict(logs or {}))}  "
             f"{time.monotonic() - self.began:.0f} s",
             flush=True,
         )
 
 
 def train(
-    recipe: Recipe,
+    task: Task,
     run_dir: str | os.PathLike[str],
-    data_dir: str | os.PathLike[str] | None = None,
-    on_bad_image: str = "error",
     strategy: tf.distribute.Strategy | None = None,
+    network_from: str | os.PathLike[str] | None = None,
 ) -> dict[str, Any]:
     """Does a run from where it stands to its end, and returns its results.
 
     Args:
-        recipe: What to do.
+        task: What to do.
         run_dir: Where to keep it. Given again with the same recipe, the run goes on from its last
             finished epoch; a finished run returns its results at once.
-        data_dir: The data set's folder; not for `parts`.
-        on_bad_image: "error" to stop at a file that cannot be decoded and name it, "skip" to look
-            for them first, leave them out, and list them at the end.
         strategy: None for all GPUs, or the CPU.
+        network_from: Run directory of a finished run of a recipe that trains alike: its network is
+            judged, and none trained.
 
     Returns:
         What `results.json` holds: fractions by name.
@@ -197,43 +349,56 @@ def train(
     Raises:
         RunError: For what the person at the keyboard can mend.
     """
+    recipe = task.recipe
     directory = RunDirectory(run_dir)
-    directory.claim(recipe, data_dir)
-    results: dict[str, Any] | None = directory.read_json("results.json")
+    directory.claim(recipe, task.source)
+    results = directory.read_results()
     if results is not None and directory.saved_model.is_dir():
         print(f"{directory.path} is finished already.")
-        _report(directory, recipe, results)
+        print(task.report(directory, results))
         return results
     keras.utils.set_random_seed(recipe.seed)
-    strategy = strategy or choose_strategy()
     try:
-        splits, bad_images = _load(recipe, data_dir, on_bad_image, directory)
-    except (RunError, ValueError):
-        directory.release()
-        raise
-    try:
-        results = _fit_and_evaluate(recipe, directory, *splits, strategy)
+        task.load(directory)
+        if network_from is not None:
+            _adopt_network(task, directory, RunDirectory(network_from))
+        model = _fit(task, directory, strategy or choose_strategy())
+        task.prepare_to_judge(model)
+        results = task.judge(model, directory)
     except (tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:
-        for split in splits:
-            named = data.name_bad_image(split, error)
-            if named is not None:
-                raise RunError(str(named)) from error
-        raise
+        named = task.name_bad_input(error)
+        if named is None:
+            raise
+        raise RunError(named) from error
     except (RunError, ValueError):
         directory.release()
         raise
-    results["bad_images"] = len(bad_images)
-    directory.write("results.json", json.dumps(results, indent=2) + "\n")
-    _report(directory, recipe, results)
-    if bad_images:
-        print(f"\n{len(bad_images)} files could not be decoded and were left out:")
-        for bad in bad_images:
-            print(f"  {bad['path']}: {bad['reason']}")
+    directory.write_json("results.json", results)
+    print(task.report(directory, results))
     return results
 
 
-def _resolved(data_dir: str | os.PathLike[str] | None) -> str | None:
-    return None if data_dir is None else str(Path(data_dir).resolve())
+def load_network(
+    task: Task, directory: RunDirectory, strategy: tf.distribute.Strategy | None = None
+) -> keras.Model:
+    """Returns the trained network of a finished run, as the task judges it.
+
+    Args:
+        task: Its data have to be loaded.
+        directory: Where the run is.
+        strategy: None for all GPUs, or the CPU.
+
+    Raises:
+        RunError: If the run is not finished, or cannot be read.
+    """
+    if directory.read_results() is None:
+        raise RunError(f"{directory.path} holds no finished run: there is no results.json in it.")
+    strategy = strategy or choose_strategy()
+    model = _build(task, strategy)
+    with strategy.scope():
+        directory.restore_checkpoint(model)
+    task.prepare_to_judge(model)
+    return model
 
 
 def choose_strategy() -> tf.distribute.Strategy:
@@ -244,170 +409,69 @@ def choose_strategy() -> tf.distribute.Strategy:
     return tf.distribute.MirroredStrategy([gpu.name for gpu in gpus])
 
 
-def build_model(recipe: Recipe, num_classes: int, mean: np.ndarray, std: np.ndarray) -> keras.Model:
-    """Returns the network of a recipe, with normalisation and hiding inside.
+def progress(title: str) -> Callable[[int, int], None] | None:
+    """Returns a function that shows progress on a terminal, and None where there is none."""
+    if not sys.stderr.isatty():
+        return None
+    shown = 0.0
 
-    Args:
-        recipe: The recipe.
-        num_classes: Number of classes.
-        mean: (3,) of pixels in [0, 255].
-        std: (3,) likewise.
+    def show(done: int, total: int) -> None:
+        nonlocal shown
+        if done == total or time.monotonic() - shown > 0.2:
+            shown = time.monotonic()
+            end = "\n" if done == total else ""
+            print(f"\r{title} {done}/{total}", end=end, file=sys.stderr, flush=True)
 
-    Returns:
-        A flat Functional model, not compiled.
+    return show
 
-    Raises:
-        RunError: For a network that there is not.
-    """
-    preprocessing: list[keras.Layer] = [
-        keras.layers.Normalization(mean=mean, variance=np.square(std), dtype="float32")
-    ]
-    if any(recipe.patch_size):
-        preprocessing.append(
-            layers.HideAndSeek(
-                recipe.patch_size,
-                recipe.hide_probability,
-                recipe.fill_value if len(recipe.fill_value) > 1 else recipe.fill_value[0],
-                data_format="channels_last",
-                seed=recipe.seed,
-            )
-        )
-    shape = (recipe.image_size, recipe.image_size, 3)
-    settings: dict[str, Any] = {"pooling": recipe.pooling, "preprocessing": preprocessing}
-    if recipe.model == "small_gap":
-        if recipe.widths:
-            settings["widths"] = recipe.widths
-        return models.SmallGAP(num_classes, shape, map_stride=recipe.map_stride, **settings)
-    if recipe.model == "alexnet_gap":
-        return models.AlexNetGAP(num_classes, shape, **settings)
-    if recipe.model == "googlenet_gap":
-        return models.GoogLeNetGAP(num_classes, shape, **settings)
-    if not hasattr(keras.applications, recipe.model):
+
+def _adopt_network(task: Task, directory: RunDirectory, other: RunDirectory) -> None:
+    """Copies the checkpoint of a finished run that trained alike."""
+    differences = other.read_recipe(type(task.recipe)).training_differences(task.recipe)
+    if differences:
         raise RunError(
-            f"There is no model {recipe.model!r}: --model should be small_gap, alexnet_gap, "
-            "googlenet_gap, or a network of keras.applications such as ResNet50."
+            f"The network of {other.path} was trained otherwise ({'; '.join(differences)}), so "
+            f"it is not that of {task.recipe.name}. Leave --network_from out to train one."
         )
-    return models.GAPClassifier(
-        recipe.model,
-        num_classes,
-        shape,
-        weights=recipe.weights or None,
-        last_stage_stride=1 if recipe.map_stride < 32 else 2,
-        **settings,
-    )
+    if other.read_results() is None:
+        raise RunError(f"{other.path} is not finished: there is no results.json in it.")
+    directory.copy_checkpoint(other)
 
 
-def read_split(recipe: Recipe, data_dir: str | os.PathLike[str] | None, split: str) -> ImageDataset:
-    """Returns the index of one split, "train" or "val".
-
-    Raises:
-        RunError: If the data set is not there or not sound.
-    """
-    if recipe.dataset == "parts":
-        return data.parts(
-            split, image_size=recipe.image_size, progress=_progress(f"drawing {split}")
-        )
-    if data_dir is None:
-        raise RunError(f"--dataset={recipe.dataset} needs --data_dir=FOLDER, where its images are.")
-    try:
-        return _READERS[recipe.dataset](data_dir, split)
-    except (OSError, ValueError) as error:
-        raise RunError(str(error)) from error
-
-
-def _load(
-    recipe: Recipe,
-    data_dir: str | os.PathLike[str] | None,
-    on_bad_image: str,
-    directory: RunDirectory,
-) -> tuple[tuple[ImageDataset, ImageDataset], list[dict[str, str]]]:
-    """Returns the training and the validation split, and the files that were left out."""
-    is_skipping = on_bad_image == "skip" and recipe.dataset != "parts"
-    bad_images = directory.read_json("bad_images.json") if is_skipping else []
-    is_known = bad_images is not None
-    bad_images = bad_images or []
-    splits = []
-    for split in ("train", "val"):
-        dataset = read_split(recipe, data_dir, split)
-        if is_skipping:
-            if is_known:
-                paths = {bad["path"] for bad in bad_images}
-                dataset = dataset.select([str(p) not in paths for p in dataset.image_paths])
-            else:
-                checking = _progress(f"checking {split}")
-                dataset, found = data.skip_bad_images(dataset, checking)
-                bad_images.extend(
-                    {"path": str(bad.path), "reason": str(bad.reason)} for bad in found
-                )
-        splits.append(_in_memory(dataset, recipe, split))
-    if is_skipping and not is_known:
-        directory.write("bad_images.json", json.dumps(bad_images, indent=2) + "\n")
-    train_split, val_split = splits
-    if len(train_split) == 0 or len(val_split) == 0:
-        raise RunError(f"No image is left in {train_split.name} or {val_split.name}.")
-    return (train_split, val_split), bad_images
-
-
-def _in_memory(dataset: ImageDataset, recipe: Recipe, split: str) -> ImageDataset:
-    """Decodes once what is small and of the right size already."""
-    size = recipe.image_size
-    fits = len(dataset) * size * size * 3 <= _MOST_BYTES_IN_MEMORY
-    sizes = dataset.image_sizes
-    if not fits or sizes is None or len(dataset) == 0 or not (sizes == size).all():
-        return dataset
-    try:
-        return dataset.in_memory(_progress(f"reading {split}"))
-    except data.BadImageError as error:
-        raise RunError(str(error)) from error
-
-
-def _fit_and_evaluate(
-    recipe: Recipe,
-    directory: RunDirectory,
-    train_split: ImageDataset,
-    val_split: ImageDataset,
-    strategy: tf.distribute.Strategy,
-) -> dict[str, Any]:
-    steps = recipe.steps_per_epoch or max(1, len(train_split) // recipe.batch_size)
-    mean, std = _mean_and_std(recipe, train_split)
+def _build(task: Task, strategy: tf.distribute.Strategy) -> keras.Model:
+    """Returns the network, compiled."""
+    recipe = task.recipe
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(recipe.mixed_precision or "float32")
     try:
         with strategy.scope():
-            model = build_model(recipe, len(train_split.class_names), mean, std)
-            model.compile(
-                _optimizer(recipe, steps),
-                keras.losses.SparseCategoricalCrossentropy(),
-                metrics=[keras.metrics.SparseCategoricalAccuracy(name="top1_clas")],
-            )
+            model = task.build_model()
+            optimizer = _optimizer(recipe, task.steps_per_epoch)
+            model.compile(optimizer, **task.compile_arguments())
             model.optimizer.build(model.trainable_variables)
-            history = directory.restore_checkpoint(model)
     finally:
         keras.config.set_dtype_policy(policy)
-    _describe(recipe, directory, train_split, val_split, model, strategy, steps, len(history))
-    # The batch is shared out over the replicas.
-    batches = data.training_batches(
-        train_split,
-        recipe.batch_size,
-        recipe.image_size,
-        recipe.resize_size,
-        recipe.horizontal_flip,
-        recipe.class_balanced,
-        seed=recipe.seed,
-        first_step=len(history) * steps,
+    return model
+
+
+def _fit(task: Task, directory: RunDirectory, strategy: tf.distribute.Strategy) -> keras.Model:
+    recipe = task.recipe
+    model = _build(task, strategy)
+    with strategy.scope():
+        history = directory.restore_checkpoint(model)
+    steps = task.steps_per_epoch
+    print(
+        f"{recipe.name}: {recipe.description}\n{task.describe(model)}; "
+        f"{strategy.num_replicas_in_sync} device(s); {steps} steps an epoch"
     )
-    evaluation = data.evaluation_batches(val_split, recipe.batch_size, recipe.image_size)
-    localization = callbacks.CAMLocalization(
-        evaluation,
-        threshold=recipe.cam_threshold,
-        log_dir=directory.logs,
-        class_names=val_split.class_names,
-        centred_side=_centred_side(train_split),
-    )
+    if 0 < len(history) < recipe.epochs:
+        print(f"going on after epoch {len(history)}")
+    print(f"TensorBoard: tensorboard --logdir {directory.logs}", flush=True)
+    _write_recipe(recipe, directory, len(history))
     all_callbacks: list[keras.callbacks.Callback] = [
-        localization,
+        _EveryFew(task.evaluation_callback(directory), recipe),
         keras.callbacks.TensorBoard(directory.logs, write_graph=False),
-        _SummaryLines(recipe),
+        _SummaryLines(task),
         _KeepCheckpoints(directory, history),
     ]
     if strategy.num_replicas_in_sync > 1:
@@ -417,7 +481,7 @@ def _fit_and_evaluate(
     if len(history) < recipe.epochs:
         try:
             model.fit(
-                batches,
+                task.batches(len(history) * steps),
                 epochs=recipe.epochs,
                 initial_epoch=len(history),
                 steps_per_epoch=steps,
@@ -430,57 +494,14 @@ def _fit_and_evaluate(
                 f"Interrupted after epoch {len(history)} of {recipe.epochs}. "
                 "The same command goes on from there."
             ) from None
-    final = callbacks.CAMLocalization(
-        evaluation,
-        threshold=recipe.cam_threshold,
-        class_names=val_split.class_names,
-        centred_side=localization.centred_side,
-        thresholds=THRESHOLDS,
-    )
-    final.set_model(model)
-    figures = final.evaluate(draw=True)
-    if final.panel is not None:
-        drawing.write_png(directory.panel, final.panel)
-    export_localizer(model, directory.saved_model, val_split.class_names, recipe.cam_threshold)
-    return _results(figures, final, len(val_split))
+    return model
 
 
-def _results(
-    figures: dict[str, float], final: callbacks.CAMLocalization, images: int
-) -> dict[str, Any]:
-    curve = final.localization_curve
-    return {
-        "images": images,
-        **{key.removeprefix("val_"): value for key, value in figures.items()},
-        **curve.result(),
-        "cross_fitted_thresholds": list(curve.cross_fitted_thresholds()),
-        "centred_side": final.centred_side,
-        "curve": {
-            "thresholds": list(curve.thresholds),
-            "gt_known_loc": curve.curve().tolist(),
-            "top1_loc": curve.top1_curve().tolist(),
-        },
-    }
-
-
-def _mean_and_std(recipe: Recipe, dataset: ImageDataset) -> tuple[np.ndarray, np.ndarray]:
-    """Returns mean and standard deviation of each channel: the recipe's, or the data's."""
-    if recipe.mean and recipe.std:
-        return np.array(recipe.mean, "float32"), np.array(recipe.std, "float32")
-    if dataset.images is None:
-        raise RunError(
-            f"--dataset={recipe.dataset} is not read into memory: its recipe has to give mean and "
-            "std of its pixels (--mean=123.7,116.1,103.0 --std=58.4,57.1,57.4 for photographs)."
-        )
-    count = dataset.images[..., 0].size
-    sums = np.zeros(3)
-    squares = np.zeros(3)
-    for start in range(0, len(dataset), 1000):  # a few images at a time: sums in float64 are large
-        pixels = dataset.images[start : start + 1000].astype("float64")
-        sums += pixels.sum((0, 1, 2))
-        squares += np.square(pixels).sum((0, 1, 2))
-    mean = sums / count
-    return mean.astype("float32"), np.sqrt(squares / count - mean**2).astype("float32")
+def _write_recipe(recipe: Recipe, directory: RunDirectory, step: int) -> None:
+    """Writes the recipe as text for TensorBoard."""
+    rows = [f"| {field} | {value} |" for field, value in json.loads(recipe.to_json()).items()]
+    with tf.summary.create_file_writer(str(directory.logs / "recipe")).as_default(step=step):
+        tf.summary.text("recipe", "\n".join(["| field | value |", "|---|---|", *rows]))
 
 
 def _optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
@@ -497,91 +518,30 @@ def _optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
     )
 
 
-def _centred_side(dataset: ImageDataset) -> float:
-    """Returns the side of the best centred box of the training boxes, or 0.8 without any."""
-    if dataset.image_sizes is None or not any(len(boxes) for boxes in dataset.boxes):
-        return 0.8
-    return best_centred_side(dataset.boxes, dataset.image_sizes)
-
-
-def _describe(
-    recipe: Recipe,
-    directory: RunDirectory,
-    train_split: ImageDataset,
-    val_split: ImageDataset,
-    model: keras.Model,
-    strategy: tf.distribute.Strategy,
-    steps: int,
-    epochs_done: int,
-) -> None:
-    """Prints what begins, and writes the recipe as text for TensorBoard."""
-    unboxed = sum(len(boxes) == 0 for boxes in val_split.boxes)
-    print(
-        f"{recipe.name}: {recipe.description}\n"
-        f"{len(train_split)} training images, {len(val_split)} validation images"
-        + (f" ({unboxed} without a box: not in localization)" if unboxed else "")
-        + f", {len(train_split.class_names)} classes; {model.count_params():,} parameters; "
-        f"{strategy.num_replicas_in_sync} device(s); {steps} steps an epoch"
-    )
-    if 0 < epochs_done < recipe.epochs:
-        print(f"going on after epoch {epochs_done}")
-    print(f"TensorBoard: tensorboard --logdir {directory.logs}", flush=True)
-    rows = [
-        f"| {field.name} | {getattr(recipe, field.name)} |" for field in dataclasses.fields(Recipe)
+def _random_states(model: keras.Model) -> Sequence[keras.Variable]:
+    """Returns the states of all random generators: weights files lack those of dropout."""
+    weights = {id(variable) for variable in model.weights}
+    metrics = {id(variable) for variable in model.metrics_variables}
+    return [
+        variable
+        for variable in model.variables
+        if id(variable) not in weights | metrics and variable.dtype in ("uint32", "int64")
     ]
-    with tf.summary.create_file_writer(str(directory.logs / "recipe")).as_default(step=epochs_done):
-        tf.summary.text("recipe", "\n".join(["| field | value |", "|---|---|", *rows]))
 
 
-def _report(directory: RunDirectory, recipe: Recipe, results: dict[str, Any]) -> None:
-    """Prints the table at the end of a run."""
-    threshold = recipe.cam_threshold
-    rows = [
-        ("Top-1 Clas", results["top1_clas"], ""),
-        (f"GT-known Loc at {threshold:.0%} of the maximum", results["gt_known_loc"], ""),
-        ("GT-known Loc, threshold cross-fitted", results["gt_known_loc_cross_fitted"], ""),
-        (
-            "GT-known Loc, best threshold (optimistic)",
-            results["gt_known_loc_best"],
-            f"at {results['gt_known_loc_best_threshold']:.0%}",
-        ),
-        (f"Top-1 Loc at {threshold:.0%} of the maximum", results["top1_loc"], ""),
-        ("Top-1 Loc, threshold cross-fitted", results["top1_loc_cross_fitted"], ""),
-        (
-            "Centred box (GT-known Loc without a network)",
-            results["centred_box"],
-            f"side {results['centred_side']:.2f}",
-        ),
-    ]
-    print(f"\n{recipe.name}, seed {recipe.seed}: {results['images']} validation images, per cent")
-    for name, value, remark in rows:
-        print(f"  {name:<46}{100 * value:6.1f}  {remark}".rstrip())
-    published = {"gt_known_loc": "GT-known Loc", "top1_loc": "Top-1 Loc", "top1_clas": "Top-1 Clas"}
-    if recipe.published:
-        figures = ", ".join(f"{published[k]} {v}" for k, v in recipe.published.items())
-        print(f"  published: {figures}")
-    if results["degenerate_maps"]:
-        print(f"  {results['degenerate_maps']:.0f} maps were constant or not finite: counted wrong")
-    if results["gt_known_loc_cross_fitted"] <= results["centred_box"]:
-        print("  GT-known Loc is not above the centred box: this run does not show localization.")
-    print(
-        f"TensorBoard: tensorboard --logdir {directory.logs}\n"
-        f"Pictures:    {directory.panel}\n"
-        f"Model:       {directory.saved_model}"
-    )
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _progress(title: str) -> Callable[[int, int], None] | None:
-    """Returns a function that shows progress on a terminal, and None where there is none."""
-    if not sys.stderr.isatty():
-        return None
-    shown = 0.0
-
-    def show(done: int, total: int) -> None:
-        nonlocal shown
-        if done == total or time.monotonic() - shown > 0.2:
-            shown = time.monotonic()
-            end = "\n" if done == total else ""
-            print(f"\r{title} {done}/{total}", end=end, file=sys.stderr, flush=True)
-
-    return show
+def _with_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _with_nan(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_with_nan(each) for each in value]
+    return math.nan if value is None else value

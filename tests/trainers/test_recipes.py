@@ -5,8 +5,10 @@ import pytest
 
 tf = pytest.importorskip("tensorflow")
 
-from trainers import runs  # noqa: E402
-from trainers.recipes import DEFAULT_RECIPES, RECIPES, Recipe, find_recipe  # noqa: E402
+from trainers import image_task  # noqa: E402
+from trainers.recipes import DEFAULT_RECIPES, RECIPES, ImageRecipe, find_recipe  # noqa: E402
+from trainers.recipes.small import BASES, small_name  # noqa: E402
+from trainers.recipes.tables import TABLES  # noqa: E402
 
 
 def test_alexnet_follows_the_authors_schedule():
@@ -64,7 +66,7 @@ def test_rows_of_table_1_hold_their_published_figures(
 def test_every_recipe_survives_json(name):
     recipe = find_recipe(name)
     assert recipe.name == name
-    assert Recipe.from_json(recipe.to_json()) == recipe
+    assert ImageRecipe.from_json(recipe.to_json()) == recipe
     assert recipe.choices, "what the sources do not give has to be said"
 
 
@@ -78,12 +80,10 @@ def test_every_dataset_has_a_default_recipe_of_its_own():
 def test_overridden_epochs_stretch_the_regimes():
     recipe = find_recipe("alexnet_gap").override(epochs=11)
     assert [first for first, *_ in recipe.regimes] == [0, 4, 6, 9, 10]
-    # So few epochs that regimes meet: the later one wins.
-    assert [first for first, *_ in find_recipe("alexnet_gap").override(epochs=2).regimes] == [
-        0,
-        1,
-        2,
-    ]
+    # So few epochs that regimes meet: training still begins with the first, and the later of
+    # those that meet elsewhere wins.
+    assert find_recipe("alexnet_gap").override(epochs=2).regimes == ((0, 1e-2, 5e-4), (1, 1e-3, 0))
+    assert find_recipe("alexnet_gap").override(epochs=1).regimes == ((0, 1e-2, 5e-4),)
 
 
 def test_an_overridden_size_keeps_the_share_of_the_crop():
@@ -99,6 +99,27 @@ def test_an_overridden_size_keeps_the_share_of_the_crop():
         {"seed": -1},
         {"resize_size": 8},
         {"regimes": ((0, 0.1, 0.0),)},
+        {"regimes": ((1, 0.1, 0.0),), "schedule": "regimes"},
+        {"hide_probability": 1.5},
+        {"hide_probability": float("nan")},
+        {"cam_threshold": 1.0},
+        {"patch_size": ()},
+        {"patch_size": (-4,)},
+        {"conv1_patch_size": ()},
+        {"fill_value": (0.0, 0.0)},
+        {"mean": (1.0, 1.0, 1.0)},
+        {"mean": (1.0,), "std": (1.0,)},
+        {"std": (1.0, 0.0, 1.0), "mean": (1.0, 1.0, 1.0)},
+        {"widths": (1, 8)},
+        {"map_stride": 5},
+        {"seed": 2**31},
+        {"momentum": -0.1},
+        {"learning_rate": -1.0},
+        {"crops": 5},
+        {"cam": "score"},
+        {"tuning_share": 1.0},
+        {"evaluate_every": 0},
+        {"width_multiplier": 0.0},
     ],
 )
 def test_bad_fields_are_named(fields):
@@ -106,10 +127,67 @@ def test_bad_fields_are_named(fields):
         find_recipe("parts_gap").override(**fields)
 
 
+@pytest.mark.parametrize("field", ["learning_rate", "weight_decay"])
+def test_a_field_that_regimes_would_ignore_is_refused(field):
+    with pytest.raises(ValueError, match=f"`{field}` has no effect"):
+        find_recipe("alexnet_gap").override(**{field: 0.5})
+    assert find_recipe("alexnet_gap").override(schedule="cosine", **{field: 0.5}).regimes == ()
+
+
+@pytest.mark.parametrize(
+    ("table", "published"),
+    [
+        (2, {"Backprop on AlexNet": (None, 34.83), "AlexNet-GAP-ensemble": (56.91, 38.58)}),
+        (2, {"AlexNet-HaS-ensemble": (60.14, 40.40), "Backprop on GoogLeNet": (None, 38.69)}),
+        (2, {"GoogLeNet-GAP": (58.41, 43.60), "GoogLeNet-HaS-32": (60.29, 45.21)}),
+        (3, {"AlexNet-HaS-Mixed": (58.68, 37.65), "AlexNet-dropout-trainonly": (42.17, 7.65)}),
+        (3, {"AlexNet-dropout-traintest": (53.48, 31.68)}),
+        (4, {"AlexNet-GMP": (50.40, 32.52), "AlexNet-Max-HaS": (59.27, 37.57)}),
+        (4, {"AlexNet-GAP": (54.90, 36.25), "AlexNet-Avg-HaS": (58.43, 37.34)}),
+        (5, {"AlexNet-HaS-conv1-5": (57.36, 36.91), "AlexNet-HaS-conv1-11": (58.33, 37.38)}),
+        (6, {"AlexNet-HaS-25%": (57.49, 37.77), "AlexNet-HaS-33%": (58.12, 38.05)}),
+        (6, {"AlexNet-HaS-50%": (58.43, 37.34), "AlexNet-HaS-66%": (58.52, 35.72)}),
+        (6, {"AlexNet-HaS-75%": (58.28, 34.21)}),
+    ],
+)
+def test_rows_of_the_other_tables_hold_their_published_figures(table, published):
+    rows = {row.title: row for row in TABLES[table].rows}
+    for title, figures in published.items():
+        row = rows[title]
+        assert (row.published.get("gt_known_loc"), row.published["top1_loc"]) == figures
+
+
+def test_every_row_names_runs_that_there_are_and_a_base_of_its_table():
+    for table in TABLES.values():
+        titles = [row.title for row in table.rows]
+        assert len(set(titles)) == len(titles)
+        assert set(table.bases) | set(table.bases.values()) <= set(titles)
+        for row in table.rows:
+            for name in row.recipes:
+                for dataset in BASES:
+                    assert find_recipe(name).dataset == "imagenet"
+                    assert find_recipe(small_name(name, dataset)).dataset == dataset
+
+
+def test_small_rows_keep_what_the_row_is_about():
+    small = find_recipe("parts_alexnet_has_32")
+    assert small.patch_size == (9,)  # 32 of 224 px, at 64 px
+    assert find_recipe("parts_has").patch_size == (16,)  # 56
+    assert find_recipe("cub_alexnet_has_mixed").patch_size == (0, 8, 16, 22, 28)  # at 112 px
+    assert find_recipe("parts_alexnet_has_conv1_5").conv1_patch_size == (3,)  # 5 of 55, of 32
+    assert find_recipe("parts_alexnet_has_p75").hide_probability == 0.75
+    assert find_recipe("tiny_imagenet_alexnet_max_has").pooling == "max"
+    assert find_recipe("parts_googlenet_gap").model == "googlenet_gap"
+    assert find_recipe("parts_googlenet_gap").cam_threshold == 0.3
+    gap, backprop = find_recipe("parts_gap"), find_recipe("parts_alexnet_backprop")
+    assert gap.training_differences(backprop) == []
+    assert gap.differences(backprop) == ["cam: 'cam' there, 'backprop' asked for"]
+
+
 def test_a_row_of_table_1_runs_on_images_in_the_official_layout(tmp_path, write_ilsvrc, capsys):
     """AlexNet-HaS-Mixed as it is, but for a few steps on a few images."""
     recipe = find_recipe("alexnet_has_mixed").override(epochs=2, steps_per_epoch=1, batch_size=4)
-    results = runs.train(recipe, tmp_path / "run", write_ilsvrc(tmp_path / "ilsvrc"))
+    results = image_task.train(recipe, tmp_path / "run", write_ilsvrc(tmp_path / "ilsvrc"))
     assert results["images"] == 4
     out = capsys.readouterr().out
     assert "published: GT-known Loc 58.68, Top-1 Loc 37.65, Top-1 Clas 58.68" in out

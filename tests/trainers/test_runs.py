@@ -10,7 +10,7 @@ import pytest
 
 tf = pytest.importorskip("tensorflow")
 
-from trainers import runs  # noqa: E402
+from trainers import image_task, runs  # noqa: E402
 
 
 def weights_of(run_dir):
@@ -28,14 +28,14 @@ def weights_of(run_dir):
 
 def test_a_run_leaves_everything_a_person_needs(few_parts, tiny_recipe, tmp_path, capsys):
     recipe = tiny_recipe()
-    results = runs.train(recipe, tmp_path / "run")
+    results = image_task.train(recipe, tmp_path / "run")
     out = capsys.readouterr().out
     assert "epoch 3/3" in out
     for title in ("Top-1 Clas", "GT-known Loc", "Top-1 Loc", "Centred box", "tensorboard --logdir"):
         assert title in out
     run_dir = tmp_path / "run"
     assert json.loads((run_dir / "results.json").read_text()) == results
-    assert runs.Recipe.from_json((run_dir / "recipe.json").read_text()) == recipe
+    assert image_task.ImageRecipe.from_json((run_dir / "recipe.json").read_text()) == recipe
     assert (run_dir / "panel.png").is_file()
     assert len(list(run_dir.glob("*.weights.h5"))) == 1
     assert not list(run_dir.glob("*.tmp"))
@@ -49,7 +49,7 @@ def test_a_run_leaves_everything_a_person_needs(few_parts, tiny_recipe, tmp_path
 def test_tensorboard_holds_the_recipe_the_scalars_and_the_panel(few_parts, tiny_recipe, tmp_path):
     from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
 
-    runs.train(tiny_recipe(epochs=2), tmp_path / "run")
+    image_task.train(tiny_recipe(epochs=2), tmp_path / "run")
     events = EventMultiplexer().AddRunsFromDirectory(str(tmp_path / "run" / "logs")).Reload()
     tags = {(run, tag) for run, kinds in events.Runs().items() for tag in kinds["tensors"]}
     assert ("recipe", "recipe") in tags
@@ -60,16 +60,17 @@ def test_tensorboard_holds_the_recipe_the_scalars_and_the_panel(few_parts, tiny_
     assert len(events.Tensors("localization", "localization/gt_known_loc")) == 2
 
 
-@pytest.mark.parametrize("schedule", ["cosine", "regimes"])
+@pytest.mark.parametrize("kind", ["cosine", "regimes with dropout"])
 def test_a_run_interrupted_and_continued_equals_one_that_was_not(
-    few_parts, tiny_recipe, tmp_path, monkeypatch, schedule
+    few_parts, tiny_recipe, tmp_path, monkeypatch, kind
 ):
     fields = {}
-    if schedule == "regimes":
+    if kind != "cosine":
         regimes = ((0, 0.01, 5e-4), (1, 0.02, 0.0), (2, 0.01, 5e-4))
-        fields = {"schedule": "regimes", "regimes": regimes}
+        # Keras keeps no random state of dropout in files of weights.
+        fields = {"schedule": "regimes", "regimes": regimes, "input_dropout": 0.3}
     recipe = tiny_recipe(**fields)
-    whole = runs.train(recipe, tmp_path / "whole")
+    whole = image_task.train(recipe, tmp_path / "whole")
 
     class Interrupt(keras.callbacks.Callback):
         """Stands in for Ctrl-C in the middle of the second epoch."""
@@ -86,42 +87,49 @@ def test_a_run_interrupted_and_continued_equals_one_that_was_not(
     with monkeypatch.context() as patch:
         patch.setattr(keras.Model, "fit", interrupted_fit)
         with pytest.raises(runs.RunError, match=r"after epoch 1 of 3.*goes on from there"):
-            runs.train(recipe, tmp_path / "cut")
+            image_task.train(recipe, tmp_path / "cut")
     assert not (tmp_path / "cut" / "results.json").exists()
-    continued = runs.train(recipe, tmp_path / "cut")
+    continued = image_task.train(recipe, tmp_path / "cut")
     expected, got = weights_of(tmp_path / "whole"), weights_of(tmp_path / "cut")
     assert expected.keys() == got.keys()
     assert any("seed_generator_state" in path for path in got)
     for path, array in expected.items():
         np.testing.assert_array_equal(got[path], array, err_msg=path)
     assert continued == whole
+    if kind != "cosine":
+        states = [
+            json.loads((tmp_path / d / "checkpoint.json").read_text())["random"]
+            for d in ("whole", "cut")
+        ]
+        assert len(states[0]) >= 2
+        assert states[0] == states[1]
 
 
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(
     few_parts, tiny_recipe, tmp_path
 ):
-    first = runs.train(tiny_recipe(epochs=1), tmp_path / "a")
-    assert runs.train(tiny_recipe(epochs=1), tmp_path / "b") == first
-    other = runs.train(tiny_recipe(epochs=1, seed=1), tmp_path / "c")
+    first = image_task.train(tiny_recipe(epochs=1), tmp_path / "a")
+    assert image_task.train(tiny_recipe(epochs=1), tmp_path / "b") == first
+    other = image_task.train(tiny_recipe(epochs=1, seed=1), tmp_path / "c")
     assert other["loss"] != first["loss"]
 
 
 def test_a_finished_run_is_not_done_again(few_parts, tiny_recipe, tmp_path, capsys):
-    first = runs.train(tiny_recipe(epochs=1), tmp_path / "run")
+    first = image_task.train(tiny_recipe(epochs=1), tmp_path / "run")
     stamp = (tmp_path / "run" / "results.json").stat().st_mtime_ns
-    assert runs.train(tiny_recipe(epochs=1), tmp_path / "run") == first
+    assert image_task.train(tiny_recipe(epochs=1), tmp_path / "run") == first
     assert (tmp_path / "run" / "results.json").stat().st_mtime_ns == stamp
     assert "finished already" in capsys.readouterr().out
 
 
 def test_a_folder_of_another_run_or_of_something_else_is_refused(few_parts, tiny_recipe, tmp_path):
-    runs.RunDirectory(tmp_path / "run").claim(tiny_recipe())
+    runs.RunDirectory(tmp_path / "run").claim(tiny_recipe(), {"data_dir": None})
     with pytest.raises(runs.RunError, match=r"hide_probability: 0.5 there, 0.25 asked for"):
-        runs.train(tiny_recipe(hide_probability=0.25), tmp_path / "run")
+        image_task.train(tiny_recipe(hide_probability=0.25), tmp_path / "run")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.tex").touch()
     with pytest.raises(runs.RunError, match="holds no run"):
-        runs.train(tiny_recipe(), tmp_path / "other")
+        image_task.train(tiny_recipe(), tmp_path / "other")
     assert [file.name for file in (tmp_path / "other").iterdir()] == ["thesis.tex"]
 
 
@@ -131,13 +139,13 @@ def test_two_replicas_and_mixed_precision_train_and_export(
 ):
     strategy = two_replicas
     recipe = tiny_recipe(epochs=2, mixed_precision=mixed_precision)
-    results = runs.train(recipe, tmp_path / "run", strategy=strategy)
+    results = image_task.train(recipe, tmp_path / "run", strategy=strategy)
     assert results["images"] == 40
     assert np.isfinite(results["loss"])
     assert keras.config.dtype_policy().name == "float32"
     # A finished epoch can be continued from, under the strategy too.
     (tmp_path / "run" / "results.json").unlink()
-    assert runs.train(recipe, tmp_path / "run", strategy=strategy) == results
+    assert image_task.train(recipe, tmp_path / "run", strategy=strategy) == results
 
 
 def test_regimes_set_rate_and_decay_and_restart_the_momentum():
@@ -211,7 +219,7 @@ def own_recipe(tiny_recipe, **fields):
 def test_ones_own_folder_trains_and_unboxed_images_are_counted_out(
     tiny_recipe, folder, tmp_path, capsys
 ):
-    results = runs.train(own_recipe(tiny_recipe), tmp_path / "run", folder)
+    results = image_task.train(own_recipe(tiny_recipe), tmp_path / "run", folder)
     assert "10 validation images (4 without a box" in capsys.readouterr().out
     assert results["images"] == 10
     # Boxes are 25 x 20 of 60 x 40 pixels; the training images have none: side 0.8 by default.
@@ -223,8 +231,8 @@ def test_a_broken_file_is_named_or_skipped_and_listed(tiny_recipe, folder, tmp_p
     broken = folder / "train" / "red" / "7.png"
     broken.write_bytes(broken.read_bytes()[:60])
     with pytest.raises(runs.RunError, match=r"(?s)7\.png.*on_bad_image"):
-        runs.train(own_recipe(tiny_recipe), tmp_path / "stops", folder)
-    results = runs.train(own_recipe(tiny_recipe), tmp_path / "goes", folder, "skip")
+        image_task.train(own_recipe(tiny_recipe), tmp_path / "stops", folder)
+    results = image_task.train(own_recipe(tiny_recipe), tmp_path / "goes", folder, "skip")
     assert results["bad_images"] == 1
     out = capsys.readouterr().out
     assert "1 files could not be decoded and were left out" in out
@@ -234,21 +242,201 @@ def test_a_broken_file_is_named_or_skipped_and_listed(tiny_recipe, folder, tmp_p
 
 def test_what_is_missing_is_said(tiny_recipe, tmp_path):
     with pytest.raises(runs.RunError, match="--data_dir"):
-        runs.train(own_recipe(tiny_recipe), tmp_path / "a")
+        image_task.train(own_recipe(tiny_recipe), tmp_path / "a")
     with pytest.raises(runs.RunError, match="nowhere"):
-        runs.train(own_recipe(tiny_recipe), tmp_path / "b", tmp_path / "nowhere")
+        image_task.train(own_recipe(tiny_recipe), tmp_path / "b", tmp_path / "nowhere")
     with pytest.raises(runs.RunError, match="no model 'big'"):
-        runs.build_model(tiny_recipe(model="big"), 2, np.zeros(3), np.ones(3))
+        image_task.build_model(tiny_recipe(model="big"), 2, np.zeros(3), np.ones(3))
 
 
 def test_a_run_on_other_data_is_refused(tiny_recipe, folder, tmp_path):
-    runs.train(own_recipe(tiny_recipe), tmp_path / "run", folder)
+    image_task.train(own_recipe(tiny_recipe), tmp_path / "run", folder)
     with pytest.raises(runs.RunError, match=r"data_dir: .*own there, .*other asked for"):
-        runs.train(own_recipe(tiny_recipe), tmp_path / "run", tmp_path / "other")
+        image_task.train(own_recipe(tiny_recipe), tmp_path / "run", tmp_path / "other")
 
 
 def test_a_start_that_fails_leaves_the_run_directory_free(few_parts, tiny_recipe, tmp_path):
     with pytest.raises(runs.RunError, match="no model 'big'"):
-        runs.train(tiny_recipe(model="big"), tmp_path / "run")
+        image_task.train(tiny_recipe(model="big"), tmp_path / "run")
     assert not list((tmp_path / "run").iterdir())
-    runs.train(tiny_recipe(epochs=1), tmp_path / "run")
+    image_task.train(tiny_recipe(epochs=1), tmp_path / "run")
+
+
+def test_damaged_files_of_a_run_are_named_with_a_remedy(few_parts, tiny_recipe, tmp_path):
+    run_dir = tmp_path / "run"
+    image_task.train(tiny_recipe(epochs=1), run_dir)
+    weights = next(run_dir.glob("*.weights.h5")).name
+    contents = {file.name: file.read_bytes() for file in run_dir.iterdir() if file.is_file()}
+    for name in ("recipe.json", "results.json", "checkpoint.json", weights):
+        for other, content in contents.items():
+            (run_dir / other).write_bytes(content)
+        if name in ("checkpoint.json", weights):
+            (run_dir / "results.json").unlink()
+        (run_dir / name).write_bytes(contents[name][: len(contents[name]) // 2])
+        with pytest.raises(runs.RunError, match=rf"{name} cannot be read.*begin that run anew"):
+            image_task.train(tiny_recipe(epochs=1), run_dir)
+    (tmp_path / "file").touch()
+    with pytest.raises(runs.RunError, match="is a file"):
+        image_task.train(tiny_recipe(epochs=1), tmp_path / "file")
+
+
+def test_a_network_can_be_judged_another_way_without_training(
+    few_parts, tiny_recipe, tmp_path, capsys
+):
+    first = image_task.train(tiny_recipe(epochs=1), tmp_path / "first")
+    capsys.readouterr()
+    other = image_task.train(
+        tiny_recipe(epochs=1, cam="grad_cam", cam_threshold=0.4),
+        tmp_path / "second",
+        network_from=tmp_path / "first",
+    )
+    assert "epoch" not in capsys.readouterr().out.replace("steps an epoch", "")
+    assert other["loss"] == first["loss"]
+    assert other["top1_clas"] == first["top1_clas"]
+    assert other["cam_threshold"] == 0.4
+    with pytest.raises(runs.RunError, match=r"trained otherwise \(hide_probability: 0.5 there"):
+        image_task.train(
+            tiny_recipe(epochs=1, hide_probability=0.25),
+            tmp_path / "third",
+            network_from=tmp_path / "first",
+        )
+    assert not list((tmp_path / "third").iterdir())
+
+
+def test_ten_crops_are_judged_at_the_end(tiny_recipe, folder, tmp_path):
+    recipe = own_recipe(tiny_recipe, crops=10)
+    results = image_task.train(recipe.override(epochs=1), tmp_path / "run", folder)
+    assert np.isfinite(results["loss"])
+    one = image_task.train(
+        recipe.override(epochs=1, crops=1), tmp_path / "one", folder, network_from=tmp_path / "run"
+    )
+    assert one["loss"] != results["loss"]
+
+
+def test_a_tuning_split_is_of_training_images_alike_in_each_class(few_parts, tiny_recipe, tmp_path):
+    task = image_task.ImageTask(tiny_recipe(tuning_share=0.25))
+    task.load()
+    train, tuning = task.train_split, task.val_split
+    assert not set(train.image_ids) & set(tuning.image_ids)
+    whole = image_task.ImageTask(tiny_recipe())
+    whole.load()
+    assert set(train.image_ids) | set(tuning.image_ids) == set(whole.train_split.image_ids)
+    counts = np.bincount(whole.train_split.labels)
+    np.testing.assert_array_equal(np.bincount(tuning.labels), np.ceil(counts / 4))
+    again = image_task.ImageTask(tiny_recipe(tuning_share=0.25, seed=5))
+    again.load()
+    assert list(again.val_split.image_ids) == list(tuning.image_ids)
+    results = image_task.train(tiny_recipe(epochs=1, tuning_share=0.25), tmp_path / "run")
+    assert results["images"] == len(tuning)
+
+
+def test_a_run_without_any_box_says_so_and_writes_json(tiny_recipe, folder, tmp_path, capsys):
+    (folder / "boxes.csv").unlink()
+    image_task.train(own_recipe(tiny_recipe).override(epochs=1), tmp_path / "run", folder)
+    assert "No image has a box: localization is not measured" in capsys.readouterr().out
+
+    def refuse(name):
+        raise AssertionError(f"{name} is not JSON")
+
+    for name in ("results.json", "checkpoint.json"):
+        json.loads((tmp_path / "run" / name).read_text(), parse_constant=refuse)
+    # Again, from what was written.
+    image_task.train(own_recipe(tiny_recipe).override(epochs=1), tmp_path / "run", folder)
+    assert "No image has a box" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"weights": "nowhere.h5", "model": "efficientnet_lite0"}, "no weights file nowhere.h5"),
+        ({"weights": "imagenet"}, "--weights are for"),
+        ({"weights": "imagenet", "model": "efficientnet_lite0"}, "given as a file"),
+        ({"conv1_patch_size": (3,), "model": "googlenet_gap"}, "--conv1_patch_size is for"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_named(tiny_recipe, fields, message):
+    with pytest.raises(runs.RunError, match=message):
+        image_task.build_model(tiny_recipe(**fields), 2, np.zeros(3), np.ones(3))
+
+
+def test_every_setting_of_a_recipe_reaches_the_network(tiny_recipe):
+    recipe = tiny_recipe(
+        patch_size=(0, 8),
+        hide_probability=0.25,
+        fill_value=(1.0, 2.0, 3.0),
+        conv1_patch_size=(3,),
+        input_dropout=0.5,
+        input_dropout_at_test=True,
+        seed=7,
+    )
+    model = image_task.build_model(recipe, 4, np.full(3, 9.0), np.full(3, 2.0))
+    names = [type(layer).__name__ for layer in model.layers]
+    # Normalised, then dropped, then hidden, last of all before the first convolution.
+    assert names[1:4] == ["Normalization", "InputDropout", "HideAndSeek"]
+    normalised = model.layers[1](np.full((1, 2, 2, 3), 13.0, "float32"))
+    np.testing.assert_allclose(np.asarray(normalised), 2.0)
+    dropout, hiding = model.layers[2:4]
+    assert (dropout.rate, dropout.at_test, dropout.seed) == (0.5, True, 7)
+    assert (hiding.patch_size, hiding.hide_probability, hiding.seed) == ((0, 8), 0.25, 7)
+    assert hiding.fill_value == (1.0, 2.0, 3.0)
+    inner = [layer for layer in model.layers[4:] if type(layer).__name__ == "HideAndSeek"]
+    assert [layer.patch_size for layer in inner] == [(3,)]
+    assert inner[0].fill_value == 0
+
+
+def test_every_setting_of_a_recipe_reaches_the_optimizer_and_the_batches(
+    few_parts, tiny_recipe, monkeypatch
+):
+    recipe = tiny_recipe(
+        momentum=0.7,
+        nesterov=False,
+        weight_decay=0.125,
+        learning_rate=0.5,
+        horizontal_flip=False,
+        class_balanced=True,
+        resize_size=70,
+        seed=3,
+    )
+    optimizer = runs._optimizer(recipe, 10)
+    assert (optimizer.momentum, optimizer.nesterov) == (0.7, False)
+    assert optimizer.initial_decay_rate == 0.125
+    assert float(optimizer.learning_rate) == 0.5
+    given = {}
+    names = ["dataset", "batch_size", "image_size", "resize_size", "flip", "balanced"]
+    monkeypatch.setattr(
+        image_task.data,
+        "training_batches",
+        lambda *args, **kwargs: given.update(zip(names, args, strict=True), **kwargs),
+    )
+    task = image_task.ImageTask(recipe)
+    task.load()
+    task.batches(20)
+    assert given == {
+        "dataset": task.train_split,
+        "batch_size": 32,
+        "image_size": 64,
+        "resize_size": 70,
+        "flip": False,
+        "balanced": True,
+        "seed": 3,
+        "first_step": 20,
+    }
+
+
+def test_mean_and_deviation_are_those_of_the_training_pixels(few_parts, tiny_recipe):
+    task = image_task.ImageTask(tiny_recipe())
+    task.load()
+    mean, std = image_task.mean_and_std(task.recipe, task.train_split)
+    pixels = task.train_split.images.reshape(-1, 3).astype("float64")
+    np.testing.assert_allclose(mean, pixels.mean(0), rtol=1e-6)
+    np.testing.assert_allclose(std, pixels.std(0), rtol=1e-6)
+    side = image_task.centred_side(task.train_split)
+    assert side == image_task.best_centred_side(
+        task.train_split.boxes, task.train_split.image_sizes
+    )
+
+
+def test_evaluation_every_few_epochs_and_after_the_last(few_parts, tiny_recipe, tmp_path):
+    image_task.train(tiny_recipe(epochs=3, evaluate_every=2), tmp_path / "run")
+    history = json.loads((tmp_path / "run" / "checkpoint.json").read_text())["history"]
+    assert ["val_gt_known_loc" in epoch for epoch in history] == [False, True, True]

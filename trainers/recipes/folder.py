@@ -2,9 +2,9 @@
 
 import dataclasses
 
-from trainers.recipes.recipe import Recipe
+from trainers.recipes.image_recipe import ImageRecipe
 
-_GAP = Recipe(
+_GAP = ImageRecipe(
     name="folder_gap",
     description="One's own folders, MobileNetV2 with a 14 x 14 map, nothing hidden.",
     dataset="folder",

@@ -2,9 +2,9 @@
 
 import dataclasses
 
-from trainers.recipes.recipe import Recipe
+from trainers.recipes.image_recipe import ImageRecipe
 
-_GAP = Recipe(
+_GAP = ImageRecipe(
     name="parts_gap",
     description="Generated objects, 64 px, 16 x 16 map, nothing hidden.",
     dataset="parts",

@@ -2,9 +2,9 @@
 
 import dataclasses
 
-from trainers.recipes.recipe import Recipe
+from trainers.recipes.image_recipe import ImageRecipe
 
-_GAP = Recipe(
+_GAP = ImageRecipe(
     name="tiny_imagenet_gap",
     description="Tiny-ImageNet, 64 px, 8 x 8 map, nothing hidden.",
     dataset="tiny_imagenet",

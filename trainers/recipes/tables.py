@@ -1,0 +1,162 @@
+"""The rows of the paper's image tables: which run, or which runs together, each one is."""
+
+import dataclasses
+from collections.abc import Mapping
+
+from trainers.recipes.imagenet import RECIPES
+
+_ROWS = {recipe.name: recipe for recipe in RECIPES}
+GAP_ENSEMBLE = tuple(("alexnet_gap", seed) for seed in range(5))
+HAS_MAPS = ("alexnet_has_16", "alexnet_has_32", "alexnet_has_44", "alexnet_has_56")
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One row of a table.
+
+    Args:
+        title: As the paper calls it.
+        recipe: Name of the run's recipe; "" for an ensemble.
+        maps: For an ensemble: recipes of the networks whose maps are averaged, each with its seed,
+            or None for the seed of the ensemble.
+        probabilities: Likewise, for the class.
+        published: Figures in per cent.
+    """
+
+    title: str
+    recipe: str = ""
+    maps: tuple[tuple[str, int | None], ...] = ()
+    probabilities: tuple[tuple[str, int | None], ...] = ()
+    published: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+    @property
+    def recipes(self) -> tuple[str, ...]:
+        """Names of the recipes whose runs the row needs."""
+        members = dict.fromkeys(name for name, _ in (*self.maps, *self.probabilities))
+        return (self.recipe,) if self.recipe else tuple(members)
+
+    def members(self, seed: int) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
+        """Returns the runs whose maps, and those whose probabilities, an ensemble averages."""
+
+        def of_seed(runs: tuple[tuple[str, int | None], ...]) -> list[tuple[str, int]]:
+            return [(name, seed if fixed is None else fixed) for name, fixed in runs]
+
+        return of_seed(self.maps), of_seed(self.probabilities)
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """One table of the paper.
+
+    Args:
+        title: What it shows.
+        rows: Its rows, in its order.
+        bases: For each row, the title of the row that it is compared to; a row without is a base.
+    """
+
+    title: str
+    rows: tuple[Row, ...]
+    bases: Mapping[str, str]
+
+
+def _row(title: str, recipe: str) -> Row:
+    return Row(title, recipe, published=_ROWS[recipe].published)
+
+
+def _table(title: str, *rows: Row, base: str) -> Table:
+    return Table(title, rows, {row.title: base for row in rows if row.title != base})
+
+
+_GAP = _row("AlexNet-GAP", "alexnet_gap")
+_GOOGLENET = _row("GoogLeNet-GAP", "googlenet_gap")
+_OURS_ENSEMBLE = Row(
+    "AlexNet-HaS-ensemble",
+    maps=tuple((name, None) for name in HAS_MAPS),
+    probabilities=tuple((name, None) for name in (*HAS_MAPS, "alexnet_gap")),
+    published={"gt_known_loc": 60.14, "top1_loc": 40.40},
+)
+_GAP_ENSEMBLE = Row(
+    "AlexNet-GAP-ensemble",
+    maps=GAP_ENSEMBLE,
+    probabilities=GAP_ENSEMBLE,
+    published={"gt_known_loc": 56.91, "top1_loc": 38.58},
+)
+
+
+def _with_bases(table: Table, bases: Mapping[str, str], without: tuple[str, ...] = ()) -> Table:
+    kept = {title: base for title, base in table.bases.items() if title not in without}
+    return dataclasses.replace(table, bases={**kept, **bases})
+
+
+_GOOGLENET_ROWS = tuple(
+    _row(f"GoogLeNet-HaS-{size}", f"googlenet_has_{size}") for size in (16, 32, 44, 56)
+)
+TABLES: dict[int, Table] = {
+    1: _with_bases(
+        _table(
+            "Patch sizes",
+            _GAP,
+            *(_row(f"AlexNet-HaS-{size}", f"alexnet_has_{size}") for size in (16, 32, 44, 56)),
+            _row("AlexNet-HaS-Mixed", "alexnet_has_mixed"),
+            _GOOGLENET,
+            *_GOOGLENET_ROWS,
+            base="AlexNet-GAP",
+        ),
+        {row.title: "GoogLeNet-GAP" for row in _GOOGLENET_ROWS},
+        without=("GoogLeNet-GAP",),
+    ),
+    2: _with_bases(
+        _table(
+            "Other methods and ensembles",
+            _row("Backprop on AlexNet", "alexnet_backprop"),
+            _GAP,
+            _row("AlexNet-HaS-Mixed", "alexnet_has_mixed"),
+            _GAP_ENSEMBLE,
+            _OURS_ENSEMBLE,
+            _row("Backprop on GoogLeNet", "googlenet_backprop"),
+            _GOOGLENET,
+            _row("GoogLeNet-HaS-32", "googlenet_has_32"),
+            base="AlexNet-GAP",
+        ),
+        {
+            "AlexNet-HaS-ensemble": "AlexNet-GAP-ensemble",
+            "Backprop on GoogLeNet": "GoogLeNet-GAP",
+            "GoogLeNet-HaS-32": "GoogLeNet-GAP",
+        },
+        without=("GoogLeNet-GAP",),
+    ),
+    3: _table(
+        "Dropout on the input",
+        _row("AlexNet-HaS-Mixed", "alexnet_has_mixed"),
+        _row("AlexNet-dropout-trainonly", "alexnet_dropout_trainonly"),
+        _row("AlexNet-dropout-traintest", "alexnet_dropout_traintest"),
+        base="AlexNet-HaS-Mixed",
+    ),
+    4: _with_bases(
+        _table(
+            "Global average and global maximum pooling",
+            _GAP,
+            _row("AlexNet-Avg-HaS", "alexnet_has_56"),
+            _row("AlexNet-GMP", "alexnet_gmp"),
+            _row("AlexNet-Max-HaS", "alexnet_max_has"),
+            base="AlexNet-GAP",
+        ),
+        {"AlexNet-Max-HaS": "AlexNet-GMP"},
+    ),
+    5: _table(
+        "Hiding on the first convolution",
+        _GAP,
+        _row("AlexNet-HaS-conv1-5", "alexnet_has_conv1_5"),
+        _row("AlexNet-HaS-conv1-11", "alexnet_has_conv1_11"),
+        base="AlexNet-GAP",
+    ),
+    6: _table(
+        "Hide probability",
+        _row("AlexNet-HaS-25%", "alexnet_has_p25"),
+        _row("AlexNet-HaS-33%", "alexnet_has_p33"),
+        _row("AlexNet-HaS-50%", "alexnet_has_56"),
+        _row("AlexNet-HaS-66%", "alexnet_has_p66"),
+        _row("AlexNet-HaS-75%", "alexnet_has_p75"),
+        base="AlexNet-HaS-50%",
+    ),
+}
