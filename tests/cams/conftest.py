@@ -4,9 +4,6 @@ import keras
 import numpy as np
 import pytest
 
-if keras.backend.backend() != "tensorflow":
-    pytest.skip("maps run on TensorFlow", allow_module_level=True)
-
 SIZE = 24
 CLASSES = 4
 
