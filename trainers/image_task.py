@@ -128,8 +128,8 @@ class ImageTask(runs.Task):
 
     def build_model(self) -> keras.Model:
         """Returns the network, with normalisation and hiding inside."""
-        mean, std = mean_and_std(self.recipe, self.train_split)
-        return build_model(self.recipe, len(self.train_split.class_names), mean, std)
+        scaling = pixel_layer(self.recipe, self.train_split)
+        return build_model(self.recipe, len(self.train_split.class_names), scaling)
 
     def compile_arguments(self) -> dict[str, Any]:
         """Cross-entropy of the class, and accuracy on what the network sees, hidden or not."""
@@ -346,6 +346,8 @@ def read_split(
     if data_dir is None:
         raise RunError(f"--dataset={recipe.dataset} needs --data_dir=FOLDER, where its images are.")
     try:
+        if data.is_tfrecords(data_dir):
+            return data.tfrecords(data_dir, split, progress(f"indexing {split}"))
         return _READERS[recipe.dataset](data_dir, split)
     except (OSError, ValueError) as error:
         raise RunError(str(error)) from error
@@ -380,16 +382,25 @@ def tuning_split(dataset: ImageDataset, share: float) -> tuple[ImageDataset, Ima
     return dataset.select(~is_aside), dataset.select(is_aside)
 
 
-def build_model(
-    recipe: ImageRecipe, num_classes: int, mean: np.ndarray, std: np.ndarray
-) -> keras.Model:
+def pixel_layer(recipe: ImageRecipe, dataset: ImageDataset) -> keras.Layer:
+    """Returns the layer that scales pixels: by mean and deviation, or as a network was made with.
+
+    Raises:
+        RunError: If the recipe has no mean, and the data are not in memory.
+    """
+    if not recipe.mean and hasattr(keras.applications, recipe.model):
+        return models.pixel_scaling(recipe.model)
+    mean, std = mean_and_std(recipe, dataset)
+    return keras.layers.Normalization(mean=mean, variance=np.square(std), dtype="float32")
+
+
+def build_model(recipe: ImageRecipe, num_classes: int, scaling: keras.Layer) -> keras.Model:
     """Returns the network of a recipe, with normalisation and hiding inside.
 
     Args:
         recipe: The recipe.
         num_classes: Number of classes.
-        mean: (3,) of pixels in [0, 255].
-        std: (3,) likewise.
+        scaling: The layer that scales pixels, see `pixel_layer`.
 
     Returns:
         A flat Functional model, not compiled.
@@ -397,15 +408,15 @@ def build_model(
     Raises:
         RunError: For a network or weights that there are not, or settings that do not go together.
     """
-    preprocessing: list[keras.Layer] = [
-        keras.layers.Normalization(mean=mean, variance=np.square(std), dtype="float32")
-    ]
+    preprocessing: list[keras.Layer] = [scaling]
+    # The mean colour: 0 after normalisation, and something else where a network has its own scale.
+    fill_value = recipe.fill_value or getattr(scaling, "mean_colour", (0.0,))
     if recipe.input_dropout:
         preprocessing.append(
             InputDropout(recipe.input_dropout, recipe.input_dropout_at_test, seed=recipe.seed)
         )
     if any(recipe.patch_size):
-        preprocessing.append(_hiding(recipe, recipe.patch_size, recipe.fill_value))
+        preprocessing.append(_hiding(recipe, recipe.patch_size, fill_value))
     settings: dict[str, Any] = {"pooling": recipe.pooling, "preprocessing": preprocessing}
     if any(recipe.conv1_patch_size):
         if recipe.model not in ("small_gap", "alexnet_gap"):

@@ -246,7 +246,7 @@ def test_what_is_missing_is_said(tiny_recipe, tmp_path):
     with pytest.raises(runs.RunError, match="nowhere"):
         image_task.train(own_recipe(tiny_recipe), tmp_path / "b", tmp_path / "nowhere")
     with pytest.raises(runs.RunError, match="no model 'big'"):
-        image_task.build_model(tiny_recipe(model="big"), 2, np.zeros(3), np.ones(3))
+        image_task.build_model(tiny_recipe(model="big"), 2, keras.layers.Identity())
 
 
 def test_a_run_on_other_data_is_refused(tiny_recipe, folder, tmp_path):
@@ -356,7 +356,7 @@ def test_a_run_without_any_box_says_so_and_writes_json(tiny_recipe, folder, tmp_
 )
 def test_settings_that_do_not_go_together_are_named(tiny_recipe, fields, message):
     with pytest.raises(runs.RunError, match=message):
-        image_task.build_model(tiny_recipe(**fields), 2, np.zeros(3), np.ones(3))
+        image_task.build_model(tiny_recipe(**fields), 2, keras.layers.Identity())
 
 
 def test_every_setting_of_a_recipe_reaches_the_network(tiny_recipe):
@@ -369,7 +369,8 @@ def test_every_setting_of_a_recipe_reaches_the_network(tiny_recipe):
         input_dropout_at_test=True,
         seed=7,
     )
-    model = image_task.build_model(recipe, 4, np.full(3, 9.0), np.full(3, 2.0))
+    recipe = recipe.override(mean=(9.0, 9.0, 9.0), std=(2.0, 2.0, 2.0))
+    model = image_task.build_model(recipe, 4, image_task.pixel_layer(recipe, None))
     names = [type(layer).__name__ for layer in model.layers]
     # Normalised, then dropped, then hidden, last of all before the first convolution.
     assert names[1:4] == ["Normalization", "InputDropout", "HideAndSeek"]
@@ -382,6 +383,29 @@ def test_every_setting_of_a_recipe_reaches_the_network(tiny_recipe):
     inner = [layer for layer in model.layers[4:] if type(layer).__name__ == "HideAndSeek"]
     assert [layer.patch_size for layer in inner] == [(3,)]
     assert inner[0].fill_value == 0
+
+
+def test_pretrained_networks_get_the_pixels_they_were_made_with(tiny_recipe):
+    """ResNet50 takes blue first, less the mean, not divided; hidden pixels are the mean colour."""
+    recipe = tiny_recipe("folder_has", model="ResNet50", widths=(), weights="", image_size=32)
+    scaling = image_task.pixel_layer(recipe, None)
+    model = image_task.build_model(recipe, 3, scaling)
+    scaled = scaling(np.array([[[[103.68, 116.779, 113.939]]]], "float32"))
+    np.testing.assert_allclose(np.asarray(scaled)[0, 0, 0], [10, 0, -20], atol=1e-4)
+    hiding = next(layer for layer in model.layers if type(layer).__name__ == "HideAndSeek")
+    assert hiding.fill_value == pytest.approx(scaling.mean_colour)
+    assert np.abs(hiding.fill_value).max() < 1
+
+
+def test_records_are_read_where_the_folder_holds_them(tiny_recipe, folder, tmp_path):
+    from keras_has import data
+
+    own = own_recipe(tiny_recipe).override(epochs=1)
+    files = image_task.train(own, tmp_path / "files", folder)
+    records = tmp_path / "records"
+    splits = {split: data.image_folder(folder, split) for split in ("train", "val")}
+    data.write_tfrecords(splits, records)
+    assert image_task.train(own, tmp_path / "run", records) == files
 
 
 def test_every_setting_of_a_recipe_reaches_the_optimizer_and_the_batches(

@@ -13,11 +13,7 @@ _GAP = ImageRecipe(
     map_stride=16,
     image_size=224,
     resize_size=256,
-    # What MobileNetV2 was trained with: pixels scaled to [-1, 1].
-    mean=(127.5, 127.5, 127.5),
-    std=(127.5, 127.5, 127.5),
-    # The mean colour of ImageNet's images on that scale.
-    fill_value=(-0.0293, -0.0893, -0.1921),
+    fill_value=(),  # the mean colour on the network's own scale
     epochs=10,
     batch_size=32,
     learning_rate=0.01,

@@ -30,6 +30,8 @@ class ImageRecipe(Recipe):
         image_size: Side in pixels of the square that the network sees.
         resize_size: Short side in pixels before the random crop of `image_size`; with ten crops,
             the side of the square that they are taken from.
+        fill_value: What hidden pixels become, after normalisation: one number or one a channel; ()
+            for the mean colour, also where a network of `keras.applications` has its own scale.
         horizontal_flip: Whether training images are flipped at random.
         mean: Mean of each channel, pixels in [0, 255]; () for that of the training images, or what
             a network of `keras.applications` was made with.
@@ -130,9 +132,9 @@ class ImageRecipe(Recipe):
                 )
         if any(not value > 0 for value in self.std):
             raise ValueError(f"`std` should be above 0. Received: std={self.std}")
-        if len(self.fill_value) not in (1, 3):
+        if len(self.fill_value) not in (0, 1, 3):
             raise ValueError(
-                "`fill_value` should be one number or three. "
+                "`fill_value` should be one number or three, or () for the mean colour. "
                 f"Received: fill_value={self.fill_value}"
             )
 
