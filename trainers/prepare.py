@@ -183,11 +183,15 @@ def main(argv: Sequence[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"unknown arguments: {' '.join(argv[1:])}")
     logging.set_verbosity(logging.WARNING)
+    import tensorflow as tf  # Loaded here, so that --help is quick.
+
     names = inspect.signature(prepare).parameters
     try:
         print("\n".join(prepare(**{name: flags.FLAGS[name].value for name in names})))
     except (OSError, ValueError) as error:
         sys.exit(f"error: {error}")
+    except tf.errors.OpError as error:  # Such as a full disk.
+        sys.exit(f"error: {error.message}")
     except KeyboardInterrupt:
         sys.exit("Interrupted. The same command goes on with the files that are missing.")
 
