@@ -5,8 +5,8 @@
   python -m trainers.evaluate --score_maps=DIR --masks=DIR
 
 Score maps are .npy files of floats, (height, width), named by the image: that of val/a.jpg is
-val/a.jpg.npy or val/a.npy. Against boxes it prints MaxBoxAcc, MaxBoxAccV2, GT-known Loc at a fixed threshold and
-the centred box; against masks PxAP. docs/evaluation.md says what they mean.
+val/a.jpg.npy or val/a.npy. Against boxes it prints MaxBoxAcc, MaxBoxAccV2, GT-known Loc at a fixed
+threshold and the centred box; against masks PxAP. docs/evaluation.md says what they mean.
 """
 
 import csv
