@@ -1,6 +1,8 @@
 """Readers that all give one kind of dataset, and its way into batches."""
 
+from keras_has.data.activitynet import activitynet as activitynet
 from keras_has.data.cub import cub as cub
+from keras_has.data.feature_files import read_features as read_features
 from keras_has.data.hide_images import hide_images as hide_images
 from keras_has.data.hide_images import stateless_hide_images as stateless_hide_images
 from keras_has.data.hide_video_segments import hide_video_segments as hide_video_segments
@@ -18,11 +20,21 @@ from keras_has.data.imagenet import imagenet as imagenet
 from keras_has.data.imagenet_v2 import imagenet_v2 as imagenet_v2
 from keras_has.data.masks import load_mask as load_mask
 from keras_has.data.parts import parts as parts
+from keras_has.data.phases import phases as phases
 from keras_has.data.pipelines import evaluation_batches as evaluation_batches
 from keras_has.data.pipelines import training_batches as training_batches
 from keras_has.data.record_files import RecordFiles as RecordFiles
+from keras_has.data.temporal_dataset import TemporalDataset as TemporalDataset
+from keras_has.data.temporal_pipelines import (
+    temporal_evaluation_batches as temporal_evaluation_batches,
+)
+from keras_has.data.temporal_pipelines import (
+    temporal_training_batches as temporal_training_batches,
+)
 from keras_has.data.tfrecord_writer import write_tfrecords as write_tfrecords
 from keras_has.data.tfrecords import is_tfrecords as is_tfrecords
 from keras_has.data.tfrecords import tfrecords as tfrecords
+from keras_has.data.thumos14 import thumos14 as thumos14
 from keras_has.data.tiny_imagenet import tiny_imagenet as tiny_imagenet
+from keras_has.data.watch_untrimmed import watch_untrimmed as watch_untrimmed
 from keras_has.data.wsol_metadata import wsol_metadata as wsol_metadata

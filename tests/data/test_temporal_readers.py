@@ -1,0 +1,245 @@
+"""THUMOS14, ActivityNet and signals of one's own: what is read, from real and generated files."""
+
+import json
+
+import h5py
+import numpy as np
+import pytest
+
+pytest.importorskip("tensorflow")
+
+from keras_has.data import activitynet, thumos14, watch_untrimmed
+
+
+def write_json(path, database, **more):
+    path.write_text(json.dumps({"database": database, **more}))
+    return path
+
+
+def video(segments, subset="validation", duration=20.0, **more):
+    annotations = [{"label": label, "segment": [start, end]} for label, start, end in segments]
+    return {"subset": subset, "duration": duration, "annotations": annotations, **more}
+
+
+@pytest.fixture
+def database():
+    return {
+        "b": video([("run", 1.0, 2.5), ("jump", 3, 4)], video_labels=["run", "jump"]),
+        "a": video([("run", 5.0, 7.0), ("Ambiguous", 8.0, 9.0)], video_labels=["run"]),
+        "c": video([("jump", 0.0, 1.0)], subset="test"),
+    }
+
+
+def test_the_published_annotations_of_thumos14_are_read_whole(shared_data):
+    path = shared_data / "thumos14-annotations.json"
+    val, test = thumos14(path, "validation"), thumos14(path, "test")
+    assert (len(val), len(test)) == (200, 212)
+    assert sum(map(len, val.segments)) == 3007
+    assert sum(map(len, test.segments)) == 3358
+    assert sum(map(len, test.ambiguous)) == 96
+    assert sum(map(len, val.ambiguous)) == 0
+    assert len(val.class_names) == 20
+    both = [*val.problems, *test.problems]
+    late = [problem for problem in both if "beyond" in problem]
+    assert len(late) == 5
+    assert sum(int(each.split(": ")[2].split()[0]) for each in late) == 30
+    assert sum("the video's labels" in problem for problem in both) == 28
+    # Every dive from a cliff is listed as a dive, too.
+    cliff, diving = (val.class_names.index(name) for name in ("CliffDiving", "Diving"))
+    for dataset in (val, test):
+        for segments, labels in zip(dataset.segments, dataset.segment_labels, strict=True):
+            dives = {tuple(segment) for segment in segments[labels == diving]}
+            assert all(tuple(segment) in dives for segment in segments[labels == cliff])
+
+
+def test_labels_and_exclusions_of_thumos14_are_as_asked_for(shared_data):
+    path = shared_data / "thumos14-annotations.json"
+    by_segments = thumos14(path, "test")
+    by_videos = thumos14(path, "test", labels_from="videos")
+    # One video has an empty list of labels: without labels it is left out.
+    (left_out,) = set(by_segments.video_ids) - set(by_videos.video_ids)
+    assert left_out == "video_test_0000270"
+    rest = by_segments.select(by_segments.video_ids != left_out)
+    assert np.any(rest.labels != by_videos.labels, axis=1).sum() == 19
+    fewer = thumos14(path, "test", exclude=("video_test_0000270", "video_test_0001496"))
+    assert len(fewer) == 210
+    everything = thumos14(path, "validation", all_videos=True)
+    assert (len(everything), len(everything.class_names)) == (1010, 101)
+    assert sum(map(len, everything.segments)) == 3007
+    assert everything.labels.sum(axis=1).mean() == pytest.approx(1.15, abs=0.005)
+
+
+def test_text_files_give_what_the_json_gives(tmp_path, database, write_text):
+    """As in the official archive: `video start end`, two spaces, a file a class."""
+    write_text(tmp_path / "run_val.txt", "b  1.0 2.5\na  5.0 7.0\n")
+    write_text(tmp_path / "jump_val.txt", "b  3 4\n")
+    write_text(tmp_path / "Ambiguous_val.txt", "a  8.0 9.0\n")
+    write_text(tmp_path / "run_test.txt", "z  1 2\n")
+    texts = thumos14(tmp_path, "validation")
+    parsed = thumos14(write_json(tmp_path / "all.json", database), "validation")
+    assert texts.class_names == parsed.class_names == ("jump", "run")
+    assert texts.video_ids.tolist() == ["a", "b"]
+    parsed = parsed.select([1, 0])
+    np.testing.assert_array_equal(texts.labels, parsed.labels)
+    for field in ("segments", "ambiguous"):
+        for one, other in zip(getattr(texts, field), getattr(parsed, field), strict=True):
+            assert sorted(one.tolist()) == sorted(other.tolist())
+    write_text(tmp_path / "jump_val.txt", "b  3 4\nb three 4\n")
+    with pytest.raises(ValueError, match=r"jump_val.txt:2: a line should be"):
+        thumos14(tmp_path)
+    with pytest.raises(FileNotFoundError, match="annotations of the classes"):
+        thumos14(tmp_path / "..", "test")
+
+
+def test_features_are_found_as_files_of_three_kinds_and_in_one_file(tmp_path, database):
+    path = write_json(tmp_path / "all.json", database)
+    arrays = {"a": np.arange(40.0).reshape(20, 2), "b": np.ones((8, 2), "float16")}
+    for kind in ("npy", "npz", "h5"):
+        folder = tmp_path / kind
+        folder.mkdir()
+        for video_id, array in arrays.items():
+            if kind == "npy":
+                np.save(folder / f"{video_id}.npy", array)
+            elif kind == "npz":
+                np.savez(folder / f"{video_id}.npz", c3d=array, other=array)
+            else:
+                with h5py.File(folder / f"{video_id}.h5", "w") as file:
+                    file["c3d"] = array
+    with h5py.File(tmp_path / "one.hdf5", "w") as file:
+        for video_id, array in arrays.items():
+            file[f"v_{video_id}/c3d"] = array
+    for place, key in (("npy", None), ("npz", "c3d"), ("h5", None), ("one.hdf5", "c3d")):
+        dataset = thumos14(path, features_dir=tmp_path / place, feature_key=key)
+        assert dataset.lengths().tolist() == [8, 20]
+        features, seconds = dataset.read(1)
+        assert features.dtype == np.float32
+        np.testing.assert_array_equal(features, arrays["a"])
+        assert seconds == 1.0
+        sampled, seconds = dataset.read(1, num_features=5)
+        np.testing.assert_array_equal(sampled, arrays["a"][[2, 6, 10, 14, 18]])
+        assert seconds == 4.0
+        twice, _ = dataset.read(0, num_features=16)
+        assert twice.shape == (16, 2)
+    with pytest.raises(ValueError, match="needs the name of the one wanted"):
+        thumos14(path, features_dir=tmp_path / "npz").lengths()
+    timed = thumos14(path, features_dir=tmp_path / "npy", seconds_per_feature=0.5)
+    assert timed.read(1)[1] == 0.5
+    assert timed.read(1, 5)[1] == 2.0
+
+
+def test_missing_features_are_named_or_left_out_and_told(tmp_path, database):
+    path = write_json(tmp_path / "all.json", database)
+    folder = tmp_path / "features"
+    with pytest.raises(FileNotFoundError, match="a folder of feature files"):
+        thumos14(path, features_dir=folder)
+    folder.mkdir()
+    np.save(folder / "a.npy", np.ones((4, 2)))
+    with pytest.raises(FileNotFoundError, match=r"none for 1 of them, such as \['b'\]"):
+        thumos14(path, features_dir=folder)
+    dataset = thumos14(path, features_dir=folder, missing_features="skip")
+    assert dataset.video_ids.tolist() == ["a"]
+    assert "no features of b; left out" in dataset.problems[0]
+    (folder / "a.npy").unlink()
+    with pytest.raises(FileNotFoundError):
+        thumos14(path, features_dir=folder, missing_features="skip")
+
+
+def test_bad_feature_files_are_named_and_nothing_is_unpickled(tmp_path, database):
+    path = write_json(tmp_path / "all.json", {"a": database["a"]})
+    file = tmp_path / "a.npy"
+
+    def read():
+        return thumos14(path, features_dir=tmp_path).read(0)
+
+    np.save(file, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    with pytest.raises(ValueError, match=r"a\.npy: cannot be read"):
+        read()
+    for wrong, words in (
+        (np.ones(5), r"shape=\(5,\)"),
+        (np.ones((0, 3)), r"shape=\(0, 3\)"),
+        (np.array([["x"]]), "dtype=<U1"),
+        (np.array([[np.nan]]), "finite"),
+    ):
+        np.save(file, wrong)
+        with pytest.raises(ValueError, match=rf"a\.npy.*{words}"):
+            read()
+    file.write_bytes(b"not NumPy's")
+    with pytest.raises(ValueError, match=r"a\.npy: cannot be read"):
+        read()
+    file.unlink()
+    (tmp_path / "a.npz").write_bytes(b"PK not zip")
+    with pytest.raises(ValueError, match=r"a\.npz: cannot be read"):
+        read()
+
+
+def test_odd_annotations_are_counted_and_told(tmp_path):
+    database = {
+        "a": video([("run", 1, 2), ("run", 3, 3), ("run", 5, 4), ("jump", 30, 31)]),
+        "b": video([("run", 1, 2)], video_labels=["jump"]),
+        "c": video([]),
+    }
+    dataset = thumos14(write_json(tmp_path / "x.json", database))
+    assert dataset.video_ids.tolist() == ["a", "b"]
+    assert dataset.segments[0].tolist() == [[1, 2], [30, 31]]
+    assert len(dataset.problems) == 3
+    assert "x.json: video 'a': 2 segments do not end" in dataset.problems[0]
+    assert "1 segments lie beyond its 20.0 s; kept" in dataset.problems[1]
+    assert "['jump'], those of its segments ['run']" in dataset.problems[2]
+    assert dataset.labels[1].tolist() == [False, True]
+    other = thumos14(tmp_path / "x.json", labels_from="videos")
+    assert other.labels[1].tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ('{"database": {\n oops', r"x\.json:2: the file should be JSON"),
+        ("[1]", r'"database"'),
+        ('{"database": {"a": 3}}', "video 'a'"),
+        ('{"database": {"a": {"annotations": []}}}', "subset"),
+        ('{"database": {"a": {"subset": "validation", "duration": -1}}}', "duration"),
+        (
+            '{"database": {"a": {"subset": "validation", "duration": 9, "annotations": [{}]}}}',
+            "annotation should have",
+        ),
+        (
+            '{"database": {"a": {"subset": "validation", "duration": 9, "annotations": '
+            '[{"label": "x", "segment": ["0", 1]}]}}}',
+            "numbers of seconds",
+        ),
+    ],
+)
+def test_annotations_that_cannot_be_read_name_file_and_place(tmp_path, content, words, write_text):
+    path = write_text(tmp_path / "x.json", content)
+    with pytest.raises(ValueError, match=words):
+        thumos14(path)
+
+
+def test_activitynet_takes_its_classes_from_the_annotations_of_all_subsets(tmp_path):
+    """Its taxonomy is a tree, whose inner nodes are no classes."""
+    database = {
+        "x": video([("Surfing", 1, 9)], subset="training"),
+        "y": video([("Archery", 2, 3)]),
+        "z": video([], subset="testing"),
+    }
+    taxonomy = [{"nodeId": 1, "nodeName": "Sports", "parentId": 0, "parentName": "Root"}]
+    path = write_json(tmp_path / "v1-3.json", database, taxonomy=taxonomy)
+    np.save(tmp_path / "v_x.npy", np.ones((5, 3)))
+    dataset = activitynet(path, features_dir=tmp_path)
+    assert dataset.class_names == ("Archery", "Surfing")
+    assert dataset.labels.tolist() == [[False, True]]
+    assert dataset.read(0)[0].shape == (5, 3)
+    assert activitynet(path, "validation").video_ids.tolist() == ["y"]
+    with pytest.raises(ValueError, match="`split`"):
+        activitynet(path, "test")
+
+
+def test_signals_of_ones_own_are_read_from_a_folder(tmp_path):
+    database = {"s1": video([("row", 0.2, 1.0)], subset="train", duration=2.0)}
+    write_json(tmp_path / "annotations.json", database, taxonomy=[{"nodeName": "row"}])
+    (tmp_path / "features").mkdir()
+    np.save(tmp_path / "features" / "s1.npy", np.ones((10, 4), "float32"))
+    dataset = watch_untrimmed(tmp_path)
+    assert dataset.read(0)[1] == pytest.approx(0.2)
+    with pytest.raises(ValueError, match=r"one of \['train'\]"):
+        watch_untrimmed(tmp_path, "test")
