@@ -11,3 +11,4 @@ from keras_has.models.gap_classifier import GAPClassifier as GAPClassifier
 from keras_has.models.googlenet_gap import GoogLeNetGAP as GoogLeNetGAP
 from keras_has.models.pixel_scaling import pixel_scaling as pixel_scaling
 from keras_has.models.small_gap import SmallGAP as SmallGAP
+from keras_has.models.temporal_gap import TemporalGAP as TemporalGAP
