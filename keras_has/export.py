@@ -159,7 +159,7 @@ def export_localizer(
     metadata = LocalizerMetadata(tuple(map(str, class_names)), float(threshold), int(height))
     text = json.dumps(dataclasses.asdict(metadata), indent=2, ensure_ascii=False)
     (aside / METADATA_FILE).write_text(text + "\n", encoding="utf-8")
-    _replace_folder(aside, path)
+    replace_folder(aside, path)
 
 
 def read_metadata(path: str | os.PathLike[str]) -> LocalizerMetadata:
@@ -192,8 +192,13 @@ def _square(images: tf.Tensor, side: int) -> tf.Tensor:
     return tf.ensure_shape(squares, (*images.shape[:-3], side, side, images.shape[-1]))
 
 
-def _replace_folder(new: Path, path: Path) -> None:
-    """Puts a folder in the place of another; at no moment does half a folder stand there."""
+def replace_folder(new: Path, path: Path) -> None:
+    """Puts a folder in the place of another; at no moment does half a folder stand there.
+
+    Args:
+        new: The folder that was written aside.
+        path: Where it belongs; what is there is deleted.
+    """
     if path.exists():
         old = path.with_name(path.name + ".old")
         shutil.rmtree(old, ignore_errors=True)
