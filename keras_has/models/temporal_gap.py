@@ -27,8 +27,8 @@ def TemporalGAP(  # noqa: N802 (named like the functions of keras.applications)
     over time and a dense layer follow. (Such a convolution is a dense layer on every step, and is
     one here: Keras' `Dense` passes a mask on, its `Conv1D` does not.)
 
-    The temporal class activation map of class c is `CAM(t, c) = sum_i W(i, c) F_i(t)`, with F the
-    output of `"cam_features"` and W the kernel of `"predictions"`: see `keras_has.ops.temporal_cam`.
+    Its temporal class activation map of class c is `CAM(t, c) = sum_i W(i, c) F_i(t)`, F being the
+    output of `"cam_features"`, W the kernel of `"predictions"`: see `keras_has.ops.temporal_cam`.
     The layers between are called `"pooling"` and, where there is dropout, `"pooling_dropout"`.
 
     That the convolutions are followed by a ReLU, that there is no batch normalization, and what
