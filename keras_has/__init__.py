@@ -11,9 +11,31 @@ from typing import TYPE_CHECKING
 from keras_has.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from keras_has import callbacks, cams, data, drawing, export, layers, metrics, models, ops
+    from keras_has import (
+        callbacks,
+        cams,
+        data,
+        drawing,
+        export,
+        layers,
+        metrics,
+        models,
+        ops,
+        timelines,
+    )
 
-__all__ = ["callbacks", "cams", "data", "drawing", "export", "layers", "metrics", "models", "ops"]
+__all__ = [
+    "callbacks",
+    "cams",
+    "data",
+    "drawing",
+    "export",
+    "layers",
+    "metrics",
+    "models",
+    "ops",
+    "timelines",
+]
 
 
 def __getattr__(name: str) -> ModuleType:

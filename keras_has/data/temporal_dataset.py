@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -230,7 +230,7 @@ class TemporalDataset:
             "step_seconds": step_seconds,
         }
 
-    def truth(self, index: int) -> Mapping[str, np.ndarray]:
+    def truth(self, index: int) -> dict[str, np.ndarray]:
         """Returns what `TemporalMeanAveragePrecision` takes as `y_true` of one video."""
         assert self.ambiguous is not None  # noqa: S101
         return {
