@@ -16,25 +16,15 @@ Started again with the same command, a run goes on from its last finished epoch.
 """
 
 import os
-import sys
 from collections.abc import Sequence
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from absl import app, flags, logging
+from absl import app, flags
 
-from trainers.recipe_flags import define_recipe_flags, recipe_from_flags
-from trainers.recipes import DEFAULT_RECIPES, RECIPES, ImageRecipe, find_recipe
+from trainers.recipes import DEFAULT_RECIPES, RECIPES, ImageRecipe
+from trainers.run_command import define_run_flags, run_from_flags
 
-_RUN_DIR = flags.DEFINE_string(
-    "run_dir", None, "Folder of this run. Default: runs/RECIPE-seedSEED."
-)
-_DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "Folder of the data set, in its official layout. Not for parts."
-)
-_RECIPE = flags.DEFINE_enum(
-    "recipe", None, sorted(RECIPES), "What to run. Default: the dataset's, with hiding."
-)
 _ON_BAD_IMAGE = flags.DEFINE_enum(
     "on_bad_image",
     "error",
@@ -42,41 +32,26 @@ _ON_BAD_IMAGE = flags.DEFINE_enum(
     "What to do about a file that cannot be decoded: stop and name it, or look for all of them "
     "first, leave them out and list them at the end.",
 )
+define_run_flags(ImageRecipe, RECIPES)
 
 
-_NETWORK_FROM = flags.DEFINE_string(
-    "network_from",
-    None,
-    "Folder of a finished run that trained alike: its network is judged, and none trained.",
-)
-define_recipe_flags(ImageRecipe)
+def train(recipe: ImageRecipe, run_dir: str) -> None:
+    """Does the run."""
+    from trainers import image_task
+
+    values = flags.FLAGS
+    image_task.train(
+        recipe,
+        run_dir,
+        values.data_dir,
+        _ON_BAD_IMAGE.value,
+        network_from=values.network_from,
+    )
 
 
 def main(argv: Sequence[str]) -> None:
     """Runs the recipe that the flags ask for."""
-    if len(argv) > 1:
-        raise app.UsageError(f"unknown arguments: {' '.join(argv[1:])}")
-    try:
-        dataset = flags.FLAGS.dataset or "parts"
-        recipe = recipe_from_flags(find_recipe(_RECIPE.value or DEFAULT_RECIPES[dataset]))
-    except ValueError as error:
-        raise app.UsageError(str(error)) from error
-    run_dir = _RUN_DIR.value or f"runs/{recipe.name}-seed{recipe.seed}"
-    logging.set_verbosity(logging.WARNING)  # TensorFlow tells of every function that it exports
-    from trainers import image_task, runs  # TensorFlow is loaded here, so that --help is quick
-
-    try:
-        image_task.train(
-            recipe,
-            run_dir,
-            _DATA_DIR.value,
-            _ON_BAD_IMAGE.value,
-            network_from=_NETWORK_FROM.value,
-        )
-    except (runs.RunError, ValueError) as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("Interrupted. The same command goes on from the last finished epoch.")
+    run_from_flags(argv, RECIPES, DEFAULT_RECIPES, train)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from absl import flags
 from trainers.recipes import Recipe
 
 RecipeType = TypeVar("RecipeType", bound=Recipe)
+flags.disclaim_key_flags()  # --help shows them as those of the command that defines them here
 
 _NOT_FLAGS = ("name", "description", "published", "choices")
 _REGIMES = tuple[tuple[int, float, float], ...]

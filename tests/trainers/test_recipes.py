@@ -6,8 +6,16 @@ import pytest
 tf = pytest.importorskip("tensorflow")
 
 from trainers import image_task  # noqa: E402
-from trainers.recipes import DEFAULT_RECIPES, RECIPES, ImageRecipe, find_recipe  # noqa: E402
-from trainers.recipes.small import BASES, small_name  # noqa: E402
+from trainers.recipes import (  # noqa: E402
+    DEFAULT_RECIPES,
+    DEFAULT_VIDEO_RECIPES,
+    RECIPES,
+    VIDEO_RECIPES,
+    ImageRecipe,
+    VideoRecipe,
+    find_recipe,
+    find_video_recipe,
+)
 from trainers.recipes.tables import TABLES  # noqa: E402
 
 
@@ -68,6 +76,48 @@ def test_every_recipe_survives_json(name):
     assert recipe.name == name
     assert ImageRecipe.from_json(recipe.to_json()) == recipe
     assert recipe.choices, "what the sources do not give has to be said"
+
+
+@pytest.mark.parametrize("name", sorted(VIDEO_RECIPES))
+def test_every_recipe_for_videos_survives_json(name):
+    recipe = find_video_recipe(name)
+    assert VideoRecipe.from_json(recipe.to_json()) == recipe
+    assert recipe.choices
+    assert DEFAULT_VIDEO_RECIPES[recipe.dataset] in VIDEO_RECIPES
+
+
+@pytest.mark.parametrize(
+    ("name", "published"),
+    [
+        ("video_full", (34.23, 25.68, 17.72, 11.00, 6.11)),
+        ("video_has", (36.44, 27.84, 19.49, 12.66, 6.84)),
+    ],
+)
+def test_rows_of_table_7_hold_their_published_figures(name, published):
+    recipe = find_video_recipe(name)
+    assert tuple(recipe.published.values()) == published
+    assert recipe.num_features == 2000
+    assert recipe.widths == (500, 500)
+    assert (recipe.pooling, recipe.activation, recipe.cam_threshold) == ("max", "softmax", 0.5)
+    assert recipe.num_segments == (20 if name == "video_has" else 0)
+    assert recipe.hide_probability == 0.5
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"num_segments": 2, "segment_length": 3},
+        {"widths": ()},
+        {"iou_thresholds": (0.5, 0.1)},
+        {"protocol": "kitti"},
+        {"optimizer": "lion"},
+        {"detection_score": "sum"},
+        {"num_features": -1},
+    ],
+)
+def test_bad_fields_for_videos_are_named(fields):
+    with pytest.raises(ValueError, match=next(iter(fields))):
+        find_video_recipe("phases_full").override(**fields)
 
 
 def test_every_dataset_has_a_default_recipe_of_its_own():
@@ -164,9 +214,10 @@ def test_every_row_names_runs_that_there_are_and_a_base_of_its_table():
         assert set(table.bases) | set(table.bases.values()) <= set(titles)
         for row in table.rows:
             for name in row.recipes:
-                for dataset in BASES:
-                    assert find_recipe(name).dataset == "imagenet"
-                    assert find_recipe(small_name(name, dataset)).dataset == dataset
+                assert name in {**RECIPES, **VIDEO_RECIPES}
+                for dataset in table.small_datasets:
+                    small = table.recipe_name(name, dataset)
+                    assert {**RECIPES, **VIDEO_RECIPES}[small].dataset == dataset
 
 
 def test_small_rows_keep_what_the_row_is_about():

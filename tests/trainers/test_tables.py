@@ -5,7 +5,6 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -96,10 +95,7 @@ def test_the_runs_of_table_2_are_planned_once_each(tmp_path, monkeypatch):
 
     phases = []
     monkeypatch.setattr(module, "run_jobs", lambda jobs, at_a_time: phases.append(jobs))
-    flags = {"_SCALE": "small", "_DATASET": "parts", "_JOBS": 1}
-    for name, value in flags.items():
-        monkeypatch.setattr(module, name, SimpleNamespace(value=value))
-    module.do_missing_runs(TABLES[2], range(2), tmp_path, [])
+    module.TableRuns(TABLES[2], tmp_path, range(2), "parts").do_missing()
     training, judging, ensembles = phases
     titles = [job.title for job in training]
     assert len(set(titles)) == len(titles)
@@ -122,6 +118,7 @@ def test_the_runs_of_table_2_are_planned_once_each(tmp_path, monkeypatch):
     ("arguments", "message"),
     [
         (["--table=8"], "table"),
+        (["--table=1", "--scale=small", "--dataset=phases"], "should be one of parts"),
         (["--scale=small", "--", "--seed=3"], "cannot be passed on"),
         (["--table=1", "stray"], "unknown arguments"),
     ],

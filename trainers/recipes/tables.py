@@ -3,11 +3,25 @@
 import dataclasses
 from collections.abc import Mapping
 
-from trainers.recipes.imagenet import RECIPES
+from trainers.recipes import imagenet, small, videos
+from trainers.recipes.recipe import Recipe
 
-_ROWS = {recipe.name: recipe for recipe in RECIPES}
+_ROWS: dict[str, Recipe] = {recipe.name: recipe for recipe in (*imagenet.RECIPES, *videos.RECIPES)}
+IMAGE_COLUMNS = (
+    ("gt_known_loc", "GT-known Loc"),
+    ("top1_loc", "Top-1 Loc"),
+    ("top1_clas", "Top-1 Clas"),
+)
+IMAGE_OTHERS = (
+    ("gt_known_loc_cross_fitted", "GT-known Loc, cross-fitted"),
+    ("max_box_acc_v2", "MaxBoxAccV2"),
+)
+VIDEO_COLUMNS = tuple((f"map_at_{iou}", f"mAP at {iou}") for iou in (0.1, 0.2, 0.3, 0.4, 0.5))
+VIDEO_OTHERS = (("whole_sequence_map_at_0.1", "whole sequence, at 0.1"),)
 GAP_ENSEMBLE = tuple(("alexnet_gap", seed) for seed in range(5))
 HAS_MAPS = ("alexnet_has_16", "alexnet_has_32", "alexnet_has_44", "alexnet_has_56")
+# Small data sets of sequences, and how the names of their recipes begin.
+VIDEO_DATASETS = {"phases": "phases", "watch_untrimmed": "watch"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,11 +66,30 @@ class Table:
         title: What it shows.
         rows: Its rows, in its order.
         bases: For each row, the title of the row that it is compared to; a row without is a base.
+        columns: Keys of results, and their titles, of the figures that the paper has.
+        others: Likewise, of figures that it has not.
+        module: The command of `trainers` that does a run.
     """
 
     title: str
     rows: tuple[Row, ...]
     bases: Mapping[str, str]
+    columns: tuple[tuple[str, str], ...] = IMAGE_COLUMNS
+    others: tuple[tuple[str, str], ...] = IMAGE_OTHERS
+    module: str = "imagenet"
+
+    def recipe_name(self, row: str, dataset: str | None) -> str:
+        """Returns the name of a row's recipe on a small data set; None for the paper's."""
+        if dataset is None:
+            return row
+        if self.module == "thumos":
+            return row.replace("video", VIDEO_DATASETS[dataset])
+        return small.small_name(row, dataset)
+
+    @property
+    def small_datasets(self) -> tuple[str, ...]:
+        """Small data sets that the rows can be run on."""
+        return tuple(VIDEO_DATASETS if self.module == "thumos" else small.BASES)
 
 
 def _row(title: str, recipe: str) -> Row:
@@ -158,5 +191,16 @@ TABLES: dict[int, Table] = {
         _row("AlexNet-HaS-66%", "alexnet_has_p66"),
         _row("AlexNet-HaS-75%", "alexnet_has_p75"),
         base="AlexNet-HaS-50%",
+    ),
+    7: dataclasses.replace(
+        _table(
+            "Temporal action localization, mAP",
+            _row("Video-full", "video_full"),
+            _row("Video-HaS", "video_has"),
+            base="Video-full",
+        ),
+        columns=VIDEO_COLUMNS,
+        others=VIDEO_OTHERS,
+        module="thumos",
     ),
 }
