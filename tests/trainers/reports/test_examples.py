@@ -1,0 +1,15 @@
+"""Every example in a docstring of the reports gives what it says."""
+
+import doctest
+import importlib
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    "name", ["failures", "image_sample", "occlusion", "page", "proportions", "tiles"]
+)
+def test_examples_run(name):
+    results = doctest.testmod(importlib.import_module(f"trainers.reports.{name}"))
+    assert results.attempted > 0
+    assert results.failed == 0

@@ -1,0 +1,210 @@
+"""A finished run of images, judged again image by image."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from keras_has import data
+from keras_has.callbacks import CAMLocalization
+from keras_has.callbacks.localized_image import LocalizedImage
+from trainers import runs
+from trainers.image_task import ImageTask, mean_and_std
+from trainers.recipes import ImageRecipe
+from trainers.reports.failures import failure_kind
+from trainers.reports.occlusion import SHARES, accuracy_under_covers
+from trainers.runs import RunDirectory, RunError, progress
+
+# What decides the images and what is known of them, and so has to be the same to share them.
+_OF_DATA = ("dataset", "image_size", "tuning_share")
+# Another device adds up in another order, and a box or two may move; more is another network.
+_MOST_DIFFERENCE = 0.005
+_ROUNDING = 1e-6  # metrics give their results in float32
+_NO_PIXELS = np.zeros((0, 0))
+
+
+class JudgedRun:
+    """What is known of a finished run, of all images of its validation split.
+
+    `name` is what to call it, `label` the same in short; two runs on one page may need others.
+
+    Args:
+        run_dir: Where it is.
+        data_dir: The data set's folder; None for the one that the run was started with.
+        shares_data_with: A run whose data are taken over where they are the same, or None.
+
+    Raises:
+        RunError: If there is no finished run of images, or its data or network cannot be read.
+    """
+
+    def __init__(
+        self,
+        run_dir: str | os.PathLike[str],
+        data_dir: str | os.PathLike[str] | None = None,
+        shares_data_with: JudgedRun | None = None,
+    ) -> None:
+        directory = RunDirectory(run_dir)
+        if not directory.path.is_dir():
+            raise RunError(f"There is no folder {directory.path}.")
+        self.path = directory.path
+        self.recipe = directory.read_recipe(ImageRecipe)
+        results = directory.read_results()
+        if results is None:
+            raise RunError(
+                f"{directory.path} holds no finished run: there is no results.json in it. "
+                "The command that began it goes on with it."
+            )
+        self.results: dict[str, Any] = results
+        self.name = f"{self.recipe.name}, seed {self.recipe.seed}"
+        self.label = self.recipe.name
+        if data_dir is None:
+            data_dir = (directory.read_json("source.json") or {}).get("data_dir")
+        is_known_bad = (directory.path / "bad_images.json").is_file()
+        self.task = ImageTask(self.recipe, data_dir, "skip" if is_known_bad else "error")
+        other = shares_data_with
+        if other is not None and self._has_data_of(other, data_dir):
+            self.task.data_dir = other.task.data_dir
+            self.task.train_split, self.task.val_split = other.task.train_split, other.split
+        else:
+            self.task.load(directory)
+        self.model = runs.load_network(self.task, directory)
+        final = self.task.final_localization()
+        self._method = final.method
+        self._size: tuple[int, int] = tuple(final.dataset.element_spec["image"].shape[1:3])
+
+    def _has_data_of(self, other: JudgedRun, data_dir: Any) -> bool:
+        there = other.task.data_dir
+        same_folder = (there is None and data_dir is None) or (
+            there is not None
+            and data_dir is not None
+            and Path(there).resolve() == Path(data_dir).resolve()
+        )
+        return (
+            same_folder
+            and other.task.on_bad_image == self.task.on_bad_image == "error"
+            and all(getattr(self.recipe, key) == getattr(other.recipe, key) for key in _OF_DATA)
+        )
+
+    @property
+    def split(self) -> data.ImageDataset:
+        """The images that it is judged on."""
+        return self.task.val_split
+
+    @property
+    def threshold(self) -> float:
+        """The fixed threshold, a share of the map's maximum."""
+        return self.recipe.cam_threshold
+
+    @property
+    def map_size(self) -> tuple[int, int]:
+        """Height and width, in pixels, that maps are enlarged to."""
+        return self._size
+
+    @functools.cached_property
+    def images(self) -> list[LocalizedImage]:
+        """What is known of each image, in order, without its pixels and its map.
+
+        Raises:
+            RunError: If it does not give the figures of `results.json`.
+        """
+        show = progress(f"judging {self.name}")
+        found = []
+        for image in self._iterate(self.split):
+            found.append(dataclasses.replace(image, image=_NO_PIXELS, map=_NO_PIXELS))
+            if show is not None:
+                show(len(found), len(self.split))
+        for key, value in figures_of(found).items():
+            there = self.results.get(key, math.nan)
+            if math.isfinite(value) and not abs(value - there) <= _MOST_DIFFERENCE:
+                raise RunError(
+                    f"{self.path} has {key} = {there:.4f} in results.json, and its network gives "
+                    f"{value:.4f} now: the images are not those that it was judged on. "
+                    "Give their folder as --data_dir."
+                )
+        return found
+
+    def differences(self) -> list[str]:
+        """Returns which figures of `results.json` differ from those found now, as text."""
+        return [
+            f"{key} is {self.results[key]:.4f} in results.json, {value:.4f} now"
+            for key, value in figures_of(self.images).items()
+            if math.isfinite(value) and abs(value - self.results[key]) > _ROUNDING
+        ]
+
+    def with_pixels(self, rows: Sequence[int]) -> dict[int, LocalizedImage]:
+        """Returns some images once more, with pixels and maps, by their row."""
+        if not len(rows):
+            return {}
+        return dict(zip(rows, self._iterate(self.split.select(np.array(rows))), strict=True))
+
+    def kinds(self, judges_class: bool = True) -> list[str | None]:
+        """Returns the kind of each image, see `failures`; None for one without a true box.
+
+        Args:
+            judges_class: Whether the class counts (Top-1 Loc), or the box alone (GT-known Loc).
+        """
+        return [
+            None
+            if image.iou is None
+            else failure_kind(
+                image.box, image.true_boxes, not judges_class or class_is_right(image)
+            )
+            for image in self.images
+        ]
+
+    def mean_colour(self) -> np.ndarray:
+        """Returns the mean of the training images, (3,) in [0, 255]."""
+        return mean_and_std(self.recipe, self.task.train_split)[0]
+
+    def right_under_covers(self, rows: Sequence[int], colour: np.ndarray, seed: int) -> np.ndarray:
+        """Returns (rows, shares) booleans: classified right with a share of the boxes covered."""
+        method = self._method(self.model)
+
+        @tf.function(reduce_retracing=True)
+        def probabilities(images: tf.Tensor) -> tf.Tensor:
+            return method.probabilities(images)
+
+        subset = self.split.select(np.array(rows))
+        batches = data.evaluation_batches(subset, self.recipe.batch_size, self._size[0])
+        show = progress(f"covering for {self.name}")
+        return accuracy_under_covers(
+            lambda images: probabilities(tf.constant(images)),
+            batches.as_numpy_iterator(),
+            colour,
+            seed,
+            SHARES,
+            show and (lambda done, _: show(done, len(rows))),
+        )
+
+    def _iterate(self, split: data.ImageDataset) -> Any:
+        batches = data.evaluation_batches(split, self.recipe.batch_size, self._size[0])
+        callback = CAMLocalization(batches, self.threshold, method=self._method)
+        callback.set_model(self.model)
+        return callback.iterate()
+
+
+def class_is_right(image: LocalizedImage) -> bool:
+    """Whether the class is right; a probability that is no number is never."""
+    return image.is_classified and math.isfinite(image.label_probability)
+
+
+def figures_of(images: Sequence[LocalizedImage]) -> dict[str, float]:
+    """Returns Top-1 Clas, GT-known Loc and Top-1 Loc, from each image, NaN where there is none."""
+    boxed = [image for image in images if image.iou is not None]
+    return {
+        "top1_clas": _share([class_is_right(image) for image in images]),
+        "gt_known_loc": _share([bool(image.is_localized) for image in boxed]),
+        "top1_loc": _share([bool(image.is_localized) and class_is_right(image) for image in boxed]),
+    }
+
+
+def _share(values: Sequence[bool]) -> float:
+    return sum(values) / len(values) if values else math.nan
