@@ -40,7 +40,7 @@ def thumos14(
     As in the source, every CliffDiving is a Diving, too. 30 segments of 5 videos lie beyond the
     listed duration: they are kept, as the published tools keep them, and told in `problems`. The
     text files tell no durations: a video is then taken to end with its last segment, which is right
-    for scoring detections; to use features give `seconds_per_feature`.
+    for scoring detections; features need `seconds_per_feature` then.
 
     Args:
         annotations: The JSON file, or the folder of text files.
@@ -86,6 +86,11 @@ def thumos14(
         raise ValueError(
             "`all_videos` needs a JSON file with the labels of all videos; the text files have "
             f"none. Received: annotations={annotations!r}"
+        )
+    if path.is_dir() and features_dir is not None and seconds_per_feature is None:
+        raise ValueError(
+            "`seconds_per_feature` should be given with the text files, which do not tell how long "
+            "a video is. Received: seconds_per_feature=None"
         )
     if path.is_dir():
         videos, class_names = _read_text_files(path, _SUFFIXES[split])

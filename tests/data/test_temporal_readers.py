@@ -84,6 +84,10 @@ def test_text_files_give_what_the_json_gives(tmp_path, database, write_text):
     for field in ("segments", "ambiguous"):
         for one, other in zip(getattr(texts, field), getattr(parsed, field), strict=True):
             assert sorted(one.tolist()) == sorted(other.tolist())
+    with pytest.raises(ValueError, match="`seconds_per_feature`"):
+        thumos14(tmp_path, features_dir=tmp_path)
+    with pytest.raises(ValueError, match="`all_videos`"):
+        thumos14(tmp_path, all_videos=True)
     write_text(tmp_path / "jump_val.txt", "b  3 4\nb three 4\n")
     with pytest.raises(ValueError, match=r"jump_val.txt:2: a line should be"):
         thumos14(tmp_path)
