@@ -221,6 +221,21 @@ class Task(abc.ABC):
     def build_model(self) -> keras.Model:
         """Returns the network, not compiled."""
 
+    def optimizer(self) -> keras.optimizers.Optimizer:
+        """Returns stochastic gradient descent as the recipe describes it."""
+        recipe, steps = self.recipe, self.steps_per_epoch
+        rate: Any = recipe.learning_rate
+        if recipe.schedule == "regimes":
+            rate = recipe.regimes[0][1]  # `Regimes` sets it, epoch by epoch
+        else:
+            rate = keras.optimizers.schedules.CosineDecay(rate, recipe.epochs * steps)
+        return CoupledSGD(
+            rate,
+            decay_rate=recipe.weight_decay,
+            momentum=recipe.momentum,
+            nesterov=recipe.nesterov,
+        )
+
     @abc.abstractmethod
     def compile_arguments(self) -> dict[str, Any]:
         """Returns loss and metrics of training."""
@@ -446,8 +461,7 @@ def _build(task: Task, strategy: tf.distribute.Strategy) -> keras.Model:
     try:
         with strategy.scope():
             model = task.build_model()
-            optimizer = _optimizer(recipe, task.steps_per_epoch)
-            model.compile(optimizer, **task.compile_arguments())
+            model.compile(task.optimizer(), **task.compile_arguments())
             model.optimizer.build(model.trainable_variables)
     finally:
         keras.config.set_dtype_policy(policy)
@@ -502,20 +516,6 @@ def _write_recipe(recipe: Recipe, directory: RunDirectory, step: int) -> None:
     rows = [f"| {field} | {value} |" for field, value in json.loads(recipe.to_json()).items()]
     with tf.summary.create_file_writer(str(directory.logs / "recipe")).as_default(step=step):
         tf.summary.text("recipe", "\n".join(["| field | value |", "|---|---|", *rows]))
-
-
-def _optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
-    rate: Any = recipe.learning_rate
-    if recipe.schedule == "regimes":
-        rate = recipe.regimes[0][1]  # `Regimes` sets it, epoch by epoch
-    else:
-        rate = keras.optimizers.schedules.CosineDecay(rate, recipe.epochs * steps)
-    return CoupledSGD(
-        rate,
-        decay_rate=recipe.weight_decay,
-        momentum=recipe.momentum,
-        nesterov=recipe.nesterov,
-    )
 
 
 def _random_states(model: keras.Model) -> Sequence[keras.Variable]:

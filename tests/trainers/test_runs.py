@@ -421,7 +421,9 @@ def test_every_setting_of_a_recipe_reaches_the_optimizer_and_the_batches(
         resize_size=70,
         seed=3,
     )
-    optimizer = runs._optimizer(recipe, 10)
+    task = image_task.ImageTask(recipe)
+    task.load()
+    optimizer = task.optimizer()
     assert (optimizer.momentum, optimizer.nesterov) == (0.7, False)
     assert optimizer.initial_decay_rate == 0.125
     assert float(optimizer.learning_rate) == 0.5
@@ -432,8 +434,6 @@ def test_every_setting_of_a_recipe_reaches_the_optimizer_and_the_batches(
         "training_batches",
         lambda *args, **kwargs: given.update(zip(names, args, strict=True), **kwargs),
     )
-    task = image_task.ImageTask(recipe)
-    task.load()
     task.batches(20)
     assert given == {
         "dataset": task.train_split,

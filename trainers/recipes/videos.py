@@ -16,11 +16,11 @@ _THUMOS = VideoRecipe(
     cam_threshold=0.5,
     protocol="thumos14_11point",
     published={
-        "map_at_0.1": 34.23,
-        "map_at_0.2": 25.68,
-        "map_at_0.3": 17.72,
-        "map_at_0.4": 11.00,
-        "map_at_0.5": 6.11,
+        "temporal_map_at_0.1": 34.23,
+        "temporal_map_at_0.2": 25.68,
+        "temporal_map_at_0.3": 17.72,
+        "temporal_map_at_0.4": 11.00,
+        "temporal_map_at_0.5": 6.11,
     },
     choices=(
         "Optimizer, rate, epochs, batch and ReLU: the sources give none.",
@@ -37,11 +37,11 @@ _THUMOS_HAS = dataclasses.replace(
     description="THUMOS'14 validation, C3D fc7 features, 20 segments hidden by halves (Table 7).",
     num_segments=20,
     published={
-        "map_at_0.1": 36.44,
-        "map_at_0.2": 27.84,
-        "map_at_0.3": 19.49,
-        "map_at_0.4": 12.66,
-        "map_at_0.5": 6.84,
+        "temporal_map_at_0.1": 36.44,
+        "temporal_map_at_0.2": 27.84,
+        "temporal_map_at_0.3": 19.49,
+        "temporal_map_at_0.4": 12.66,
+        "temporal_map_at_0.5": 6.84,
     },
 )
 
@@ -50,7 +50,6 @@ _PHASES = VideoRecipe(
     description="Generated sequences of actions in phases, nothing hidden.",
     dataset="phases",
     widths=(64, 64),
-    activation="sigmoid",
     epochs=30,
     batch_size=16,
     learning_rate=0.05,
