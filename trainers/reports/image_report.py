@@ -680,7 +680,7 @@ def _example_tile(run: JudgedRun, image: LocalizedImage) -> Markup:
 def _covered(shown: Sequence[JudgedRun], most: int) -> Markup:
     run = shown[-1]
     rows = evenly([row for row, image in enumerate(run.images) if image.iou is not None], most)
-    colour = run.mean_colour()
+    colour, whose = run.mean_colour()
     is_right = [each.right_under_covers(rows, colour, _COVER_SEED) for each in shown]
     counts = [len(rows)] * len(SHARES)
     series = [
@@ -715,10 +715,9 @@ def _covered(shown: Sequence[JudgedRun], most: int) -> Markup:
         [
             paragraph(
                 "A network that learned with parts of objects hidden should still know an object "
-                "of which only some is to be seen. A rectangle of the training images' mean colour "
-                "is laid into each true box, of the box's shape and at a random place; larger "
-                "covers contain the smaller ones, and every network sees the same."
-                f"{caution}"
+                f"of which only some is to be seen. A rectangle of {whose} is laid into each true "
+                "box, of the box's shape and at a random place; larger covers contain the smaller "
+                f"ones, and every network sees the same.{caution}"
             ),
             page.figure(
                 line_plot(

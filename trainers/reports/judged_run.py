@@ -16,6 +16,7 @@ import tensorflow as tf
 from keras_has import data
 from keras_has.callbacks import CAMLocalization
 from keras_has.callbacks.localized_image import LocalizedImage
+from keras_has.models.pixel_scaling import IMAGENET_MEAN
 from trainers import runs
 from trainers.image_task import ImageTask, mean_and_std
 from trainers.recipes import ImageRecipe
@@ -160,11 +161,18 @@ class JudgedRun:
             for image in self.images
         ]
 
-    def mean_colour(self) -> np.ndarray:
-        """Returns the mean of the training images, (3,) in [0, 255]."""
-        return mean_and_std(self.recipe, self.task.train_split)[0]
+    def mean_colour(self) -> tuple[tuple[float, ...], str]:
+        """Returns a mean colour, three numbers in [0, 255], and of which images it is the mean."""
+        if self.recipe.mean:
+            return self.recipe.mean, "the recipe's mean colour"
+        if self.task.train_split.images is None:
+            return IMAGENET_MEAN, "the mean colour of ImageNet"
+        mean, _ = mean_and_std(self.recipe, self.task.train_split)
+        return tuple(mean.tolist()), "the training images' mean colour"
 
-    def right_under_covers(self, rows: Sequence[int], colour: np.ndarray, seed: int) -> np.ndarray:
+    def right_under_covers(
+        self, rows: Sequence[int], colour: Sequence[float], seed: int
+    ) -> np.ndarray:
         """Returns (rows, shares) booleans: classified right with a share of the boxes covered."""
         method = self._method(self.model)
 

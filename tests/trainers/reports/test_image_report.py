@@ -1,0 +1,308 @@
+"""The report of a run on images: its figures are the run's, and it is one safe page."""
+
+import dataclasses
+import html
+import json
+import re
+import shutil
+import sys
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+tf = pytest.importorskip("tensorflow")
+
+import keras_has.data  # noqa: E402
+from keras_has.ops.boxes import box_iou, boxes_from_maps  # noqa: E402
+from trainers import image_task, runs  # noqa: E402
+from trainers.recipes import find_recipe  # noqa: E402
+from trainers.reports import image_report, judged_run  # noqa: E402
+from trainers.reports.failures import KINDS  # noqa: E402
+from trainers.reports.image_report import write_image_report  # noqa: E402
+from trainers.reports.tiles import restore_map  # noqa: E402
+
+NASTY = "</script><img src=x onerror=alert(1)>"
+IMAGES = 40
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_images():
+    """Makes `parts` a small set; some images lose their box, others get a second one."""
+    module = sys.modules[keras_has.data.parts.__module__]
+    draw = module._draw
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "SPLITS", {"train": 64, "val": IMAGES})
+        original = keras_has.data.parts
+
+        def parts(*arguments, **settings):
+            dataset = original(*arguments, **settings)
+            boxes = list(dataset.boxes)
+            boxes[3] = np.zeros((0, 4), "float32")
+            boxes[4] = np.concatenate([boxes[4], [[0, 0, 9, 9]]]).astype("float32")
+            names = (NASTY, *dataset.class_names[1:])
+            return dataclasses.replace(dataset, boxes=tuple(boxes), class_names=names)
+
+        patch.setattr(keras_has.data, "parts", parts)
+        assert module._draw is draw
+        yield
+
+
+@pytest.fixture(scope="module")
+def run_dirs(tmp_path_factory):
+    """Two finished runs, without and with hiding."""
+    folder = tmp_path_factory.mktemp("runs")
+    for name, patch_size in (("parts_gap", (0,)), ("parts_has", (0, 8))):
+        recipe = find_recipe(name).override(
+            epochs=1, batch_size=32, widths=(8, 16), patch_size=patch_size, resize_size=80
+        )
+        image_task.train(recipe, folder / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def report(run_dirs):
+    """The report of the run with hiding beside that without."""
+    return write_image_report(run_dirs / "parts_has", run_dirs / "parts_gap", images=8)
+
+
+class Page(HTMLParser):
+    """What a browser would see of a page."""
+
+    def __init__(self, file):
+        super().__init__()
+        self.elements, self.text, self.rows, self._inside = [], [], [], []
+        self.feed(file.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        self._inside.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("th", "td"):
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag):
+        while self._inside and self._inside.pop() != tag:
+            pass
+
+    def handle_data(self, data):
+        self.text.append(data)
+        if {"th", "td"} & set(self._inside):
+            self.rows[-1][-1] += data.strip()
+
+    def row(self, title):
+        return next(row[1:] for row in self.rows if row and row[0] == title)
+
+
+def data_of(file):
+    found = re.search(r'id="threshold-data">(.*?)</script>', file.read_text(encoding="utf-8"))
+    return json.loads(found[1])
+
+
+def results_of(run_dirs, name):
+    return json.loads((run_dirs / name / "results.json").read_text())
+
+
+def test_the_figures_of_the_page_are_those_of_the_runs(report, run_dirs):
+    page = Page(report)
+    results = [results_of(run_dirs, name) for name in ("parts_gap", "parts_has")]
+    for key, title in image_report._FIGURES:
+        values = [100 * each[key] for each in results]
+        shown = page.row(title)
+        assert shown[:2] == [f"{value:.1f}" for value in values], key
+        assert shown[2] == f"{values[1] - values[0]:+.1f}", key
+    assert "slightly other figures" not in "".join(page.text)
+
+
+def test_judged_again_each_run_gives_its_own_figures(run_dirs):
+    run = judged_run.JudgedRun(run_dirs / "parts_has")
+    assert run.differences() == []
+    found = judged_run.figures_of(run.images)
+    results = results_of(run_dirs, "parts_has")
+    for key in ("top1_clas", "gt_known_loc", "top1_loc"):
+        assert found[key] == pytest.approx(results[key], abs=1e-6)
+    assert len(run.images) == IMAGES
+    assert run.images[3].iou is None
+    assert run.images[0].map.size == 0  # what would fill the memory is let go
+
+
+def test_kinds_of_failures_add_up_to_all_boxed_images_and_to_the_figures(report, run_dirs):
+    page = Page(report)
+    counts = np.array(
+        [
+            [int(cell.split()[0]) if cell[0].isdigit() else 0 for cell in page.row(kind.title)]
+            for kind in KINDS
+        ]
+    )
+    boxed = IMAGES - 1
+    assert counts.sum(axis=0).tolist() == [boxed] * 4
+    right = counts[[kind.key for kind in KINDS].index("right")] / boxed
+    results = [results_of(run_dirs, name) for name in ("parts_gap", "parts_has")]
+    expected = [each["top1_loc"] for each in results] + [each["gt_known_loc"] for each in results]
+    np.testing.assert_allclose(right, expected, atol=1e-6)
+
+
+def test_nothing_covered_is_top1_clas_of_the_same_images(report, run_dirs):
+    page = Page(report)
+    run = judged_run.JudgedRun(run_dirs / "parts_has")
+    of_boxed = np.mean(
+        [judged_run.class_is_right(image) for image in run.images if image.iou is not None]
+    )
+    assert page.row("0%")[1] == f"{100 * of_boxed:.1f}"
+    assert f"the same {IMAGES - 1} images" in "".join(page.text)
+
+
+def test_the_page_needs_nothing_else(report):
+    page = Page(report)
+    assert {tag for tag, _ in page.elements} & {"link", "iframe", "img", "object", "base"} == set()
+    for tag, attributes in page.elements:
+        assert not [key for key in attributes if key.startswith("on")]
+        assert "src" not in attributes
+        if "href" in attributes:
+            wanted = "#" if tag == "a" else "data:image/jpeg;base64,"
+            assert attributes["href"].startswith(wanted)
+    text = report.read_text(encoding="utf-8")
+    assert "http://" not in text
+    assert "https://" not in text
+    assert "@import" not in text
+    assert not list(report.parent.glob("*.tmp"))
+    assert report.stat().st_size < 8e6
+
+
+def test_what_comes_from_the_data_is_text(report):
+    text = report.read_text(encoding="utf-8")
+    assert NASTY not in text
+    assert html.escape(NASTY) in text
+    scripts = re.findall(r"<script[^>]*>", text)
+    assert scripts == ['<script type="application/json" id="threshold-data">', "<script>"]
+
+
+def test_the_page_can_be_read_without_seeing_it(report):
+    page = Page(report)
+    pictures = [attributes for tag, attributes in page.elements if tag == "svg"]
+    assert len(pictures) > 20
+    assert all(each["role"] == "img" and each["aria-label"] for each in pictures)
+    levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert max(np.diff(levels)) == 1
+    identities = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(identities) == len(set(identities))
+    links = [attributes["href"][1:] for tag, attributes in page.elements if tag == "a"]
+    assert links
+    assert set(links) <= set(identities)
+
+
+def test_maps_and_boxes_of_the_page_are_those_of_the_run(report, run_dirs):
+    data = data_of(report)
+    page = Page(report)
+    assert len(data["tiles"]) == 8
+    run = judged_run.JudgedRun(run_dirs / "parts_has")
+    ids = {image.image_id: image for image in run.images}
+    shown = [
+        next(each for each in ids if f"Image {each} " in attributes["aria-label"])
+        for tag, attributes in page.elements
+        if tag == "svg"
+        and "with its true box" in attributes.get("aria-label", "")
+        and "predicted" not in attributes["aria-label"]
+    ]
+    assert len(shown) == len(set(shown)) == 8
+    for name, of_script in zip(shown, data["tiles"], strict=True):
+        np.testing.assert_allclose(of_script["true_boxes"], ids[name].true_boxes, atol=1e-3)
+        box = ids[name].box
+        if np.isfinite(box).all():
+            restored = restore_map(of_script["maps"]["run"])
+            found = boxes_from_maps(restored[None], run.threshold, run.map_size)[0]
+            assert box_iou(found, box) > 0.8
+    assert data["runs"][1]["curve"] == results_of(run_dirs, "parts_has")["curve"]["gt_known_loc"]
+
+
+def test_the_slider_moves_boxes_and_score(report, state_of_page):
+    def state(fragment):
+        return state_of_page(report, fragment)[0]
+
+    data = data_of(report)
+    low, high = state("threshold=0.2"), state("threshold=0.7")
+    assert state("") == low
+    for found, threshold in ((low, 0.2), (high, 0.7)):
+        for run in data["runs"]:
+            hits = 0
+            for tile, box in zip(data["tiles"], found["boxes"][run["key"]], strict=True):
+                expected = np.full(4, np.nan)
+                if tile["maps"][run["key"]] is not None:
+                    restored = restore_map(tile["maps"][run["key"]])
+                    expected = boxes_from_maps(restored[None], threshold, run["size"])[0]
+                if box is None:
+                    assert not np.isfinite(expected).any()
+                    continue
+                np.testing.assert_allclose(box, expected, atol=2)
+                hits += (
+                    bool(len(tile["true_boxes"])) and box_iou(tile["true_boxes"], box).max() > 0.5
+                )
+            assert found["hits"][run["key"]] == hits
+    assert low["boxes"] != high["boxes"]
+
+
+def test_a_run_alone_has_a_report_of_its_own(run_dirs, tmp_path):
+    out = tmp_path / "deeper" / "one.html"
+    assert write_image_report(run_dirs / "parts_gap", out=out, images=4, covered_images=0) == out
+    page = Page(out)
+    assert page.row("Top-1 Clas") == [f"{100 * results_of(run_dirs, 'parts_gap')['top1_clas']:.1f}"]
+    text = "".join(page.text)
+    assert "Worst boxes" in text
+    assert "Partly covered" not in text
+    assert len(data_of(out)["runs"]) == 1
+
+
+def test_what_does_not_fit_is_left_out_and_said(run_dirs, tmp_path, monkeypatch):
+    monkeypatch.setattr(image_report, "_MOST_BYTES", 150_000)
+    monkeypatch.setattr(image_report, "_EXAMPLES", 1)
+    out = write_image_report(
+        run_dirs / "parts_gap", out=tmp_path / "small.html", images=30, covered_images=0
+    )
+    left_out = re.search(r"(\d+) of (\d+) images were left out", out.read_text(encoding="utf-8"))
+    assert len(data_of(out)["tiles"]) == int(left_out[2]) - int(left_out[1]) > 0
+
+
+def test_what_cannot_be_reported_on_is_said(run_dirs, tmp_path):
+    with pytest.raises(runs.RunError, match="no folder"):
+        write_image_report(tmp_path / "nowhere")
+    with pytest.raises(runs.RunError, match=r"no recipe\.json"):
+        write_image_report(tmp_path)
+    begun = tmp_path / "begun"
+    shutil.copytree(run_dirs / "parts_gap", begun)
+    (begun / "results.json").unlink()
+    with pytest.raises(runs.RunError, match="no finished run"):
+        write_image_report(begun)
+    with pytest.raises(runs.RunError, match="is a folder"):
+        write_image_report(run_dirs / "parts_gap", out=tmp_path)
+    results = results_of(run_dirs, "parts_gap")
+    (begun / "results.json").write_text(json.dumps({**results, "top1_loc": 0.77}))
+    with pytest.raises(runs.RunError, match=r"top1_loc = 0\.7700 in results\.json"):
+        write_image_report(begun, out=tmp_path / "never.html")
+    assert not (tmp_path / "never.html").exists()
+
+
+def test_runs_on_other_images_are_not_laid_side_by_side(run_dirs, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(run_dirs / "parts_gap", other)
+    recipe = json.loads((other / "recipe.json").read_text())
+    (other / "recipe.json").write_text(json.dumps({**recipe, "tuning_share": 0.3}))
+    with pytest.raises(runs.RunError, match="not judged on the same images"):
+        write_image_report(run_dirs / "parts_has", other)
+
+
+def test_ten_crops_are_judged_on_the_larger_image(run_dirs, tmp_path):
+    recipe = judged_run.JudgedRun(run_dirs / "parts_gap").recipe.override(crops=10)
+    image_task.train(recipe, tmp_path / "run", network_from=run_dirs / "parts_gap")
+    out = write_image_report(tmp_path / "run", run_dirs / "parts_gap", images=4, covered_images=8)
+    baseline, run = data_of(out)["runs"]
+    assert (baseline["size"], run["size"]) == ([64, 64], [80, 80])
+    maps = data_of(out)["tiles"][0]["maps"]
+    assert (maps["run"]["height"], maps["baseline"]["height"]) == (64, 16)
+    text = "".join(Page(out).text)
+    assert "ten crops" in text
+    assert "the same 8 images" in text
+    # Two runs of one recipe and seed are told apart.
+    assert "parts_gap, seed 0 (this run)" in text

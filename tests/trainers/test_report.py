@@ -1,0 +1,63 @@
+"""The command that writes the report of a run."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from keras_has.drawing import write_png
+from trainers.recipes import find_recipe
+
+
+def command(*arguments):
+    return subprocess.run(  # noqa: S603 - this project's own
+        [sys.executable, "-m", "trainers.report", *arguments],
+        cwd=Path(__file__).resolve().parents[2],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1"},
+    )
+
+
+def test_the_command_finds_the_data_of_the_run_and_writes_the_report_into_it(tmp_path):
+    pytest.importorskip("tensorflow")
+    from trainers import image_task
+
+    random = np.random.default_rng(0)
+    for split in ("train", "val"):
+        for name in ("cat", "dog"):
+            for number in range(4):
+                image = random.integers(0, 256, (40, 60, 3), dtype="uint8")
+                write_png(tmp_path / "data" / split / name / f"{number}.png", image)
+    recipe = find_recipe("folder_gap").override(
+        model="small_gap",
+        weights="",
+        map_stride=4,
+        epochs=1,
+        batch_size=4,
+        widths=(8, 16),
+        image_size=32,
+        mean=(127.0,) * 3,
+        std=(60.0,) * 3,
+    )
+    image_task.train(recipe, tmp_path / "run", tmp_path / "data")
+    done = command(f"--run_dir={tmp_path / 'run'}", "--images=4")
+    assert done.returncode == 0, done.stderr[-3000:]
+    file = tmp_path / "run" / "report.html"
+    assert f"written to {file}" in done.stdout
+    text = file.read_text(encoding="utf-8")
+    # Images of a folder have no boxes: what needs them is left out, and said.
+    assert "No image has a true box" in text
+    assert "Why boxes are wrong" not in text
+    assert text.count('data-box="run-') == 4
+    assert 'viewBox="0 0 60 40"' in text  # the aspect that the images had
+
+
+def test_the_command_names_what_is_wrong(tmp_path):
+    done = command(f"--run_dir={tmp_path / 'nowhere'}")
+    assert done.returncode == 1
+    assert "error: There is no folder" in done.stderr
+    assert "Traceback" not in done.stderr
