@@ -35,7 +35,8 @@ _NO_PIXELS = np.zeros((0, 0))
 class JudgedRun:
     """What is known of a finished run, of all images of its validation split.
 
-    `name` is what to call it, `label` the same in short; two runs on one page may need others.
+    `name` is what to call it, `label` the same in short, `key` its name for the page's script and
+    `colour` its number in plots; of two runs on one page one needs others.
 
     Args:
         run_dir: Where it is.
@@ -66,6 +67,7 @@ class JudgedRun:
         self.results: dict[str, Any] = results
         self.name = f"{self.recipe.name}, seed {self.recipe.seed}"
         self.label = self.recipe.name
+        self.key, self.colour = "run", 1
         if data_dir is None:
             data_dir = (directory.read_json("source.json") or {}).get("data_dir")
         is_known_bad = (directory.path / "bad_images.json").is_file()
@@ -131,6 +133,17 @@ class JudgedRun:
                     "Give their folder as --data_dir."
                 )
         return found
+
+    @property
+    def boxed(self) -> int:
+        """How many images have a true box."""
+        return sum(image.iou is not None for image in self.images)
+
+    def says(self, image: LocalizedImage) -> str:
+        """Returns what it says of the class of an image, in words."""
+        outcome = "right" if class_is_right(image) else "wrong"
+        name = self.split.class_names[image.predicted_class]
+        return f"{self.label} says {name} ({image.probability:.0%}, {outcome})"
 
     def differences(self) -> list[str]:
         """Returns which figures of `results.json` differ from those found now, as text."""

@@ -1,6 +1,8 @@
-"""How sure a share of a count is."""
+"""Shares as text, and how sure they are."""
 
 import math
+
+NOTHING = "\u2013"  # what a cell shows that has no number
 
 
 def wilson_interval(hits: int, count: int, deviations: float = 1.96) -> tuple[float, float]:
@@ -30,3 +32,16 @@ def wilson_interval(hits: int, count: int, deviations: float = 1.96) -> tuple[fl
     low, high = ((centre + sign * half) / (1 + square / count) for sign in (-1, 1))
     # The share itself lies inside, also after rounding.
     return max(0.0, min(low, share)), min(1.0, max(high, share))
+
+
+def per_cent(value: float | None, signed: bool = False) -> str:
+    """Returns a fraction as per cent with one digit; a dash for None and what is not finite.
+
+    Example:
+
+    >>> per_cent(0.1234), per_cent(0.05, signed=True), per_cent(math.nan) == NOTHING
+    ('12.3', '+5.0', True)
+    """
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    return f"{100 * value:+.1f}" if signed else f"{100 * value:.1f}"

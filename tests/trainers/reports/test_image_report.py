@@ -17,7 +17,7 @@ import keras_has.data  # noqa: E402
 from keras_has.ops.boxes import box_iou, boxes_from_maps  # noqa: E402
 from trainers import image_task, runs  # noqa: E402
 from trainers.recipes import find_recipe  # noqa: E402
-from trainers.reports import image_report, judged_run  # noqa: E402
+from trainers.reports import image_breakdowns, image_report, judged_run  # noqa: E402
 from trainers.reports.failures import KINDS  # noqa: E402
 from trainers.reports.image_report import write_image_report  # noqa: E402
 from trainers.reports.tiles import restore_map  # noqa: E402
@@ -257,7 +257,7 @@ def test_a_run_alone_has_a_report_of_its_own(run_dirs, tmp_path):
 
 def test_what_does_not_fit_is_left_out_and_said(run_dirs, tmp_path, monkeypatch):
     monkeypatch.setattr(image_report, "_MOST_BYTES", 150_000)
-    monkeypatch.setattr(image_report, "_EXAMPLES", 1)
+    monkeypatch.setattr(image_breakdowns, "_EXAMPLES", 1)
     out = write_image_report(
         run_dirs / "parts_gap", out=tmp_path / "small.html", images=30, covered_images=0
     )
