@@ -36,5 +36,9 @@ from keras_has.data.tfrecords import is_tfrecords as is_tfrecords
 from keras_has.data.tfrecords import tfrecords as tfrecords
 from keras_has.data.thumos14 import thumos14 as thumos14
 from keras_has.data.tiny_imagenet import tiny_imagenet as tiny_imagenet
+from keras_has.data.video_clips import VideoClips as VideoClips
+from keras_has.data.video_clips import frame_preparation as frame_preparation
+from keras_has.data.video_frames import VideoError as VideoError
+from keras_has.data.video_frames import VideoFrames as VideoFrames
 from keras_has.data.watch_untrimmed import watch_untrimmed as watch_untrimmed
 from keras_has.data.wsol_metadata import wsol_metadata as wsol_metadata

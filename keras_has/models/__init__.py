@@ -2,10 +2,11 @@
 
 All name three layers alike: `"cam_features"`, the last feature map after its activation;
 `"pooling"`; and `"predictions"`, the dense layer whose kernel weighs the features into class
-activation maps.
+activation maps. `C3D` is apart: it turns clips of video into the features that others learn from.
 """
 
 from keras_has.models.alexnet_gap import AlexNetGAP as AlexNetGAP
+from keras_has.models.c3d import C3D as C3D
 from keras_has.models.efficientnet_lite0 import EfficientNetLite0 as EfficientNetLite0
 from keras_has.models.gap_classifier import GAPClassifier as GAPClassifier
 from keras_has.models.googlenet_gap import GoogLeNetGAP as GoogLeNetGAP

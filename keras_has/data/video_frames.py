@@ -1,0 +1,168 @@
+"""The frames of a video file with their times, as a stream."""
+
+import math
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+VIDEO_EXTENSIONS = (
+    *(".3gp", ".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4"),
+    *(".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".webm", ".wmv"),
+)
+# Taken where a file gives no sound rate, and only where its time stamps are unsound too.
+_ASSUMED_RATE = 25.0
+# A longer pause between two frames is taken for a broken time stamp.
+_LONGEST_PAUSE = 60.0
+
+
+class VideoError(ValueError):
+    """A video file cannot be read.
+
+    Args:
+        path: The file.
+        reason: What is wrong with it.
+
+    Example:
+
+    >>> print(VideoError("v1.mp4", "empty file"))
+    v1.mp4: empty file. Restore the file, or leave its video out.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{printable(self.path)}: {self.reason}. Restore the file, or leave its video out."
+
+
+def printable(path: str | os.PathLike[str]) -> str:
+    r"""Returns a path as text; bytes that are none are shown as escapes.
+
+    Example:
+
+    >>> printable("caf\udce9.avi")
+    'caf\\xe9.avi'
+    """
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+class VideoFrames:
+    """Iterates over the frames of a video file and the times at which they are shown.
+
+    Frames are decoded by OpenCV one after the other, nothing is held, nothing is skipped. The
+    number of frames that the container lists is not trusted: the video ends where decoding does.
+    Times are the container's time stamps, the first frame's being 0, so that variable frame rates
+    come out right. A time stamp that does not follow on the one before it, or only after more than
+    a minute, is replaced by one frame's time later, and counted.
+
+    Args:
+        path: A file of any kind that OpenCV reads. Its name may be any bytes.
+
+    Attributes:
+        num_frames: Frames decoded so far; all of them after the iteration.
+        duration: Seconds, known after the iteration: up to the last frame and once more the mean
+            time between two frames.
+        frame_rate: `num_frames / duration`, frames a second on average, after the iteration.
+        listed_frames: How many the container lists, 0 where it does not.
+        odd_times: How many time stamps were replaced.
+
+    Raises:
+        VideoError: While iterating, if the file cannot be read or has no frame.
+
+    Example:
+
+    >>> import cv2
+    >>> writer = cv2.VideoWriter("v1.avi", cv2.VideoWriter_fourcc(*"MJPG"), 12.5, (32, 16))
+    >>> for level in (0, 100, 200):
+    ...     _ = writer.write(np.full((16, 32, 3), level, np.uint8))
+    >>> writer.release()
+    >>> frames = VideoFrames("v1.avi")
+    >>> [(round(seconds, 3), frame.shape) for seconds, frame in frames]
+    [(0.0, (16, 32, 3)), (0.08, (16, 32, 3)), (0.16, (16, 32, 3))]
+    >>> round(frames.duration, 3)
+    0.24
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = path
+        self.num_frames = 0
+        self.duration = 0.0
+        self.frame_rate = 0.0
+        self.listed_frames = 0
+        self.odd_times = 0
+
+    def __iter__(self) -> Iterator[tuple[float, np.ndarray]]:
+        """Yields seconds and frame, uint8 (height, width, 3), blue first."""
+        import cv2
+
+        self.num_frames = self.odd_times = 0
+        with _opened(self.path) as capture:
+            rate = capture.get(cv2.CAP_PROP_FPS)
+            is_sound = math.isfinite(rate) and 0 < rate <= 1000
+            frame_time = 1 / (rate if is_sound else _ASSUMED_RATE)
+            listed = capture.get(cv2.CAP_PROP_FRAME_COUNT)
+            self.listed_frames = max(0, int(listed)) if math.isfinite(listed) else 0
+            seconds = shift = 0.0
+            while True:
+                # OpenCV tells nothing of how a stream ends: a broken frame looks like the last.
+                is_decoded, frame = capture.read()
+                if not is_decoded:
+                    break
+                stamp = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+                if not self.num_frames:
+                    shift = -stamp
+                elif not seconds < stamp + shift <= seconds + _LONGEST_PAUSE:
+                    shift = seconds + frame_time - stamp
+                    self.odd_times += 1
+                seconds = stamp + shift
+                self.num_frames += 1
+                yield seconds, frame
+        if not self.num_frames:
+            raise VideoError(self.path, "no frame of it can be decoded")
+        if self.num_frames > 1:
+            frame_time = seconds / (self.num_frames - 1)
+        self.duration = seconds + frame_time
+        self.frame_rate = 1 / frame_time
+
+
+@contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[Any]:
+    import cv2
+
+    file = Path(path)
+    try:
+        size = file.stat().st_size
+        with file.open("rb"):
+            pass
+    except FileNotFoundError as error:
+        raise VideoError(path, "missing") from error
+    except OSError as error:
+        raise VideoError(path, f"cannot be read ({error.strerror})") from error
+    if not size:
+        raise VideoError(path, "empty file")
+    with tempfile.TemporaryDirectory() as folder:
+        # OpenCV 5 crashes on names that are not UTF-8, and takes "%" in names for a pattern.
+        link = Path(folder, "video" + (file.suffix if file.suffix.isascii() else ""))
+        link.symlink_to(file.absolute())
+        capture = None
+        for backend in cv2.videoio_registry.getStreamBackends():
+            if backend == cv2.CAP_IMAGES:
+                continue
+            capture = cv2.VideoCapture(str(link), backend)
+            if capture.isOpened():
+                break
+            capture.release()
+            capture = None
+        if capture is None:
+            raise VideoError(path, "cannot be opened as a video")
+        try:
+            yield capture
+        finally:
+            capture.release()
