@@ -113,6 +113,31 @@ def failure_kind(box: ArrayLike, true_boxes: ArrayLike, class_is_right: bool = T
     return "displaced"
 
 
+def shares_in_common(box: ArrayLike, true_boxes: ArrayLike) -> tuple[float, float]:
+    """Returns how much of the object a box covers, and how much of the box lies on the object.
+
+    Args:
+        box: (4,) "xyxy", the predicted box, finite.
+        true_boxes: (N, 4) likewise, N at least 1; the one of the highest IoU is the object.
+
+    Returns:
+        Two shares in [0, 1].
+
+    Example:
+
+    >>> shares_in_common([0, 0, 10, 10], [[0, 0, 20, 20]])
+    (0.25, 1.0)
+    """
+    box = np.asarray(box, "float64")
+    true_boxes = np.reshape(np.asarray(true_boxes, "float64"), (-1, 4))
+    true_box = true_boxes[box_iou(true_boxes, box).argmax()]
+    sides = np.minimum(true_box[2:], box[2:]) - np.maximum(true_box[:2], box[:2])
+    common = np.prod(np.maximum(sides, 0))
+    of_both = (np.prod(each[2:] - each[:2]) for each in (true_box, box))
+    covered, inside = (float(common / area) for area in of_both)
+    return covered, inside
+
+
 def count_kinds(kinds: Sequence[str]) -> dict[str, int]:
     """Returns how many there are of each of `KINDS`, zeros included, in their order."""
     return {kind.key: sum(each == kind.key for each in kinds) for kind in KINDS}

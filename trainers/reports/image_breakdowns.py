@@ -13,7 +13,7 @@ from keras_has.callbacks.localized_image import LocalizedImage
 from keras_has.metrics.max_box_accuracy_v2 import MaxBoxAccuracyV2
 from trainers.image_task import TITLES
 from trainers.reports import page
-from trainers.reports.failures import KINDS, count_kinds
+from trainers.reports.failures import KINDS, count_kinds, shares_in_common
 from trainers.reports.image_sample import evenly
 from trainers.reports.judged_run import JudgedRun, class_is_right
 from trainers.reports.occlusion import SHARES
@@ -250,6 +250,7 @@ def kinds_of_failure(shown: Sequence[JudgedRun]) -> Markup:
             "Top-1 Loc does, “box alone” as GT-known Loc does."
         ),
         page.table(head, rows, "Images of each kind, and their share."),
+        *(_medians(each) for each in shown),
         element("h3", "The rules, in the order in which they are tried"),
         element("dl", *rules),
         element("h3", f"Examples of {run.name}"),
@@ -267,6 +268,22 @@ def kinds_of_failure(shown: Sequence[JudgedRun]) -> Markup:
                 tiles(entries, "tiles pairs"),
             ]
     return page.join(parts)
+
+
+def _medians(run: JudgedRun) -> Markup:
+    """What wrong boxes have in common with their objects, without any bound of the rules."""
+    shares = [
+        shares_in_common(image.box, image.true_boxes)
+        for image, kind in zip(run.images, run.kinds(judges_class=False), strict=True)
+        if kind not in (None, "right", "no_box")
+    ]
+    if not shares:
+        return paragraph(f"{run.name} has no wrong box.")
+    covered, inside = np.median(shares, axis=0)
+    return paragraph(
+        f"By the median, the {len(shares)} wrong boxes of {run.name} cover {covered:.0%} of the "
+        f"object, and {inside:.0%} of a box's area lies on it."
+    )
 
 
 def _example_tile(run: JudgedRun, image: LocalizedImage) -> Markup:

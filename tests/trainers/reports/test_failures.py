@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_has.ops.boxes import box_iou
-from trainers.reports.failures import KINDS, count_kinds, failure_kind
+from trainers.reports.failures import KINDS, count_kinds, failure_kind, shares_in_common
 
 TRUE = [20, 20, 60, 60]  # 1,600 pixels
 
@@ -80,3 +80,10 @@ def test_kinds_are_counted_in_their_order_zeros_included():
     assert counts["part"] == 2
     assert counts["right"] == 1
     assert sum(counts.values()) == 3
+
+
+def test_shares_are_of_the_true_box_that_the_box_fits_best():
+    near, far = [0, 0, 20, 10], [12, 0, 112, 100]
+    # Of the 20 x 10 pixels 10 x 10 are covered, and 10 x 10 of 16 x 10 lie on it.
+    assert shares_in_common([10, 0, 26, 10], [far, near]) == (0.5, 0.625)
+    assert shares_in_common([200, 200, 210, 210], [near]) == (0.0, 0.0)
