@@ -100,8 +100,9 @@ class HideAndSeek(HidingLayer):
     ) -> None:
         super().__init__(hide_probability, fill_value, seed, **kwargs)
         self._patch_sizes = hiding.check_patch_size(patch_size)
-        is_one = isinstance(patch_size, numbers.Integral)
-        self.patch_size = int(patch_size) if is_one else self._patch_sizes
+        self.patch_size: int | tuple[int, ...] = self._patch_sizes
+        if isinstance(patch_size, numbers.Integral):
+            self.patch_size = int(patch_size)
         data_format = data_format or keras.config.image_data_format()
         if data_format not in ("channels_last", "channels_first"):
             raise ValueError(
