@@ -1,0 +1,191 @@
+"""A run on sequences, from start to end, continued, and by its command."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+tf = pytest.importorskip("tensorflow")
+
+import keras_has.data  # noqa: E402
+from keras_has.temporal_export import read_temporal_metadata  # noqa: E402
+from trainers import runs, video_task  # noqa: E402
+from trainers.recipes import find_video_recipe  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def few_phases(monkeypatch):
+    """Makes `phases` a set of 24 sequences a split."""
+    whole = keras_has.data.phases
+    monkeypatch.setattr(video_task.data, "phases", lambda split: whole(split, num_videos=24))
+
+
+def tiny(name="phases_has", **fields):
+    return find_video_recipe(name).override(
+        **{"epochs": 3, "batch_size": 8, "widths": (8,), **fields}
+    )
+
+
+def weights_of(run_dir):
+    name = json.loads((run_dir / "checkpoint.json").read_text())["weights"]
+    arrays = {}
+    with h5py.File(run_dir / name) as file:
+        file.visititems(
+            lambda path, item: (
+                arrays.update({path: np.array(item)}) if isinstance(item, h5py.Dataset) else None
+            )
+        )
+    return arrays
+
+
+def test_a_run_leaves_everything_a_person_needs(few_phases, tmp_path, capsys):
+    results = video_task.train(tiny(num_features=50), tmp_path / "run")
+    out = capsys.readouterr().out
+    assert "epoch 3/3" in out
+    for text in ("temporal IoU", "whole sequence, without a network", "tensorboard --logdir"):
+        assert text in out
+    run_dir = tmp_path / "run"
+    assert json.loads((run_dir / "results.json").read_text()) == results
+    assert results["videos"] == 24
+    assert (run_dir / "panel.png").is_file()
+    precisions = results["average_precision"]
+    mean = np.mean(
+        [precisions[name]["0.1"] for name in precisions if precisions[name]["0.1"] is not None]
+    )
+    assert mean == pytest.approx(results["temporal_map_at_0.1"])
+    metadata = read_temporal_metadata(run_dir / "saved_model")
+    assert (metadata.num_features, metadata.threshold) == (50, 0.5)
+    model = tf.saved_model.load(str(run_dir / "saved_model"))
+    found = model.signatures["serving_default"](
+        features=tf.zeros((1, 50, 24)), step_seconds=tf.constant([1.0])
+    )
+    assert found["cam"].shape == (1, 50, 8)
+    video_task.train(tiny(num_features=50), tmp_path / "run")
+    assert "is finished already" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("fields", [{}, {"dropout_rate": 0.5, "optimizer": "adam"}])
+def test_a_run_interrupted_and_continued_equals_one_that_was_not(
+    few_phases, tmp_path, monkeypatch, fields
+):
+    recipe = tiny(**fields)
+    whole = video_task.train(recipe, tmp_path / "whole")
+
+    class Interrupt(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if self.model.optimizer.iterations == 5:
+                raise KeyboardInterrupt
+
+    plain_fit = keras.Model.fit
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            keras.Model,
+            "fit",
+            lambda self, *args, callbacks, **kwargs: plain_fit(
+                self, *args, callbacks=[*callbacks, Interrupt()], **kwargs
+            ),
+        )
+        with pytest.raises(runs.RunError, match=r"after epoch 1 of 3"):
+            video_task.train(recipe, tmp_path / "cut")
+    assert video_task.train(recipe, tmp_path / "cut") == whole
+    expected, got = weights_of(tmp_path / "whole"), weights_of(tmp_path / "cut")
+    assert expected.keys() == got.keys()
+    for path, array in expected.items():
+        np.testing.assert_array_equal(got[path], array, err_msg=path)
+
+
+def test_every_setting_of_a_recipe_reaches_the_network(few_phases):
+    recipe = tiny(
+        segment_length=7,
+        num_segments=0,
+        hide_probability=0.25,
+        fill_value=(2.0,),
+        widths=(8, 4),
+        pooling="avg",
+        activation="softmax",
+        dropout_rate=0.5,
+        seed=9,
+    )
+    task = video_task.VideoTask(recipe)
+    task.load()
+    model = task.build_model()
+    hiding = next(each for each in model.layers if type(each).__name__ == "TemporalHideAndSeek")
+    assert (hiding.segment_length, hiding.hide_probability, hiding.seed) == (7, 0.25, 9)
+    assert hiding.fill_value == 2.0
+    assert model.get_layer("pooling").pooling == "avg"
+    assert model.get_layer("predictions").activation is keras.activations.softmax
+    assert model.get_layer("pooling_dropout").rate == 0.5
+    assert model.get_layer("cam_features").output.shape[-1] == 4
+    # Standardised by the training sequences, so that 0 is their mean feature.
+    steps = np.concatenate(task.train_split.features).astype("float64")
+    scaling = next(each for each in model.layers if type(each).__name__ == "Normalization")
+    np.testing.assert_allclose(np.asarray(scaling.mean).ravel(), steps.mean(0), atol=1e-4)
+    np.testing.assert_allclose(np.asarray(scaling.variance).ravel(), steps.var(0), rtol=1e-3)
+
+
+def test_whole_sequences_are_a_baseline_that_can_be_worked_out_by_hand():
+    """One of two videos is half an action: IoU 0.5 exceeds 0.4 and does not exceed 0.5."""
+    dataset = keras_has.data.TemporalDataset(
+        name="two",
+        class_names=("a",),
+        video_ids=["x", "y"],
+        durations=[10.0, 10.0],
+        labels=[[True], [True]],
+        segments=[[[0.0, 10.0]], [[0.0, 5.0]]],
+        segment_labels=[[0], [0]],
+        features=[np.zeros((10, 2))] * 2,
+    )
+    figures = video_task.whole_sequence(dataset, tiny(iou_thresholds=(0.4, 0.5)))
+    assert figures["temporal_map_at_0.4"] == 1.0
+    assert figures["temporal_map_at_0.5"] == 0.5
+
+
+def test_what_is_missing_is_said(tmp_path):
+    with pytest.raises(runs.RunError, match="needs --data_dir"):
+        video_task.train(tiny("watch_has"), tmp_path / "a")
+    for name in ("watch_has", "video_has"):
+        with pytest.raises(runs.RunError, match="nowhere"):
+            video_task.train(tiny(name), tmp_path / "b", tmp_path / "nowhere")
+
+
+def test_the_command_runs_and_names_mistakes(tmp_path):
+    def command(*arguments):
+        return subprocess.run(  # noqa: S603 (our own module)
+            [sys.executable, "-m", "trainers.thumos", *map(str, arguments)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    done = command(f"--run_dir={tmp_path / 'run'}", "--epochs=1", "--widths=4")
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "phases_has, seed 0: 200 videos, mAP" in done.stdout
+    for arguments, message in (
+        (["--num_segments=2", "--segment_length=3"], "exclude each other"),
+        (["--recipe=nothing"], "recipe"),
+        (["--dataset=watch_untrimmed"], "needs --data_dir"),
+    ):
+        done = command(*arguments, f"--run_dir={tmp_path / 'other'}")
+        assert done.returncode != 0
+        assert message in done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_real_signals_train_and_are_judged(shared_data, tmp_path):
+    import tarfile
+
+    with tarfile.open(shared_data / "watch-untrimmed.tar.gz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    recipe = tiny("watch_full", epochs=2)
+    results = video_task.train(recipe, tmp_path / "run", tmp_path / "watch-untrimmed")
+    assert results["videos"] == 80
+    # Published with the data, on another matching: 14.1 at 0.1 and nothing above.
+    assert results["whole_sequence_at_0.3"] < 0.02
