@@ -215,7 +215,7 @@ figure { margin: .8rem 0; }
 .views { display: flex; gap: 4px; }
 .view { flex: 1 1 0; min-width: 0; font-size: .8rem; color: var(--pale); text-align: center;
   overflow-wrap: anywhere; }
-.view svg { width: 100%; height: auto; display: block; background: #000; }
+.view svg { width: 100%; height: auto; max-height: 14rem; display: block; background: #000; }
 .tile figcaption { line-height: 1.35; overflow-wrap: anywhere; }
 .tile strong { color: var(--ink); font-weight: 600; }
 .true, .found, .edge { fill: none; vector-effect: non-scaling-stroke; }

@@ -74,13 +74,15 @@ def line_plot(
         drawing.line(x_range[0], value, x_range[1], value, f"stroke:var(--pale);{_LEVELS[number]}")
     if moment:
         drawing.line(moment[1], 0, moment[1], top, _MOMENT)
-    for each in series:
+    for number, each in enumerate(series):
         colour = f"var(--series-{each.colour})"
         style = f"stroke:{colour};stroke-width:2.2;stroke-dasharray:{_DASHES[each.colour]}"
         points = [(x, y) for x, y in zip(each.x, each.y, strict=True) if math.isfinite(y)]
         drawing.path(points, style)
+        # Beside each other, so that one error bar does not hide another.
+        aside = (number - (len(series) - 1) / 2) * 0.008 * (x_range[1] - x_range[0])
         for x, low, high in zip(each.x, each.low, each.high, strict=False):
-            drawing.line(x, low, x, high, f"stroke:{colour};stroke-width:1.2")
+            drawing.line(x + aside, low, x + aside, high, f"stroke:{colour};stroke-width:1.4")
         for x, y in points if len(points) <= 25 else ():
             drawing.mark(drawing.x(x), drawing.y(y), each.colour)
     keys = [("series", s.colour) for s in series] + [("level", n) for n in range(len(levels))]

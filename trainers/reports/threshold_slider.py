@@ -230,10 +230,12 @@ SCRIPT = r"""
     document.body.setAttribute("data-state", JSON.stringify(state));
   }
 
-  function fromAddress() {
+  // A link to a section is no threshold, and leaves the one that was chosen.
+  function fromAddress(otherwise) {
     const found = /^#threshold=([0-9.]+)$/.exec(location.hash);
-    const value = found ? Number(found[1]) : data.threshold;
-    if (!(value > 0 && value < 1)) { return; }
+    const asked = found ? Number(found[1]) : NaN;
+    const value = asked > 0 && asked < 1 ? asked : otherwise;
+    if (value === null) { return; }
     control.value = String(Math.round(100 * value));
     show(value);
   }
@@ -242,14 +244,15 @@ SCRIPT = r"""
   control.addEventListener("input", function () {
     if (isWaiting) { return; }
     isWaiting = true;
-    requestAnimationFrame(function () {
+    // Later, so that a drag does not queue up work for thresholds that it has left already.
+    setTimeout(function () {
       isWaiting = false;
       const value = Number(control.value) / 100;
       show(value);
       try { history.replaceState(null, "", "#threshold=" + value); } catch (error) { /* a file */ }
-    });
+    }, 0);
   });
-  window.addEventListener("hashchange", fromAddress);
-  fromAddress();
+  window.addEventListener("hashchange", function () { fromAddress(null); });
+  fromAddress(data.threshold);
 })();
 """

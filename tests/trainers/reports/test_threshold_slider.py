@@ -90,6 +90,23 @@ def test_a_threshold_between_two_that_were_measured_is_said_to_be_interpolated(
     assert "about 30.0% of all images (interpolated)" in dom
 
 
+def test_a_key_or_a_drag_moves_the_threshold(written, state_of_page):
+    file = written[0]
+    keyed = """
+      const moved = document.getElementById("threshold");
+      moved.stepUp();
+      moved.dispatchEvent(new Event("input"));
+      setTimeout(function () { location.hash = "#a-section"; }, 50);
+    """
+    text = file.read_text()
+    content = text[text.index("</h1>") + 5 : text.index("</main>")]
+    script = threshold_slider.SCRIPT + keyed
+    file.write_text(page.render("A page", [page.Markup(content)], script), encoding="utf-8")
+    state, dom = state_of_page(file)
+    assert state["threshold"] == 0.21  # and a link to a section has left it there
+    assert ">21%. GT-known Loc" in dom
+
+
 def test_what_is_no_threshold_is_taken_as_the_fixed_one(written, state_of_page):
     state, _ = state_of_page(written[0], "threshold=abc")
     assert state["threshold"] == 0.2
