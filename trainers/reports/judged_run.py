@@ -26,8 +26,8 @@ from trainers.runs import RunDirectory, RunError, progress
 
 # What decides the images and what is known of them, and so has to be the same to share them.
 _OF_DATA = ("dataset", "image_size", "tuning_share")
-# Another device adds up in another order, and few boxes may move, one of a small set; where more do,
-# it is another network or other images.
+# Another device adds up in another order, and few boxes may move, one of a small set; where more
+# do, it is another network or other images.
 _MOST_DIFFERENCE = 0.005
 _ROUNDING = 1e-6  # metrics give their results in float32
 _NO_PIXELS = np.zeros((0, 0))
@@ -125,9 +125,11 @@ class JudgedRun:
             found.append(dataclasses.replace(image, image=_NO_PIXELS, map=_NO_PIXELS))
             if show is not None:
                 show(len(found), len(self.split))
-        most = max(_MOST_DIFFERENCE, 1.5 / max(1, sum(image.iou is not None for image in found)))
+        boxed = sum(image.iou is not None for image in found)
         for key, value in figures_of(found).items():
             there = self.results.get(key, math.nan)
+            one_image = 1.5 / max(1, len(found) if key == "top1_clas" else boxed)
+            most = max(_MOST_DIFFERENCE, one_image)
             if math.isfinite(value) and not abs(value - there) <= most:
                 raise RunError(
                     f"{self.path} has {key} = {there:.4f} in results.json, and its network gives "
