@@ -1,0 +1,75 @@
+"""Detections in one's own features, by the command."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+tf = pytest.importorskip("tensorflow")
+
+from keras_has.models import TemporalGAP  # noqa: E402
+from keras_has.temporal_export import export_temporal_localizer  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def detect(*arguments):
+    return subprocess.run(  # noqa: S603 (our own module)
+        [sys.executable, "-m", "trainers.detect", *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def model(tmp_path):
+    """A network of one class whose map is the first feature."""
+    network = TemporalGAP(1, (None, 2), widths=(1,), activation="sigmoid", is_masked=True)
+    network.get_layer("conv1").set_weights([np.array([[1.0], [0.0]]), np.zeros(1)])
+    network.get_layer("predictions").set_weights([np.ones((1, 1)), np.zeros(1)])
+    export_temporal_localizer(network, tmp_path / "model", ["jump"])
+    return tmp_path / "model"
+
+
+def test_every_video_gets_its_detections_and_a_timeline(model, tmp_path):
+    folder = tmp_path / "features"
+    folder.mkdir()
+    features = np.zeros((10, 2), "float32")
+    features[2:5, 0] = 4.0  # above half of the maximum from 2 x 0.5 s to 5 x 0.5 s
+    features[8, 0] = 3.0
+    np.save(folder / "a.npy", features)
+    np.save(folder / "wide.npy", np.zeros((4, 3), "float32"))
+    (folder / "broken.npy").write_bytes(b"nothing")
+    (folder / "features.json").write_text(json.dumps({"seconds_per_feature": 0.5}))
+    done = detect(f"--model={model}", f"--features={folder}", f"--out={tmp_path / 'out'}")
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = json.loads((tmp_path / "out" / "detections.json").read_text())["results"]
+    assert found == {
+        "a": [
+            {"label": "jump", "score": 4.0, "segment": [1.0, 2.5]},
+            {"label": "jump", "score": 3.0, "segment": [4.0, 4.5]},
+        ]
+    }
+    assert (tmp_path / "out" / "a.npy.timeline.png").is_file()
+    assert "2 detections in 1 videos" in done.stdout
+    assert "2 files could not be read" in done.stdout
+    assert "wide.npy: features of 3 numbers; the model takes 2" in done.stdout
+
+
+def test_what_is_missing_is_said(model, tmp_path):
+    (tmp_path / "empty").mkdir()
+    np.save(tmp_path / "a.npy", np.zeros((4, 2), "float32"))
+    for arguments, message in (
+        ((f"--model={tmp_path}", f"--features={tmp_path}"), "is missing"),
+        ((f"--model={model}", f"--features={tmp_path / 'empty'}"), "holds no features"),
+        ((f"--model={model}", f"--features={tmp_path / 'a.npy'}"), "give --seconds_per_feature"),
+    ):
+        done = detect(*arguments, f"--out={tmp_path / 'out'}")
+        assert done.returncode != 0
+        assert message in done.stderr
+        assert "Traceback" not in done.stderr
