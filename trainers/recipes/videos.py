@@ -52,10 +52,14 @@ _PHASES = VideoRecipe(
     widths=(64, 64),
     epochs=30,
     batch_size=16,
-    learning_rate=0.05,
-    weight_decay=5e-4,
-    cam_threshold=0.5,
-    choices=("All of it: the data set and the network are this project's.",),
+    optimizer="adam",
+    learning_rate=0.003,
+    weight_decay=1e-4,
+    cam_threshold=0.3,
+    choices=(
+        "All of it: the data set and the network are this project's. Optimizer and threshold were "
+        "chosen on sequences generated with another seed; the paper's threshold is 50 %.",
+    ),
 )
 _PHASES_HAS = dataclasses.replace(
     _PHASES,
