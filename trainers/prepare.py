@@ -3,8 +3,15 @@ r"""Converts a data set into TFRecord files, once, for all later runs.
   python -m trainers.prepare --dataset=tiny_imagenet --data_dir=DIR --out=RECORDS
   python -m trainers.imagenet --dataset=tiny_imagenet --data_dir=RECORDS
 
+Temporal data sets likewise: features of videos or signals, or frames of videos as JPEG.
+
+  python -m trainers.prepare --dataset=thumos14 --annotations=thumos14.json \
+      --features_dir=FEATURES --out=RECORDS
+  python -m trainers.prepare --dataset=videos --annotations=annotations.json --data_dir=VIDEOS \
+      --out=RECORDS
+
 Interrupted and started again with the same command, it goes on with the files that are missing.
-The layout of each data set, and of what is written, is in docs/data.md.
+The layout of each data set, and of what is written, is in docs/data.md and docs/video.md.
 """
 
 from __future__ import annotations
@@ -13,16 +20,16 @@ import inspect
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from absl import app, flags, logging
 
 if TYPE_CHECKING:
-    from keras_has.data import ImageDataset
+    from keras_has.data import ImageDataset, TemporalDataset
 
 SPLITS = {
     "parts": ("train", "val"),
@@ -31,6 +38,13 @@ SPLITS = {
     "cub": ("train", "val"),
     "folder": ("train", "val"),
     "wsol_metadata": ("train", "val", "test"),
+}
+TEMPORAL_SPLITS = {
+    "phases": ("train", "val"),
+    "watch_untrimmed": ("train", "test"),
+    "thumos14": ("validation", "test"),
+    "activitynet": ("training", "validation"),
+    "videos": ("train", "test"),
 }
 
 
@@ -135,22 +149,164 @@ def _read_split(
     return readers[dataset](data_dir, split)
 
 
+def prepare_temporal(
+    dataset: str,
+    data_dir: str | os.PathLike[str] | None,
+    out: str | os.PathLike[str],
+    splits: Sequence[str] | None = None,
+    shards: int | None = None,
+    annotations: str | os.PathLike[str] | None = None,
+    features_dir: str | os.PathLike[str] | None = None,
+    seconds_per_feature: float | None = None,
+    missing_features: str = "raise",
+    all_videos: bool = False,
+    frames_per_second: float = 10.0,
+    frame_size: Sequence[int] | None = None,
+) -> list[str]:
+    """Converts a temporal data set; the arguments are the flags.
+
+    Returns:
+        What there is to say of it at the end, lines.
+
+    Raises:
+        OSError: If a part of the data set is not there, or the folder holds something else.
+        ValueError: If it is not sound, a video cannot be read, or a flag is missing.
+    """
+    from keras_has import data
+
+    names = list(splits or TEMPORAL_SPLITS[dataset])
+    frames, settings = None, None
+    if dataset == "videos":
+        if not (data_dir and annotations):
+            raise ValueError(
+                "--dataset=videos needs --data_dir=FOLDER, where the videos are, and "
+                "--annotations=FILE in ActivityNet's layout."
+            )
+        # The annotations alone; the frames come from the videos.
+        read = {name: _annotated(annotations, name) for name in names}
+        frames = _frames(data_dir, read, frames_per_second, frame_size)
+        settings = {
+            "frames_per_second": frames_per_second,
+            "frame_size": None if frame_size is None else list(frame_size),
+            "format": "jpeg",
+        }
+    elif dataset in ("thumos14", "activitynet"):
+        if not (annotations and features_dir):
+            raise ValueError(f"--dataset={dataset} needs --annotations and --features_dir.")
+        more: dict[str, Any] = {"all_videos": all_videos} if dataset == "thumos14" else {}
+        read = {
+            name: getattr(data, dataset)(
+                annotations,
+                name,
+                features_dir,
+                seconds_per_feature=seconds_per_feature,
+                missing_features=missing_features,
+                **more,
+            )
+            for name in names
+        }
+    elif dataset == "phases":
+        read = {name: data.phases(name) for name in names}
+    else:
+        if not data_dir:
+            raise ValueError("--dataset=watch_untrimmed needs --data_dir=FOLDER.")
+        read = {name: data.watch_untrimmed(data_dir, name) for name in names}
+    bars: dict[str, Callable[[int, int], None] | None] = {}
+
+    def show(split: str, done: int, total: int) -> None:
+        if split not in bars:
+            bars[split] = progress(f"writing {split}")
+        bar = bars[split]
+        if bar is not None:
+            bar(done, total)
+
+    data.write_sequence_records(read, out, shards, frames, settings, progress=show)
+    lines = [problem for each in read.values() for problem in each.problems]
+    for name, each in read.items():
+        segments = sum(map(len, each.segments))
+        size = sum(path.stat().st_size for path in Path(out).glob(f"{name}-*.tfrecord"))
+        lines.append(
+            f"{name}: {len(each)} videos, {segments} segments, {len(each.class_names)} classes, "
+            f"{size / 1e6:.1f} MB"
+        )
+    return [*lines, f"The data set is in {out}."]
+
+
+def _annotated(annotations: str | os.PathLike[str], split: str) -> TemporalDataset:
+    """Returns what annotations in ActivityNet's layout say of the videos of any subset."""
+    from keras_has.data.temporal_annotations import (
+        read_activitynet_json,
+        temporal_dataset,
+        videos_of_json,
+    )
+
+    content, class_names = read_activitynet_json(Path(annotations))
+    videos = videos_of_json(content, Path(annotations), split)
+    if not videos:
+        subsets = sorted({str(entry["subset"]) for entry in content["database"].values()})
+        raise ValueError(
+            f"{annotations}: --splits should be some of {subsets}. Received: {split!r}"
+        )
+    return temporal_dataset(f"videos/{split}", videos, class_names)
+
+
+def _frames(
+    data_dir: str | os.PathLike[str],
+    splits: dict[str, TemporalDataset],
+    frames_per_second: float,
+    frame_size: Sequence[int] | None,
+) -> Callable[[str, str], Iterator[bytes]]:
+    """Returns the function that gives the JPEG frames of a video; finds all videos before."""
+    import cv2
+
+    from keras_has.data import VideoClips, VideoError, frame_preparation
+    from trainers.extract_features import find_videos
+
+    found = find_videos(Path(data_dir))
+    for dataset in splits.values():
+        missing = [each for each in dataset.video_ids.tolist() if each not in found]
+        if missing:
+            raise FileNotFoundError(
+                f"{data_dir} should hold the {len(dataset)} videos of {dataset.name}. Received: "
+                f"none for {len(missing)} of them, such as {missing[:3]}. Add them, or take them "
+                "out of the annotations."
+            )
+    prepare_frame = None
+    if frame_size is not None:
+        prepare_frame = frame_preparation((frame_size[0], frame_size[1]), blue_first=True)
+
+    def frames(_: str, video_id: str) -> Iterator[bytes]:
+        for clip in VideoClips(found[video_id], 1, frames_per_second, prepare_frame):
+            is_encoded, encoded = cv2.imencode(".jpg", clip[0])
+            if not is_encoded:
+                raise VideoError(found[video_id], "a frame of it cannot be encoded as JPEG")
+            yield encoded.tobytes()
+
+    return frames
+
+
 def _define_flags() -> None:
-    flags.DEFINE_enum("dataset", None, list(SPLITS), "Which data set.", required=True)
+    names = [*SPLITS, *TEMPORAL_SPLITS]
+    flags.DEFINE_enum("dataset", None, names, "Which data set.", required=True)
     flags.DEFINE_string(
         "data_dir",
         None,
         "Folder of the data set, in its official layout; of the images for wsol_metadata. Not for "
-        "parts.",
+        "parts and phases. Of the videos for videos.",
     )
     flags.DEFINE_string("out", None, "Folder to write to; made if needed.", required=True)
     flags.DEFINE_list(
-        "splits", None, "Which splits. Default: train,val; train,val,test for wsol_metadata."
+        "splits",
+        None,
+        "Which splits. Default: train,val; train,val,test for wsol_metadata; train,test for "
+        "watch_untrimmed and videos; validation,test for thumos14; "
+        "training,validation for activitynet.",
     )
     flags.DEFINE_integer(
         "shards",
         None,
-        "Files of the largest split, others in proportion. Default: one for every 2,500 images.",
+        "Files of the largest split, others in proportion. Default: one for every 2,500 images, "
+        "512 MB of features or 50 videos.",
         lower_bound=1,
     )
     flags.DEFINE_integer("seed", 0, "Of the shuffling of train over its files.", lower_bound=0)
@@ -176,6 +332,36 @@ def _define_flags() -> None:
         "What to do about a file that cannot be decoded: stop and name it, or leave it out and "
         "list it at the end and in dataset.json.",
     )
+    flags.DEFINE_string(
+        "annotations",
+        None,
+        "For thumos14: JSON file or folder of text files. For activitynet and videos: JSON.",
+    )
+    flags.DEFINE_string(
+        "features_dir", None, "For thumos14 and activitynet: the folder of the features."
+    )
+    flags.DEFINE_float(
+        "seconds_per_feature",
+        None,
+        "For thumos14 and activitynet: time from one feature to the next. Default: they span the "
+        "video.",
+        lower_bound=1e-6,
+    )
+    flags.DEFINE_enum(
+        "missing_features",
+        "raise",
+        ["raise", "skip"],
+        "For thumos14 and activitynet: what to do about videos without features.",
+    )
+    flags.DEFINE_boolean(
+        "all_videos", False, "For thumos14: all videos with labels, what Hide-and-Seek trains on."
+    )
+    flags.DEFINE_float(
+        "frames_per_second", 10.0, "For videos: frames that are kept.", lower_bound=1e-3
+    )
+    flags.DEFINE_list(
+        "frame_size", None, "For videos: height,width. Default: the frames as they are."
+    )
 
 
 def main(argv: Sequence[str]) -> None:
@@ -185,9 +371,17 @@ def main(argv: Sequence[str]) -> None:
     logging.set_verbosity(logging.WARNING)
     import tensorflow as tf  # Loaded here, so that --help is quick.
 
-    names = inspect.signature(prepare).parameters
+    is_temporal = flags.FLAGS["dataset"].value in TEMPORAL_SPLITS
+    convert = prepare_temporal if is_temporal else prepare
+    arguments = {name: flags.FLAGS[name].value for name in inspect.signature(convert).parameters}
     try:
-        print("\n".join(prepare(**{name: flags.FLAGS[name].value for name in names})))
+        if arguments.get("frame_size"):
+            try:
+                height, width = map(int, arguments["frame_size"])
+            except ValueError:
+                raise ValueError("--frame_size should be height,width in pixels.") from None
+            arguments["frame_size"] = (height, width)
+        print("\n".join(convert(**arguments)))
     except (OSError, ValueError) as error:
         sys.exit(f"error: {error}")
     except tf.errors.OpError as error:  # Such as a full disk.

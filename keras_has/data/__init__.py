@@ -24,6 +24,10 @@ from keras_has.data.phases import phases as phases
 from keras_has.data.pipelines import evaluation_batches as evaluation_batches
 from keras_has.data.pipelines import training_batches as training_batches
 from keras_has.data.record_files import RecordFiles as RecordFiles
+from keras_has.data.sequence_record_writer import write_sequence_records as write_sequence_records
+from keras_has.data.sequence_records import is_sequence_records as is_sequence_records
+from keras_has.data.sequence_records import sequence_frames as sequence_frames
+from keras_has.data.sequence_records import sequence_records as sequence_records
 from keras_has.data.temporal_dataset import TemporalDataset as TemporalDataset
 from keras_has.data.temporal_pipelines import (
     temporal_evaluation_batches as temporal_evaluation_batches,

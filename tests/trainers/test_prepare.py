@@ -1,15 +1,17 @@
 """`python -m trainers.prepare`: from every kind of data set to TFRecord files."""
 
+import json
 import subprocess
 import sys
 
+import cv2
 import numpy as np
 import pytest
 
 pytest.importorskip("tensorflow")
 
 from keras_has import data
-from trainers.prepare import prepare
+from trainers.prepare import prepare, prepare_temporal
 
 
 @pytest.fixture
@@ -86,6 +88,95 @@ def test_parts_are_drawn_and_converted(few_parts, tmp_path):
     assert len(list((tmp_path / "out").glob("val-*.tfrecord"))) == 2
 
 
+@pytest.fixture
+def watch_folder(tmp_path):
+    """Two signals of ten features in watch_untrimmed's layout."""
+    folder = tmp_path / "watch"
+    (folder / "features").mkdir(parents=True)
+    database = {}
+    for number, split in enumerate(("train", "test")):
+        features = np.random.default_rng(number).normal(size=(10, 4)).astype("float32")
+        np.save(folder / "features" / f"v{number}.npy", features)
+        annotation = {"label": "jump", "segment": [0.5, 1.25]}
+        database[f"v{number}"] = {"subset": split, "duration": 2.5, "annotations": [annotation]}
+    (folder / "annotations.json").write_text(json.dumps({"database": database}))
+    return folder
+
+
+def test_features_are_converted_and_read_like_the_folder(watch_folder, tmp_path):
+    settings = {"dataset": "watch_untrimmed", "data_dir": watch_folder, "out": tmp_path / "out"}
+    lines = prepare_temporal(**settings)
+    assert lines[0].startswith("train: 1 videos, 1 segments, 1 classes")
+    for split in ("train", "test"):
+        wanted = data.watch_untrimmed(watch_folder, split).example(0)
+        got = data.sequence_records(tmp_path / "out", split).example(0)
+        for key, value in wanted.items():
+            np.testing.assert_array_equal(got[key], value)
+    assert prepare_temporal(**settings) == lines
+    with pytest.raises(FileExistsError, match="other settings"):
+        prepare_temporal(**settings, splits=["train"])
+
+
+def test_features_beside_annotations_of_activitynet_are_converted(watch_folder, tmp_path):
+    annotations = watch_folder / "annotations.json"
+    annotations.write_text(annotations.read_text().replace('"train"', '"training"'))
+    lines = prepare_temporal(
+        "activitynet",
+        None,
+        tmp_path / "out",
+        splits=["training"],
+        annotations=annotations,
+        features_dir=watch_folder / "features",
+        seconds_per_feature=0.25,
+    )
+    assert lines[0].startswith("training: 1 videos, 1 segments")
+    assert data.sequence_records(tmp_path / "out", "training").read(0)[1] == 0.25
+
+
+def test_frames_of_videos_are_converted(watch_folder, tmp_path):
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    writer = cv2.VideoWriter(str(videos / "v0.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 20, (32, 16))
+    if not writer.isOpened():
+        pytest.skip("OpenCV has no encoder for MJPG here")
+    for number in range(30):
+        writer.write(np.full((16, 32, 3), 8 * number, np.uint8))
+    writer.release()
+    settings = {
+        "dataset": "videos",
+        "data_dir": videos,
+        "annotations": watch_folder / "annotations.json",
+        "out": tmp_path / "out",
+        "frames_per_second": 4.0,
+    }
+    lines = prepare_temporal(**settings, splits=["train"], frame_size=(8, 8))
+    assert lines[0].startswith("train: 1 videos, 1 segments, 1 classes")
+    (example,) = data.sequence_frames(tmp_path / "out").as_numpy_iterator()
+    assert example["video_id"] == b"v0"
+    frames = [cv2.imdecode(np.frombuffer(e, np.uint8), 1) for e in example["frames"].tolist()]
+    assert {frame.shape for frame in frames} == {(8, 8, 3)}
+    # Shown at 0.125, 0.375 ... 1.375 s, at 20 frames a second.
+    shown = np.array([2, 7, 12, 17, 22, 27])
+    np.testing.assert_allclose([frame.mean() / 8 for frame in frames], shown, atol=0.3)
+    dataset = data.sequence_records(tmp_path / "out")
+    assert dataset.segments[0].tolist() == [[0.5, 1.25]]
+    with pytest.raises(FileNotFoundError, match=r"none for 1 of them, such as \['v1'\]"):
+        prepare_temporal(**{**settings, "out": tmp_path / "more"})
+    with pytest.raises(ValueError, match=r"should be some of \['test', 'train'\]"):
+        prepare_temporal(**settings, splits=["val"])
+
+
+def test_flags_that_temporal_data_sets_need_are_named(tmp_path):
+    for dataset, message in (
+        ("videos", "needs --data_dir=FOLDER, where the videos are"),
+        ("thumos14", "thumos14 needs --annotations and --features_dir"),
+        ("activitynet", "activitynet needs --annotations and --features_dir"),
+        ("watch_untrimmed", "needs --data_dir"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            prepare_temporal(dataset, None, tmp_path / "out")
+
+
 def run(*arguments):
     command = [sys.executable, "-m", "trainers.prepare", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
@@ -97,6 +188,9 @@ def test_the_command_converts_and_ends_in_one_line_where_it_cannot(write_folder,
     assert done.returncode == 0
     assert done.stdout.startswith("val: 6 images")
     assert data.is_tfrecords(out)
+    done = run("--dataset=thumos14", f"--out={out}", "--frame_size=8")
+    assert done.returncode == 1
+    assert "error: --frame_size should be height,width" in done.stderr
     done = run("--dataset=cub", f"--data_dir={tmp_path / 'none'}", f"--out={out}")
     assert done.returncode == 1
     assert "error: There should be the folder of CUB-200-2011 at" in done.stderr
