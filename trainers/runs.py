@@ -156,8 +156,9 @@ class RunDirectory:
             return []
         try:
             name, history = checkpoint["weights"], checkpoint["history"]
-            random_states = checkpoint["random"]
             states = _random_states(model)
+            # Runs from before random states were kept have none: all but dropout goes on exactly.
+            random_states = checkpoint.get("random", [state.value for state in states])
             if len(states) != len(random_states):
                 raise ValueError(f"{len(random_states)} random states for {len(states)}")
         except (KeyError, TypeError, ValueError) as error:
@@ -167,7 +168,7 @@ class RunDirectory:
         except (OSError, ValueError, KeyError) as error:
             raise self._damaged(name, error) from error
         for state, value in zip(states, random_states, strict=True):
-            state.assign(np.array(value, state.dtype))
+            state.assign(np.asarray(value, state.dtype))
         return list(history)
 
     def copy_checkpoint(self, other: RunDirectory) -> None:
