@@ -111,6 +111,10 @@ def load_network(
     """
     if mean is not None and model != "c3d":
         raise ValueError("--mean is for --model=c3d alone.")
+    if weights == "random":
+        import keras
+
+        keras.utils.set_random_seed(0)  # A run that goes on goes on with the same network.
     if model == "c3d":
         return _c3d(weights, mean, feature_layer or "fc7", clip_length or 16, frame_size)
     if model.endswith((".keras", ".h5")):

@@ -257,6 +257,18 @@ def test_c3d_gets_warped_frames_blue_first_without_their_mean(monkeypatch):
     np.testing.assert_allclose(np.asarray(mean(prepared[None]))[0, 0, 0], [10, 12, 18])
 
 
+def test_random_weights_are_the_same_when_a_run_goes_on():
+    frames = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
+    features = []
+    for _ in range(2):
+        network = load_network("MobileNetV3Small", weights="random", frame_size=(32, 32))
+        assert (network.clip_length, network.takes_clips) == (1, False)
+        assert network.settings["model"] == "keras.applications.MobileNetV3Small"
+        features.append(command._features(network, list(frames[:, None]), 4))
+    assert features[0].shape == (2, 576)
+    np.testing.assert_array_equal(*features)
+
+
 @pytest.mark.parametrize(
     "stored",
     [lambda mean: mean, lambda mean: mean.transpose(3, 0, 1, 2), lambda mean: mean[None]],
