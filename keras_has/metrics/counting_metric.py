@@ -35,7 +35,13 @@ class CountingMetric(keras.metrics.Metric):
         )
 
     def count(self, counter: keras.Variable, is_counted: Tensor) -> None:
-        """Adds to `counter` how often `is_counted` is true along the first axis."""
+        """Adds to `counter` how often `is_counted` is true along the first axis.
+
+        Raises:
+            RuntimeError: For a metric that was made in the scope of a strategy and is updated
+                outside of its replicas, where sums would come out wrong.
+        """
+        _check_place(self, counter)
         counter.assign_add(ops.sum(ops.cast(is_counted, counter.dtype), axis=0))
 
     def fraction(self, part: Tensor, whole: Tensor) -> Tensor:
@@ -67,3 +73,18 @@ class CountingMetric(keras.metrics.Metric):
     def _settings(self) -> dict[str, Any]:
         config: dict[str, Any] = self.get_config()
         return {key: value for key, value in config.items() if key != "name"}
+
+
+def _check_place(metric: CountingMetric, counter: keras.Variable) -> None:
+    if keras.backend.backend() != "tensorflow":
+        return
+    import tensorflow as tf
+
+    if not isinstance(counter.value, tf.distribute.DistributedValues):
+        return
+    if not tf.distribute.has_strategy() or tf.distribute.in_cross_replica_context():
+        raise RuntimeError(
+            f"The metric {metric.name!r} was made inside `strategy.scope()`, so it counts in each "
+            "replica: update it inside `strategy.run`, as `fit` and `evaluate` do, or make it "
+            "outside of the scope."
+        )

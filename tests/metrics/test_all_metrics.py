@@ -259,3 +259,14 @@ def test_the_metrics_can_be_imported_without_opencv_and_without_a_foreign_tensor
     subprocess.run(  # noqa: S603
         [sys.executable, "-c", program], check=True, cwd=Path(__file__).resolve().parents[2]
     )
+
+
+def test_a_metric_of_a_strategy_updated_outside_of_its_replicas_says_so(two_replicas):
+    """Sums over replicas would come out wrong there."""
+    with two_replicas.scope():
+        metric = metrics.Top1Classification()
+    true, found = {"label": [0, 0]}, {"probabilities": [[0.9, 0.1], [0.1, 0.9]]}
+    with pytest.raises(RuntimeError, match=r"inside `strategy.run`"):
+        metric.update_state(true, found)
+    with two_replicas.scope(), pytest.raises(RuntimeError, match=r"inside `strategy.run`"):
+        metric.update_state(true, found)

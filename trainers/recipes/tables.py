@@ -16,7 +16,9 @@ IMAGE_OTHERS = (
     ("gt_known_loc_cross_fitted", "GT-known Loc, cross-fitted"),
     ("max_box_acc_v2", "MaxBoxAccV2"),
 )
-VIDEO_COLUMNS = tuple((f"temporal_map_at_{iou}", f"mAP at {iou}") for iou in (0.1, 0.2, 0.3, 0.4, 0.5))
+VIDEO_COLUMNS = tuple(
+    (f"temporal_map_at_{iou}", f"mAP at {iou}") for iou in (0.1, 0.2, 0.3, 0.4, 0.5)
+)
 VIDEO_OTHERS = (("whole_sequence_at_0.1", "whole sequence, at 0.1"),)
 GAP_ENSEMBLE = tuple(("alexnet_gap", seed) for seed in range(5))
 HAS_MAPS = ("alexnet_has_16", "alexnet_has_32", "alexnet_has_44", "alexnet_has_56")
