@@ -285,8 +285,15 @@ def read_split(
     if recipe.dataset != "phases" and data_dir is None:
         raise RunError(f"--dataset={recipe.dataset} needs --data_dir=FOLDER, where its files are.")
     try:
-        if recipe.dataset == "phases":
+        if recipe.dataset == "phases" and data_dir is None:
             return data.phases(split)
+        if data.is_sequence_records(data_dir):
+            return data.sequence_records(data_dir, split)
+        if recipe.dataset == "phases":
+            raise ValueError(
+                f"{data_dir} holds no records of `python -m trainers.prepare`: phases are generated "
+                "and need no --data_dir."
+            )
         if recipe.dataset == "watch_untrimmed":
             return data.watch_untrimmed(data_dir, split)
         root = Path(data_dir or "")

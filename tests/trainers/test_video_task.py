@@ -189,3 +189,13 @@ def test_real_signals_train_and_are_judged(shared_data, tmp_path):
     assert results["videos"] == 80
     # Published with the data, on another matching: 14.1 at 0.1 and nothing above.
     assert results["whole_sequence_at_0.3"] < 0.02
+
+
+def test_records_are_read_where_the_folder_holds_them(few_phases, tmp_path):
+    splits = {split: video_task.data.phases(split) for split in ("train", "val")}
+    keras_has.data.write_sequence_records(splits, tmp_path / "records")
+    fresh = video_task.train(tiny(epochs=1), tmp_path / "fresh")
+    records = video_task.train(tiny(epochs=1), tmp_path / "run", tmp_path / "records")
+    assert records == fresh
+    with pytest.raises(runs.RunError, match="phases are generated"):
+        video_task.train(tiny(epochs=1), tmp_path / "other", tmp_path)
