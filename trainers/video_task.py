@@ -197,7 +197,9 @@ class VideoTask(runs.Task):
         """Loss, class and mAP at each IoU."""
         line = f"loss {logs['loss']:.3f}"
         if "val_top1_clas" in logs:
-            line += f"  |  top1_clas {100 * logs['val_top1_clas']:.1f}  mAP"
+            line += f"  |  top1_clas {100 * logs['val_top1_clas']:.1f}"
+        if np.isfinite(logs.get("val_temporal_map", np.nan)):
+            line += "  mAP"
             for iou in self.recipe.iou_thresholds:
                 line += f" {100 * logs[f'val_temporal_map_at_{iou:g}']:.1f}"
             line += f" at IoU {', '.join(f'{iou:g}' for iou in self.recipe.iou_thresholds)}"
@@ -254,6 +256,9 @@ class VideoTask(runs.Task):
             (f"runs above {recipe.cam_threshold:.0%} of the maximum", "temporal_map"),
             ("whole sequence, without a network", "whole_sequence"),
         ]
+        if not np.isfinite(results["temporal_map"]):
+            rows = []
+            lines[1] = "  No segment is annotated: detections are not scored."
         for title, name in rows:
             values = [results[f"{name}_at_{iou:g}"] for iou in recipe.iou_thresholds]
             lines.append(f"  {title:<34}" + "".join(f"{100 * value:8.1f}" for value in values))
@@ -291,8 +296,8 @@ def read_split(
             return data.sequence_records(data_dir, split)
         if recipe.dataset == "phases":
             raise ValueError(
-                f"{data_dir} holds no records of `python -m trainers.prepare`: phases are generated "
-                "and need no --data_dir."
+                f"{data_dir} holds no records of `python -m trainers.prepare`; phases are "
+                "generated and need no --data_dir."
             )
         if recipe.dataset == "watch_untrimmed":
             return data.watch_untrimmed(data_dir, split)

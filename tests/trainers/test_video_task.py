@@ -199,3 +199,24 @@ def test_records_are_read_where_the_folder_holds_them(few_phases, tmp_path):
     assert records == fresh
     with pytest.raises(runs.RunError, match="phases are generated"):
         video_task.train(tiny(epochs=1), tmp_path / "other", tmp_path)
+
+
+def test_own_videos_without_any_segment_train_and_are_not_scored(tmp_path, capsys):
+    folder = tmp_path / "own"
+    (folder / "features").mkdir(parents=True)
+    random = np.random.default_rng(0)
+    database = {}
+    for number in range(8):
+        np.save(folder / "features" / f"v{number}.npy", random.normal(size=(20, 3)))
+        label = ["jump", "run"][number % 2]
+        database[f"v{number}"] = {"subset": "train", "duration": 4.0, "video_labels": [label]}
+    taxonomy = [{"nodeName": "jump"}, {"nodeName": "run"}]
+    content = json.dumps({"taxonomy": taxonomy, "database": database})
+    (folder / "annotations.json").write_text(content)
+    recipe = tiny("watch_has", epochs=1, batch_size=4, val_split="train")
+    results = video_task.train(recipe, tmp_path / "run", folder)
+    out = capsys.readouterr().out
+    assert "No segment is annotated: detections are not scored" in out
+    assert "nan" not in out
+    assert np.isnan(results["temporal_map"])
+    assert json.loads((tmp_path / "run" / "results.json").read_text())["temporal_map"] is None
