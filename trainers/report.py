@@ -1,9 +1,10 @@
-r"""Writes one HTML page that says why a run on images failed where it failed.
+r"""Writes one HTML page that says why a run failed where it failed.
 
   python -m trainers.report --run_dir=RUN --baseline_run_dir=OTHER --out=report.html
 
-The page needs no other file and no network. It holds the figures of the run beside those of another
-one on the same images, maps and boxes, kinds of failures, and a slider for the threshold.
+The run may be one of `trainers.imagenet` or of `trainers.thumos`. The page needs no other file and
+no network. It holds the figures of the run beside those of another one on the same images or
+sequences, maps with boxes or detections, and kinds of failures.
 """
 
 import os
@@ -16,17 +17,20 @@ from absl import app, flags, logging
 
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "Folder of a finished run.", required=True)
 _BASELINE_RUN_DIR = flags.DEFINE_string(
-    "baseline_run_dir", None, "Folder of a finished run on the same images to compare with."
+    "baseline_run_dir", None, "Folder of a finished run on the same data to compare with."
 )
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Folder of the data set. Default: the one that the run was started with."
 )
 _OUT = flags.DEFINE_string("out", None, "File to write. Default: RUN_DIR/report.html.")
-_IMAGES = flags.DEFINE_integer("images", 24, "How many images to show with maps.", lower_bound=1)
+_IMAGES = flags.DEFINE_integer(
+    "images", 24, "How many images, or timelines of sequences, to show with maps.", lower_bound=1
+)
 _COVERED_IMAGES = flags.DEFINE_integer(
     "covered_images",
-    1000,
-    "On how many images at most to measure classification of partly covered objects; 0 for none.",
+    None,
+    "On how many images at most to measure classification of partly covered objects; 0 for none. "
+    "Default: 1000. Not for sequences.",
     lower_bound=0,
 )
 
@@ -36,11 +40,11 @@ def main(argv: Sequence[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"unknown arguments: {' '.join(argv[1:])}")
     logging.set_verbosity(logging.ERROR)  # TensorFlow warns of tracing once for each run
-    from trainers.reports.image_report import write_image_report
+    from trainers.reports.run_report import write_report
     from trainers.runs import RunError
 
     try:
-        out = write_image_report(
+        out = write_report(
             _RUN_DIR.value,
             _BASELINE_RUN_DIR.value,
             _DATA_DIR.value,

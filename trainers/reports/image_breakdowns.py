@@ -18,8 +18,8 @@ from trainers.reports.image_sample import evenly
 from trainers.reports.judged_run import JudgedRun, class_is_right
 from trainers.reports.occlusion import SHARES
 from trainers.reports.page import Markup, element, paragraph
-from trainers.reports.plots import Series, bar_plot, line_plot, ranked_bars
-from trainers.reports.proportions import NOTHING, per_cent, wilson_interval
+from trainers.reports.plots import Series, bar_plot, line_plot, ranked_bars, series_of_shares
+from trainers.reports.proportions import NOTHING, per_cent
 from trainers.reports.tiles import tile, tile_picture, tiles, view
 
 _EXAMPLES = 4
@@ -169,7 +169,7 @@ def _by_size(shown: Sequence[JudgedRun], key: str) -> Markup:
     series = []
     for each, of_run in zip(shown, outcomes, strict=True):
         hits = [int(of_run[is_in].sum()) for is_in in members]
-        series.append(_shares_with_ends(each.name, hits, counts, each.colour))
+        series.append(series_of_shares(each.name, hits, counts, each.colour))
     title = TITLES[key]
     return page.figure(
         bar_plot(
@@ -182,20 +182,6 @@ def _by_size(shown: Sequence[JudgedRun], key: str) -> Markup:
         ),
         f"{title} by the share of the image that the largest true box takes. "
         "Lines: 95% intervals (Wilson).",
-    )
-
-
-def _shares_with_ends(
-    name: str, hits: Sequence[int], counts: Sequence[int], colour: int, x: Sequence[float] = ()
-) -> Series:
-    ends = [wilson_interval(hit, count) for hit, count in zip(hits, counts, strict=True)]
-    return Series(
-        name,
-        [100 * hit / count for hit, count in zip(hits, counts, strict=True)],
-        x,
-        [100 * low for low, _ in ends],
-        [100 * high for _, high in ends],
-        colour,
     )
 
 
@@ -323,7 +309,7 @@ def covered_objects(shown: Sequence[JudgedRun], most: int) -> Markup:
     is_right = [each.right_under_covers(rows, colour, _COVER_SEED) for each in shown]
     counts = [len(rows)] * len(SHARES)
     series = [
-        _shares_with_ends(
+        series_of_shares(
             each.name,
             of_run.sum(axis=0).tolist(),
             counts,

@@ -19,8 +19,9 @@ from trainers.reports.image_breakdowns import (
 )
 from trainers.reports.image_grid import map_grid
 from trainers.reports.judged_run import JudgedRun
-from trainers.reports.page import Markup, element, paragraph
+from trainers.reports.page import Markup, paragraph
 from trainers.reports.proportions import per_cent
+from trainers.reports.report_page import report_file, report_page, tell_apart, write_aside
 from trainers.runs import RunError
 
 _MOST_BYTES = 7_500_000
@@ -68,15 +69,9 @@ def write_image_report(
         _check_same_images(run, baseline)
         baseline.key, baseline.colour = "baseline", 0
         shown.insert(0, baseline)
-        _tell_apart(run, baseline)
-    file = run.path / "report.html" if out is None else Path(out)
-    if file.is_dir():
-        raise RunError(f"{file} is a folder: --out should be a file.")
-    text = report_text(shown, images, covered_images)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    aside = file.with_name(file.name + ".tmp")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(file)
+        tell_apart(run, baseline)
+    file = report_file(run.path, out)
+    write_aside(file, report_text(shown, images, covered_images))
     return file
 
 
@@ -93,7 +88,7 @@ def report_text(shown: Sequence[JudgedRun], images: int, covered_images: int) ->
     # Examples of failures come first and take little; what the budget leaves is for the grid.
     failures = kinds_of_failure(shown) if has_boxes else Markup("")
     grid = map_grid(shown, images, _MOST_BYTES - len(failures))
-    sections = [
+    sections: list[tuple[str, str, Markup | None]] = [
         ("figures", "Figures", _figures(shown, has_boxes)),
         ("maps", "Maps and boxes", grid),
         ("thresholds", "Thresholds", thresholds(shown) if has_boxes else None),
@@ -105,28 +100,7 @@ def report_text(shown: Sequence[JudgedRun], images: int, covered_images: int) ->
             covered_objects(shown, covered_images) if has_boxes and covered_images else None,
         ),
     ]
-    sections = [each for each in sections if each[2] is not None]
-    links = [element("li", element("a", title, href=f"#{key}")) for key, title, _ in sections]
-    title = f"Why did it fail? {run.name}"
-    if len(shown) > 1:
-        title += f", beside {shown[0].name}"
-    return page.render(
-        title,
-        [
-            element("nav", element("ul", *links), aria_label="Sections"),
-            *(page.section(name, key, content) for key, name, content in sections),
-        ],
-        threshold_slider.SCRIPT,
-    )
-
-
-def _tell_apart(run: JudgedRun, baseline: JudgedRun) -> None:
-    """Gives two runs of one recipe names that differ."""
-    if run.name == baseline.name:
-        run.name += " (this run)"
-        baseline.name += " (baseline)"
-    if run.label == baseline.label:
-        run.label, baseline.label = run.name, baseline.name
+    return report_page(shown, sections, threshold_slider.SCRIPT)
 
 
 def _check_same_images(run: JudgedRun, baseline: JudgedRun) -> None:

@@ -12,6 +12,7 @@ import math
 from collections.abc import Sequence
 
 from trainers.reports.page import Markup
+from trainers.reports.proportions import wilson_interval
 
 _WIDTH, _HEIGHT = 640, 380
 _LEFT, _RIGHT, _TOP = 62, 14, 12
@@ -38,6 +39,29 @@ class Series:
     low: Sequence[float] = ()
     high: Sequence[float] = ()
     colour: int = 0
+
+
+def series_of_shares(
+    name: str, hits: Sequence[int], counts: Sequence[int], colour: int, x: Sequence[float] = ()
+) -> Series:
+    """Returns shares in per cent, with their 95 % intervals (Wilson) as error bars.
+
+    Args:
+        name: For the legend.
+        hits: How many were right, of each.
+        counts: Of how many, at least 1.
+        colour: See `Series`.
+        x: See `Series`.
+    """
+    ends = [wilson_interval(hit, count) for hit, count in zip(hits, counts, strict=True)]
+    return Series(
+        name,
+        [100 * hit / count for hit, count in zip(hits, counts, strict=True)],
+        x,
+        [100 * low for low, _ in ends],
+        [100 * high for _, high in ends],
+        colour,
+    )
 
 
 def line_plot(

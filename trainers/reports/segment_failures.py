@@ -46,7 +46,7 @@ DETECTION_KINDS = (
     ),
     FailureKind(
         "merged",
-        "Several actions merged",
+        "Actions merged",
         f"It covers at least {MERGED:.0%} of each of two or more true segments of its class.",
     ),
     FailureKind(

@@ -7,7 +7,8 @@ import pytest
 
 
 @pytest.mark.parametrize(
-    "name", ["failures", "image_sample", "occlusion", "page", "proportions", "tiles"]
+    "name",
+    ["failures", "image_sample", "occlusion", "page", "proportions", "segment_failures", "tiles"],
 )
 def test_examples_run(name):
     results = doctest.testmod(importlib.import_module(f"trainers.reports.{name}"))

@@ -1,0 +1,287 @@
+"""The report of a run on sequences: its figures are the run's, and it is one safe page."""
+
+import dataclasses
+import html
+import json
+import re
+import shutil
+import tarfile
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+tf = pytest.importorskip("tensorflow")
+
+import keras_has.data  # noqa: E402
+from trainers import runs, video_task  # noqa: E402
+from trainers.recipes import ImageRecipe, VideoRecipe, find_recipe, find_video_recipe  # noqa: E402
+from trainers.reports import sequence_report  # noqa: E402
+from trainers.reports.judged_sequences import THRESHOLDS, JudgedSequences  # noqa: E402
+from trainers.reports.run_report import recipe_kind, write_report  # noqa: E402
+from trainers.reports.segment_failures import DETECTION_KINDS, TRUTH_KINDS  # noqa: E402
+from trainers.reports.sequence_report import write_sequence_report  # noqa: E402
+
+NASTY = "</script><img src=x onerror=alert(1)>"
+VIDEOS = 24
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_phases():
+    """Makes `phases` a set of 24 sequences a split, with doubtful time and nasty names."""
+    whole = keras_has.data.phases
+
+    def phases(split):
+        dataset = whole(split, num_videos=VIDEOS)
+        return dataclasses.replace(
+            dataset,
+            class_names=(NASTY, *dataset.class_names[1:]),
+            video_ids=np.array([NASTY, *dataset.video_ids[1:]]),
+            ambiguous=([[0.0, 3.0]], *((),) * (VIDEOS - 1)),
+        )
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(video_task.data, "phases", phases)
+        yield
+
+
+@pytest.fixture(scope="module")
+def run_dirs(tmp_path_factory):
+    """Two finished runs, without and with hiding."""
+    folder = tmp_path_factory.mktemp("runs")
+    for name in ("phases_full", "phases_has"):
+        recipe = find_video_recipe(name).override(epochs=2, batch_size=8, widths=(8,))
+        video_task.train(recipe, folder / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def report(run_dirs):
+    """The report of the run with hiding beside that without, asked for as the command does."""
+    return write_report(run_dirs / "phases_has", run_dirs / "phases_full", shown=8)
+
+
+class Page(HTMLParser):
+    """What a browser would see of a page."""
+
+    def __init__(self, file):
+        super().__init__()
+        self.elements, self.text, self.rows, self._inside = [], [], [], []
+        self.feed(file.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        self._inside.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("th", "td"):
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag):
+        while self._inside and self._inside.pop() != tag:
+            pass
+
+    def handle_data(self, data):
+        self.text.append(data)
+        if {"th", "td"} & set(self._inside):
+            self.rows[-1][-1] += data.strip()
+
+    def all_rows(self, title):
+        return [row[1:] for row in self.rows if row and row[0] == title]
+
+    def counts(self, title):
+        """Returns the numbers of each row of that title."""
+        return np.array([[int(cell.split()[0]) for cell in row] for row in self.all_rows(title)])
+
+
+def results_of(run_dirs, name):
+    return json.loads((run_dirs / name / "results.json").read_text())
+
+
+def test_the_figures_of_the_page_are_those_of_the_runs(report, run_dirs):
+    page = Page(report)
+    results = [results_of(run_dirs, name) for name in ("phases_full", "phases_has")]
+    for bound in ("0.1", "0.3", "0.5"):
+        values = [100 * each[f"temporal_map_at_{bound}"] for each in results]
+        (shown,) = page.all_rows(f"mAP at IoU {bound}")
+        assert shown == [
+            *(f"{value:.1f}" for value in values),
+            f"{values[1] - values[0]:+.1f}",
+            f"{100 * results[0][f'whole_sequence_at_{bound}']:.1f}",
+        ]
+    top1 = [100 * each["top1_clas"] for each in results]
+    assert page.all_rows("Top-1 Clas")[0][:2] == [f"{value:.1f}" for value in top1]
+    assert page.all_rows("Recipe: num_segments") == [["0", "20"]]
+    assert "slightly other figures" not in "".join(page.text)
+
+
+def test_judged_again_each_run_gives_its_own_figures(run_dirs):
+    run = JudgedSequences(run_dirs / "phases_has")
+    results = results_of(run_dirs, "phases_has")
+    assert run.differences() == []
+    for key, value in run.figures.items():
+        assert value == pytest.approx(results[key], abs=1e-6)
+    for label, name in enumerate(run.split.class_names):
+        for row, bound in enumerate(run.recipe.iou_thresholds):
+            there = results["average_precision"][name][f"{bound:g}"]
+            assert run.precisions[row, label] == pytest.approx(
+                np.nan if there is None else there, nan_ok=True
+            )
+    assert sorted(run.curve) == sorted({*THRESHOLDS, run.threshold})
+
+
+def test_the_curve_over_the_threshold_is_what_runs_at_those_thresholds_give(run_dirs):
+    run = JudgedSequences(run_dirs / "phases_has")
+    other = run.task.__class__(run.recipe.override(cam_threshold=0.6))
+    other.train_split, other.val_split = run.task.train_split, run.split
+    callback = other.localization()
+    callback.set_model(run.model)
+    figures = callback.evaluate()
+    expected = [figures[f"val_temporal_map_at_{bound:g}"] for bound in run.recipe.iou_thresholds]
+    np.testing.assert_allclose(run.curve[0.6], expected, atol=1e-9)
+
+
+def test_kinds_add_up_to_all_detections_and_to_all_true_segments(report, run_dirs):
+    page = Page(report)
+    shown = [JudgedSequences(run_dirs / name) for name in ("phases_full", "phases_has")]
+    detections = [sum(len(each.found["labels"]) for each in run.sequences) for run in shown]
+    segments = sum(len(each) for each in shown[0].split.segments)
+    # For each bound a table of all detections, and one of the first.
+    total = sum(page.counts(kind.title) for kind in DETECTION_KINDS)
+    assert total[[0, 2]].tolist() == [detections] * 2
+    assert (total[[1, 3]] <= segments).all()
+    assert (page.counts("Ambiguous (not counted)")[[0, 2]].max(axis=0) > 0).all()
+    counted = total - page.counts("Ambiguous (not counted)")
+    np.testing.assert_array_equal(page.counts("All that are counted"), counted)
+    truths = sum(page.counts(kind.title) for kind in TRUTH_KINDS)
+    assert truths.tolist() == [[segments] * 2] * 2
+    np.testing.assert_array_equal(page.counts("Found"), page.counts("Right")[[0, 2]])
+    of_lengths = [
+        row[0] for row in page.rows if row and re.match(r"Found of the (short|medium|long)", row[0])
+    ]
+    found = sum(page.counts(title) for title in dict.fromkeys(of_lengths))
+    np.testing.assert_array_equal(found, page.counts("Found"))
+
+
+def test_a_timeline_says_what_it_shows(report, run_dirs):
+    run = JudgedSequences(run_dirs / "phases_has")
+    titles = [
+        attributes["aria-label"]
+        for tag, attributes in Page(report).elements
+        if tag == "svg" and " in sequence " in attributes["aria-label"]
+    ]
+    assert len(titles) == len(set(titles)) == 8
+    for title in titles:
+        name, video = re.match(r"(.*) in sequence (.*), true from", title).groups()
+        label = run.split.class_names.index(name)
+        index = run.split.video_ids.tolist().index(video)
+        (segment,) = run.split.segments[index][run.split.segment_labels[index] == label]
+        assert f"true from {segment[0]:.1f} to {segment[1]:.1f} s." in title
+        count = (run.sequences[index].found["labels"] == label).sum()
+        assert f"phases_has: {count} detection" in title
+
+
+def test_the_page_needs_nothing_else_and_what_comes_from_the_data_is_text(report):
+    page, text = Page(report), report.read_text(encoding="utf-8")
+    tags = {tag for tag, _ in page.elements}
+    assert not tags & {"link", "iframe", "img", "object", "base", "script"}
+    for tag, attributes in page.elements:
+        assert not [key for key in attributes if key.startswith("on")]
+        assert "src" not in attributes
+        assert "href" not in attributes or (tag, attributes["href"][0]) == ("a", "#")
+    assert NASTY not in text
+    assert html.escape(NASTY) in text
+    assert "http" not in text.replace("http-equiv", "")
+    assert not list(report.parent.glob("*.tmp"))
+
+
+def test_the_page_can_be_read_without_seeing_it(report):
+    page = Page(report)
+    pictures = [attributes for tag, attributes in page.elements if tag == "svg"]
+    assert len(pictures) == 8 + 3 + 2 + 4
+    assert all(each["role"] == "img" and each["aria-label"] for each in pictures)
+    levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert max(np.diff(levels)) == 1
+    identities = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(identities) == len(set(identities))
+    links = {attributes["href"][1:] for tag, attributes in page.elements if tag == "a"}
+    assert links == {"figures", "timelines", "thresholds", "classes", "failures"} & set(identities)
+
+
+def test_a_run_alone_has_a_report_of_its_own(run_dirs, tmp_path):
+    out = tmp_path / "deeper" / "one.html"
+    assert write_sequence_report(run_dirs / "phases_full", out=out, timelines=4) == out
+    page = Page(out)
+    text = "".join(page.text)
+    assert "Least overlap" in text
+    assert len(page.all_rows("Top-1 Clas")[0]) == 2
+    assert "semi-synthetic" not in text
+    assert "left out" not in text
+
+
+def test_what_does_not_fit_is_left_out_and_said(run_dirs, tmp_path, monkeypatch):
+    monkeypatch.setattr(sequence_report, "_MOST_BYTES", 30_000)
+    out = write_sequence_report(run_dirs / "phases_full", out=tmp_path / "one.html", timelines=12)
+    text = out.read_text(encoding="utf-8")
+    left_out = int(re.search(r"(\d+) timelines were left out", text)[1])
+    assert 0 < left_out == 12 - text.count(" in sequence ") // 2 < 12
+
+
+def test_what_cannot_be_reported_on_is_said(run_dirs, tmp_path):
+    with pytest.raises(runs.RunError, match="no folder"):
+        write_report(tmp_path / "nowhere")
+    with pytest.raises(runs.RunError, match=r"no recipe\.json"):
+        write_report(tmp_path)
+    changed = tmp_path / "changed"
+    shutil.copytree(run_dirs / "phases_full", changed)
+    results = results_of(run_dirs, "phases_full")
+    for key in ("temporal_map_at_0.3", "whole_sequence_at_0.1", "top1_clas"):
+        (changed / "results.json").write_text(json.dumps({**results, key: 0.77}))
+        with pytest.raises(runs.RunError, match=rf"{key} = 0\.7700 in results\.json"):
+            write_report(changed, out=tmp_path / "never.html")
+    assert not (tmp_path / "never.html").exists()
+    (changed / "results.json").unlink()
+    with pytest.raises(runs.RunError, match="no finished run"):
+        write_report(changed)
+    with pytest.raises(runs.RunError, match="is a folder"):
+        write_report(run_dirs / "phases_full", out=tmp_path)
+    with pytest.raises(runs.RunError, match="--covered_images is for runs on images"):
+        write_report(run_dirs / "phases_full", covered_images=10)
+
+
+def test_runs_that_cannot_be_compared_are_not_laid_side_by_side(run_dirs, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(run_dirs / "phases_full", other)
+    recipe = json.loads((other / "recipe.json").read_text())
+    for field, value, message in (
+        ("val_split", "test", "not judged on the same sequences"),
+        ("protocol", "wtalc", "judged differently: protocol is thumos14 and wtalc"),
+    ):
+        (other / "recipe.json").write_text(json.dumps({**recipe, field: value}))
+        with pytest.raises(runs.RunError, match=message):
+            write_report(run_dirs / "phases_has", other)
+
+
+def test_the_recipe_tells_what_a_run_is_of(run_dirs, tmp_path):
+    assert recipe_kind(run_dirs / "phases_has") is VideoRecipe
+    images = tmp_path / "images"
+    images.mkdir()
+    (images / "recipe.json").write_text(find_recipe("parts_has").to_json())
+    assert recipe_kind(images) is ImageRecipe
+    with pytest.raises(runs.RunError, match="one is a run on images, the other one on sequences"):
+        write_report(run_dirs / "phases_has", images)
+    for text in ("{}", "[]", '{"patch_size": [1], "num_segments": 2}'):
+        (images / "recipe.json").write_text(text)
+        with pytest.raises(runs.RunError, match="the recipe neither of a run"):
+            recipe_kind(images)
+
+
+def test_real_signals_are_called_semi_synthetic(shared_data, tmp_path):
+    with tarfile.open(shared_data / "watch-untrimmed.tar.gz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    recipe = find_video_recipe("watch_has").override(epochs=1, widths=(8,))
+    video_task.train(recipe, tmp_path / "run", tmp_path / "watch-untrimmed")
+    out = write_report(tmp_path / "run", shown=4)
+    assert "are semi-synthetic: composed of real recordings" in "".join(Page(out).text)

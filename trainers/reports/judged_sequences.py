@@ -1,0 +1,246 @@
+"""A finished run on sequences, judged again sequence by sequence."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_has.data.temporal_dataset import TemporalDataset
+from keras_has.data.temporal_pipelines import temporal_evaluation_batches
+from keras_has.metrics import TemporalMeanAveragePrecision
+from keras_has.ops.temporal_cam import detections_from_maps, temporal_class_activation_maps
+from trainers import runs
+from trainers.recipes import VideoRecipe
+from trainers.reports.segment_failures import SortedSegments, sort_segments
+from trainers.runs import RunDirectory, RunError, progress
+from trainers.video_task import VideoTask, whole_sequence
+
+# Shares of a map's maximum at which mAP is measured, beside the run's own.
+THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+_BATCH = 32
+# What decides the sequences, and so has to be the same to share them.
+_OF_DATA = ("dataset", "split", "val_split")
+# As for images: another device adds up in another order, and one detection may move.
+_MOST_DIFFERENCE = 0.005
+_ROUNDING = 1e-6
+
+
+@dataclasses.dataclass(frozen=True)
+class JudgedSequence:
+    """What is known of one sequence.
+
+    Args:
+        found: Detections at the run's threshold: "segments", "labels" and "scores".
+        maps: The temporal class activation map, (T,), of each class that it shows.
+        step_seconds: Time that a step of the maps stands for.
+        predicted_class: Of the highest probability.
+        probability: Its probability.
+    """
+
+    found: Mapping[str, np.ndarray]
+    maps: Mapping[int, np.ndarray]
+    step_seconds: float
+    predicted_class: int
+    probability: float
+
+
+class JudgedSequences:
+    """What is known of a finished run, of all sequences of its validation split.
+
+    `name` is what to call it, `label` the same in short, and `colour` its number in plots; of two
+    runs on one page one needs others.
+
+    Args:
+        run_dir: Where it is.
+        data_dir: The data set's folder; None for the one that the run was started with.
+        shares_data_with: A run whose data are taken over where they are the same, or None.
+
+    Raises:
+        RunError: If there is no finished run of sequences, or its data or network cannot be read.
+    """
+
+    def __init__(
+        self,
+        run_dir: str | os.PathLike[str],
+        data_dir: str | os.PathLike[str] | None = None,
+        shares_data_with: JudgedSequences | None = None,
+    ) -> None:
+        directory = RunDirectory(run_dir)
+        if not directory.path.is_dir():
+            raise RunError(f"There is no folder {directory.path}.")
+        self.path = directory.path
+        self.recipe = directory.read_recipe(VideoRecipe)
+        results = directory.read_results()
+        if results is None:
+            raise RunError(
+                f"{directory.path} holds no finished run: there is no results.json in it. "
+                "The command that began it goes on with it."
+            )
+        self.results: dict[str, Any] = results
+        self.name = f"{self.recipe.name}, seed {self.recipe.seed}"
+        self.label = self.recipe.name
+        self.colour = 1
+        if data_dir is None:
+            data_dir = (directory.read_json("source.json") or {}).get("data_dir")
+        self.task = VideoTask(self.recipe, data_dir)
+        other = shares_data_with
+        if other is not None and self._has_data_of(other, data_dir):
+            self.task.train_split, self.task.val_split = other.task.train_split, other.split
+        else:
+            self.task.load(directory)
+        self.model = runs.load_network(self.task, directory)
+        classes = len(self.split.class_names)
+        self._metrics = {
+            threshold: TemporalMeanAveragePrecision(
+                classes, self.recipe.iou_thresholds, self.recipe.protocol
+            )
+            for threshold in sorted({*THRESHOLDS, self.threshold})
+        }
+
+    def _has_data_of(self, other: JudgedSequences, data_dir: Any) -> bool:
+        folders = [other.task.data_dir, data_dir]
+        known = {None if each is None else Path(each).resolve() for each in folders}
+        return len(known) == 1 and all(
+            getattr(self.recipe, key) == getattr(other.recipe, key) for key in _OF_DATA
+        )
+
+    @property
+    def split(self) -> TemporalDataset:
+        """The sequences that it is judged on."""
+        return self.task.val_split
+
+    @property
+    def threshold(self) -> float:
+        """The fixed threshold, a share of the map's maximum."""
+        return self.recipe.cam_threshold
+
+    @functools.cached_property
+    def sequences(self) -> list[JudgedSequence]:
+        """What is known of each sequence, in order.
+
+        Raises:
+            RunError: If it does not give the figures of `results.json`.
+        """
+        show = progress(f"judging {self.name}")
+        found = []
+        for sequence in self._iterate():
+            found.append(sequence)
+            if show is not None:
+                show(len(found), len(self.split))
+        segments = sum(len(each) for each in self.split.segments)
+        for key, value in self._figures(found).items():
+            there = self.results.get(key, math.nan)
+            # A detection moves the mean over the classes by about one true segment.
+            of_one = 1.5 / max(1, len(found) if key == "top1_clas" else segments)
+            is_same = abs(value - there) <= max(_MOST_DIFFERENCE, of_one)
+            if math.isfinite(value) and not is_same:
+                raise RunError(
+                    f"{self.path} has {key} = {there:.4f} in results.json, and {value:.4f} is "
+                    "found now: the sequences are not those that it was judged on. "
+                    "Give their folder as --data_dir."
+                )
+        return found
+
+    @functools.cached_property
+    def figures(self) -> dict[str, float]:
+        """What was found now of what `results.json` has: mAP, whole sequences, Top-1 Clas."""
+        return self._figures(self.sequences)
+
+    def differences(self) -> list[str]:
+        """Returns which figures of `results.json` differ from those found now, as text."""
+        return [
+            f"{key} is {self.results[key]:.4f} in results.json, {value:.4f} now"
+            for key, value in self.figures.items()
+            if math.isfinite(value) and abs(value - self.results[key]) > _ROUNDING
+        ]
+
+    @functools.cached_property
+    def precisions(self) -> np.ndarray:
+        """Average precision, (IoU thresholds, classes); NaN for classes without a true segment."""
+        return self._metric_at(self.threshold).average_precisions()
+
+    @functools.cached_property
+    def curve(self) -> dict[float, np.ndarray]:
+        """The mAP at each IoU, (IoU thresholds,), by the threshold of the map."""
+        return {each: self._metric_at(each).mean_average_precisions() for each in self._metrics}
+
+    @functools.lru_cache(maxsize=4)  # noqa: B019 - as long as the run itself
+    def kinds(self, iou_threshold: float) -> list[SortedSegments]:
+        """Returns the kinds of detections and true segments of each sequence."""
+        return [
+            sort_segments(self.split.truth(index), sequence.found, iou_threshold)
+            for index, sequence in enumerate(self.sequences)
+        ]
+
+    def _metric_at(self, threshold: float) -> TemporalMeanAveragePrecision:
+        assert self.sequences is not None  # noqa: S101 (they are judged before they are counted)
+        return self._metrics[threshold]
+
+    def _figures(self, sequences: list[JudgedSequence]) -> dict[str, float]:
+        right = [
+            bool(self.split.labels[index, each.predicted_class])
+            for index, each in enumerate(sequences)
+        ]
+        baseline = whole_sequence(self.split, self.recipe)
+        return {
+            **self._metrics[self.threshold].result(),
+            **{
+                key.replace("temporal_map", "whole_sequence"): value
+                for key, value in baseline.items()
+            },
+            "top1_clas": sum(right) / len(right),
+        }
+
+    def _iterate(self) -> Iterator[JudgedSequence]:
+        """Judges each sequence, and tells the metrics."""
+        layers = {layer.name: layer for layer in self.model.layers}
+        two_headed = keras.Model(
+            self.model.input, [layers["cam_features"].output, layers["predictions"].output]
+        )
+        kernel = layers["predictions"].kernel
+        takes_mask = isinstance(self.model.input, dict)
+
+        @tf.function(reduce_retracing=True)
+        def forward(features: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            inputs = {"features": features, "mask": mask} if takes_mask else features
+            outputs, probabilities = two_headed(inputs, training=False)
+            return temporal_class_activation_maps(outputs, kernel), probabilities
+
+        for metric in self._metrics.values():
+            metric.reset_state()
+        for batch in temporal_evaluation_batches(self.split, _BATCH, self.task.num_features):
+            outputs = forward(batch["features"], batch["mask"])
+            maps, probabilities = (np.asarray(output) for output in outputs)
+            mask, steps = np.asarray(batch["mask"]), np.asarray(batch["step_seconds"])
+            rows = np.asarray(batch["index"])
+            labels = np.asarray(batch["labels"]) if self.recipe.known_classes else None
+            found: list[Mapping[str, np.ndarray]] = []
+            for threshold, metric in self._metrics.items():
+                detections = detections_from_maps(
+                    maps, steps, threshold, mask, labels, self.recipe.detection_score
+                )
+                for row, detected in zip(rows, detections, strict=True):
+                    metric.update_state(self.split.truth(row), dict(detected))
+                if threshold == self.threshold:
+                    found = detections
+            for place, row in enumerate(rows):
+                best = int(probabilities[place].argmax())
+                yield JudgedSequence(
+                    found[place],
+                    {
+                        int(label): maps[place, mask[place], label]
+                        for label in np.flatnonzero(self.split.labels[row])
+                    },
+                    float(steps[place]),
+                    best,
+                    float(probabilities[place, best]),
+                )

@@ -1,0 +1,78 @@
+"""The report of a run, whatever it was trained on."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from trainers.recipes import ImageRecipe, Recipe, VideoRecipe
+from trainers.runs import RunDirectory, RunError
+
+# A field that recipes of this kind alone have.
+_FIELDS: dict[str, type[Recipe]] = {"patch_size": ImageRecipe, "num_segments": VideoRecipe}
+
+
+def recipe_kind(run_dir: str | os.PathLike[str]) -> type[Recipe]:
+    """Returns `ImageRecipe` or `VideoRecipe`, whichever the run has.
+
+    Raises:
+        RunError: If there is no run, or its recipe is of neither kind.
+    """
+    directory = RunDirectory(run_dir)
+    if not directory.path.is_dir():
+        raise RunError(f"There is no folder {directory.path}.")
+    fields = directory.read_json("recipe.json")
+    if fields is None:
+        raise RunError(f"{directory.path} holds no run: there is no recipe.json in it.")
+    kinds = [
+        kind for field, kind in _FIELDS.items() if isinstance(fields, dict) and field in fields
+    ]
+    if len(kinds) != 1:
+        raise RunError(
+            f"{directory.path / 'recipe.json'} is the recipe neither of a run of trainers.imagenet "
+            f"nor of one of trainers.thumos: one of {' and '.join(_FIELDS)} should be in it."
+        )
+    return kinds[0]
+
+
+def write_report(
+    run_dir: str | os.PathLike[str],
+    baseline_run_dir: str | os.PathLike[str] | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
+    out: str | os.PathLike[str] | None = None,
+    shown: int = 24,
+    covered_images: int | None = None,
+) -> Path:
+    """Writes the report of a finished run on images or on sequences.
+
+    Args:
+        run_dir: The run.
+        baseline_run_dir: A run on the same data to compare with, or None.
+        data_dir: The data set's folder; None for the one that each run was started with.
+        out: File to write; None for `report.html` in `run_dir`.
+        shown: How many images or timelines to show.
+        covered_images: On how many images to measure classification of partly covered objects;
+            None for 1,000, and for sequences.
+
+    Returns:
+        The file.
+
+    Raises:
+        RunError: If a run is not there or not finished, or the two cannot be compared.
+    """
+    kind = recipe_kind(run_dir)
+    if baseline_run_dir is not None and recipe_kind(baseline_run_dir) is not kind:
+        raise RunError(
+            f"{run_dir} and {baseline_run_dir} cannot be compared: one is a run on images, the "
+            "other one on sequences. Choose another --baseline_run_dir."
+        )
+    if kind is VideoRecipe:
+        if covered_images:
+            raise RunError("--covered_images is for runs on images: leave it out for sequences.")
+        from trainers.reports.sequence_report import write_sequence_report
+
+        return write_sequence_report(run_dir, baseline_run_dir, data_dir, out, shown)
+    from trainers.reports.image_report import write_image_report
+
+    covered = 1000 if covered_images is None else covered_images
+    return write_image_report(run_dir, baseline_run_dir, data_dir, out, shown, covered)
