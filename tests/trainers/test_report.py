@@ -1,5 +1,6 @@
 """The command that writes the report of a run."""
 
+import json
 import os
 import subprocess
 import sys
@@ -61,3 +62,37 @@ def test_the_command_names_what_is_wrong(tmp_path):
     assert done.returncode == 1
     assert "error: There is no folder" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_run_on_ones_own_sequences_is_reported_on_by_the_same_command(tmp_path):
+    pytest.importorskip("tensorflow")
+    from trainers import video_task
+    from trainers.recipes import find_video_recipe
+
+    random = np.random.default_rng(0)
+    (tmp_path / "data" / "features").mkdir(parents=True)
+    database = {}
+    for split in ("train", "test"):
+        for number in range(4):
+            name, start = f"{split}_{number}", 2.0 + number
+            features = random.normal(size=(20, 3))
+            features[2 * (2 + number) : 2 * (5 + number), number % 2] += 5
+            np.save(tmp_path / "data" / "features" / f"{name}.npy", features.astype("float32"))
+            action = {"segment": [start, start + 3], "label": ("wave", "nod")[number % 2]}
+            database[name] = {"subset": split, "duration": 10.0, "annotations": [action]}
+    taxonomy = [{"nodeName": "wave"}, {"nodeName": "nod"}]
+    (tmp_path / "data" / "annotations.json").write_text(
+        json.dumps({"taxonomy": taxonomy, "database": database})
+    )
+    recipe = find_video_recipe("watch_has").override(
+        epochs=1, batch_size=4, widths=(4,), num_segments=5
+    )
+    video_task.train(recipe, tmp_path / "run", tmp_path / "data")
+    done = command(f"--run_dir={tmp_path / 'run'}", "--images=3")
+    assert done.returncode == 0, done.stderr[-3000:]
+    text = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "4 sequences of watch_untrimmed/test with 4 true segments, 2 classes" in text
+    assert text.count('role="img"') == 3 + 3 + 2 + 4
+    done = command(f"--run_dir={tmp_path / 'run'}", "--covered_images=5")
+    assert done.returncode == 1
+    assert "error: --covered_images is for runs on images" in done.stderr
