@@ -211,6 +211,7 @@ def cells_of(table: Table, measured: Measured) -> list[list[str]]:
             line += [mean_and_spread(_percent(of_row, key)), _number(row.published.get(key))]
         line += [mean_and_spread(_percent(of_row, key)) for key, _ in table.others]
         cells.append([*line, str(len(of_row))])
+    cells += _baseline_cells(table, measured)
     for row in table.rows:
         base = table.bases.get(row.title)
         if base is None:
@@ -224,6 +225,18 @@ def cells_of(table: Table, measured: Measured) -> list[list[str]]:
         line += [mean_and_spread(pairs(key), signed=True) for key, _ in table.others]
         cells.append([*line, str(count)])
     return cells
+
+
+def _baseline_cells(table: Table, measured: Measured) -> list[list[str]]:
+    """Returns the row of the baseline, which is the same in all runs, if the table has one."""
+    results = [results for of_row in measured.values() for results in of_row.values()]
+    if table.baseline is None or not results:
+        return []
+    title, keys = table.baseline
+    line = [title]
+    for key, _ in table.columns:
+        line += [mean_and_spread(100 * np.array([results[0].get(keys[key], np.nan)])), "-"]
+    return [[*line, *("-" for _ in table.others), "-"]]
 
 
 def _pairs(

@@ -128,3 +128,20 @@ def test_mistakes_are_named(arguments, message, tmp_path):
     assert done.returncode != 0
     assert message in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_table_7_shows_sequences_and_the_baseline_without_a_network(tmp_path):
+    for recipe, value in (("phases_full", 0.25), ("phases_has", 0.5)):
+        run_dir = tmp_path / recipe / "seed_0"
+        run_dir.mkdir(parents=True)
+        figures = {f"temporal_map_at_{iou}": value for iou in (0.1, 0.2, 0.3, 0.4, 0.5)}
+        baseline = {f"whole_sequence_at_{iou}": 0.125 for iou in (0.1, 0.2, 0.3, 0.4, 0.5)}
+        others = {"videos": 200, "protocol": "thumos14", "known_classes": True, "top1_clas": 1.0}
+        content = {**figures, **baseline, **others, "cam_threshold": 0.3}
+        (run_dir / "results.json").write_text(json.dumps(content))
+    done = tables(f"--runs={tmp_path}", "--table=7", "--scale=small", "--norun", "--seeds=1")
+    assert done.returncode == 0, done.stderr[-2000:]
+    lines = (tmp_path / "table_7_phases.md").read_text().splitlines()
+    assert lines[2].startswith("| Video-full | 25.0 | 34.23 | 25.0 | 25.68 |")
+    assert lines[4].startswith("| whole sequence, no network | 12.5 | - | 12.5 |")
+    assert lines[5].startswith("| Video-HaS - Video-full | +25.0 | +2.21 |")
