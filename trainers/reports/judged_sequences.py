@@ -98,6 +98,7 @@ class JudgedSequences:
         else:
             self.task.load(directory)
         self.model = runs.load_network(self.task, directory)
+        self._kinds: dict[float, list[SortedSegments]] = {}
         classes = len(self.split.class_names)
         self._metrics = {
             threshold: TemporalMeanAveragePrecision(
@@ -173,13 +174,14 @@ class JudgedSequences:
         """The mAP at each IoU, (IoU thresholds,), by the threshold of the map."""
         return {each: self._metric_at(each).mean_average_precisions() for each in self._metrics}
 
-    @functools.lru_cache(maxsize=4)  # noqa: B019 - as long as the run itself
     def kinds(self, iou_threshold: float) -> list[SortedSegments]:
         """Returns the kinds of detections and true segments of each sequence."""
-        return [
-            sort_segments(self.split.truth(index), sequence.found, iou_threshold)
-            for index, sequence in enumerate(self.sequences)
-        ]
+        if iou_threshold not in self._kinds:
+            self._kinds[iou_threshold] = [
+                sort_segments(self.split.truth(index), sequence.found, iou_threshold)
+                for index, sequence in enumerate(self.sequences)
+            ]
+        return self._kinds[iou_threshold]
 
     def _metric_at(self, threshold: float) -> TemporalMeanAveragePrecision:
         assert self.sequences is not None  # noqa: S101 (they are judged before they are counted)

@@ -221,6 +221,30 @@ def test_a_run_alone_has_a_report_of_its_own(run_dirs, tmp_path):
     assert "left out" not in text
 
 
+def test_a_run_as_in_the_papers_table_is_reported_on_with_its_figures(tmp_path):
+    recipe = find_video_recipe("phases_has").override(
+        epochs=1,
+        widths=(8,),
+        num_segments=0,
+        segment_length=5,
+        num_features=60,
+        split="val",
+        known_classes=False,
+        protocol="thumos14_11point",
+        iou_thresholds=(0.5,),
+        published={"temporal_map_at_0.5": 6.84},
+    )
+    video_task.train(recipe, tmp_path / "run")
+    page = Page(write_report(tmp_path / "run", tmp_path / "run", shown=4))
+    text = "".join(page.text)
+    assert "Judged on the sequences that it was trained on" in text
+    assert "all classes detected, protocol thumos14_11point" in text
+    assert "segments of 5 features, each with probability 0.5" in text
+    assert page.all_rows("mAP at IoU 0.5")[0][-1] == "6.84"
+    # Two runs of one recipe and seed are told apart.
+    assert "phases_has, seed 0 (this run)" in text
+
+
 def test_what_does_not_fit_is_left_out_and_said(run_dirs, tmp_path, monkeypatch):
     monkeypatch.setattr(sequence_report, "_MOST_BYTES", 30_000)
     out = write_sequence_report(run_dirs / "phases_full", out=tmp_path / "one.html", timelines=12)
