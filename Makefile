@@ -58,6 +58,7 @@ format: $(VENV)/installed
 bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks.hiding
 	$(BIN)/python -m benchmarks.evaluation
+	$(BIN)/python -m benchmarks.max_box_accuracy
 
 clean:
 	rm -rf $(VENV) runs build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -2,11 +2,13 @@
 
 python -m benchmarks.max_box_accuracy
 
-One process on one core; the maps are 14 x 14, resized to 224 x 224 as in the protocol. It stops if
-the counts differ at any threshold.
+One process on one core; the maps are 14 x 14, resized to 224 x 224 as in the protocol. With Numba's
+compiled loops, where it is installed, and without. It stops if the counts differ at any threshold.
 """
 
 import os
+import time
+from unittest import mock
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -15,9 +17,10 @@ import numpy as np
 
 from benchmarks.plain_protocol import plain_hits
 from benchmarks.timing import interleaved, print_machine, print_table
-from keras_has.metrics import MaxBoxAccuracy, MaxBoxAccuracyV2
+from keras_has.metrics import MaxBoxAccuracy, MaxBoxAccuracyV2, max_box_metric
 from keras_has.metrics.max_box_metric import numbers
-from keras_has.ops.contour_boxes import contour_boxes_of_score_maps
+from keras_has.ops import contour_boxes
+from keras_has.ops.contour_boxes import compiled_loops, contour_boxes_of_score_maps
 
 COUNT = 16
 STEPS = np.arange(0, 1, 0.001)
@@ -62,28 +65,46 @@ def compare(title: str, maps: np.ndarray, boxes: np.ndarray, repeats: int = 5) -
             metric.update_state(boxes, found, sizes)
         return [numbers(metric.hits) for metric in metrics]
 
-    for expected, found in zip(plainly(0), together(0), strict=True):
-        assert np.array_equal(expected, found), "the counts differ"
-    seconds = interleaved(
-        {
-            "1,000 thresholds each": plainly,
-            "MaxBoxAccuracy and V2, one pass": together,
-            "of it: contour_boxes_of_score_maps": lambda number: contour_boxes_of_score_maps(maps),
-        },
-        repeats,
-        warm_up=1,
-    )
+    def without_numba(number: int) -> list[np.ndarray]:
+        with (
+            mock.patch.object(contour_boxes, "compiled_loops", lambda: None),
+            mock.patch.object(max_box_metric, "compiled_loops", lambda: None),
+        ):
+            return together(number)
+
+    candidates = {
+        "1,000 thresholds each": plainly,
+        "MaxBoxAccuracy and V2, one pass": together,
+        "of it: contour_boxes_of_score_maps": lambda number: contour_boxes_of_score_maps(maps),
+        "MaxBoxAccuracy and V2 without Numba": without_numba,
+    }
+    if compiled_loops() is None:
+        del candidates["MaxBoxAccuracy and V2 without Numba"]
+    expected = plainly(0)
+    for function in (together, without_numba):
+        for one, other in zip(function(0), expected, strict=True):
+            assert np.array_equal(one, other), "the counts differ"
+    seconds = interleaved(candidates, repeats, warm_up=1)
     print_table(f"{title}, {len(maps)} maps; counts equal", seconds, "1,000 thresholds each")
-    plain, fast = (seconds[name] for name in list(seconds)[:2])
-    ratio, of_minima = np.median(plain / fast), plain.min() / fast.min()
-    each = 1e3 * fast.min() / len(maps)
-    print(f"  {ratio:.1f} times as fast (of minima {of_minima:.1f}); {each:.1f} ms a map")
+    plain = seconds["1,000 thresholds each"]
+    for name in ("MaxBoxAccuracy and V2, one pass", "MaxBoxAccuracy and V2 without Numba"):
+        if name in seconds:
+            fast = seconds[name]
+            ratio, of_minima = np.median(plain / fast), plain.min() / fast.min()
+            each = 1e3 * fast.min() / len(maps)
+            print(
+                f"  {name}: {ratio:.1f} times as fast (of minima {of_minima:.1f}); "
+                f"{each:.1f} ms a map"
+            )
 
 
 def main() -> None:
     """Runs all of it."""
     cv2.setNumThreads(1)
     print_machine()
+    began = time.perf_counter()
+    found = "compiled or loaded" if compiled_loops() else "not installed"
+    print(f"Numba's loops: {found}, {time.perf_counter() - began:.1f} s")
     random = np.random.default_rng(0)
     corners = np.sort(random.integers(0, 375, size=(COUNT, 2, 2, 2)), axis=2)
     corners[:, :, 1] += 2

@@ -1,6 +1,7 @@
 """What every test stands on: quiet TensorFlow, two logical CPU devices, a fixed seed."""
 
 import os
+import sys
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -34,6 +35,21 @@ def shared_data():
     if not folder.is_dir():
         pytest.skip("the real data sets (../shared/data) are not here")
     return folder
+
+
+@pytest.fixture
+def without_numba():
+    """Numba cannot be imported, as where it is not installed, until the test calls `undo()`."""
+    from keras_has.ops.contour_boxes import compiled_loops
+
+    name = "keras_has.ops.contour_sweep"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "numba", None)
+        patch.setitem(sys.modules, name, None)
+        del sys.modules[name]  # It is imported anew, and the one before comes back at the end.
+        compiled_loops.cache_clear()
+        yield patch
+    compiled_loops.cache_clear()
 
 
 @pytest.fixture(scope="session")

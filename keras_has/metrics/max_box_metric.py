@@ -6,10 +6,14 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from keras_has.metrics.counting_metric import CountingMetric
-from keras_has.ops.contour_boxes import ContourBoxes, contour_boxes_of_score_maps
+from keras_has.ops.contour_boxes import (
+    ContourBoxes,
+    compiled_loops,
+    contour_boxes_of_score_maps,
+)
 from keras_has.ops.inclusive_boxes import inclusive_box_iou, truncated_boxes
 
 BOX_FORMATS = ("half_open", "inclusive")
@@ -206,18 +210,18 @@ class MaxBoxMetric(CountingMetric):
 
     def _best_iou(self, found: ContourBoxes, true_boxes: NDArray[np.int64]) -> NDArray[np.float64]:
         """Returns for each grey level the highest overlap of a predicted with a true box."""
+        boxes, levels = found.boxes, found.levels
         if not self._all_contours:
-            return self._highest_overlap(found.largest, true_boxes)
-        of_contours = self._highest_overlap(found.boxes, true_boxes)
-        nothing = self._highest_overlap(np.zeros((1, 4)), true_boxes)
-        best = np.full(len(found.largest), -1.0)
-        np.maximum.at(best, found.levels, of_contours)
-        return np.where(best < 0, nothing, best)
-
-    @staticmethod
-    def _highest_overlap(boxes: ArrayLike, true_boxes: NDArray[np.int64]) -> NDArray[np.float64]:
-        iou = inclusive_box_iou(np.asarray(boxes)[:, None], true_boxes)
-        return np.asarray(iou.max(axis=1), dtype=np.float64)
+            boxes, levels = found.largest, np.arange(len(found.largest))
+        loops = compiled_loops()
+        if loops is not None:
+            best = loops.highest_overlaps(boxes, levels, true_boxes)
+        else:
+            best = np.full(len(found.largest), -1.0)
+            np.maximum.at(best, levels, inclusive_box_iou(boxes[:, None], true_boxes).max(axis=1))
+        if best.min() < 0:  # Without a contour the protocol has the box 0, 0, 0, 0.
+            best[best < 0] = inclusive_box_iou(np.zeros(4), true_boxes).max()
+        return np.asarray(best, dtype=np.float64)
 
     def _curves(self) -> NDArray[np.float64]:
         images = int(numbers(self.boxed_images))

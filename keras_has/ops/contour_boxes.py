@@ -1,6 +1,9 @@
 """The boxes of a score map's contours at every threshold, in the protocol of Choe et al."""
 
+import functools
+import importlib
 from collections.abc import Iterable
+from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
@@ -18,9 +21,10 @@ from keras_has.ops.merge_tree import (
     join,
 )
 from keras_has.ops.opencv import opencv
-from keras_has.ops.score_maps import RESIZE, normalized_score_map, shows_nothing
+from keras_has.ops.score_maps import RESIZE, resized_score_map, shows_nothing
 
 _OUTSIDE = 256
+_LONGEST = 32000  # Pixels a side.
 # OpenCV takes some 20 microseconds a level, a tree of the background as long as 60 levels. So up to
 # this number of levels with holes OpenCV is asked for them;
 _FEW_WITH_HOLES = 48
@@ -54,17 +58,46 @@ class ContourBoxes(NamedTuple):
     is_degenerate: bool
 
 
+@functools.cache
+def compiled_loops() -> ModuleType | None:
+    """Returns `keras_has.ops.contour_sweep`, compiled, where Numba can be imported; else `None`.
+
+    The first call of all takes seconds, in which Numba compiles. Where it can write beside the
+    package or to the user's cache, later processes load what it compiled.
+
+    Returns:
+        The module or `None`. `None`, too, if storing what was compiled fails.
+
+    Example:
+
+    >>> compiled_loops() is compiled_loops()
+    True
+    """
+    loops = importlib.import_module("keras_has.ops.contour_sweep")
+    if loops.numba is None:
+        return None
+    try:
+        boxes, levels, largest, _, _ = loops.swept(np.eye(2), 0.0, 1.0)
+        loops.highest_overlaps(boxes, levels, largest.astype(np.int64))
+    except OSError:  # No space left, for one.
+        return None
+    return loops
+
+
 def contour_boxes(score_map: ArrayLike) -> ContourBoxes:
     """Finds the boxes of the contours of a normalised score map at every grey level.
 
     It finds what `cv2.threshold`, `cv2.findContours` (`RETR_TREE`), `cv2.boundingRect` and
     `cv2.contourArea` would in 255 passes: outlines of components (8 neighbours) and of their holes
-    (4 neighbours). Components of all levels come from one merge tree. How many holes there are is
-    known from the Euler characteristic; where few levels have any, OpenCV is asked there, else
-    they come from the merge tree of the background. The outline of largest area is one of the map
-    with its holes filled, where areas are sums over the basins of the same tree; bounds of the
-    areas often make filling unnecessary. Where several outlines are as large, the order of OpenCV's
-    contours decides, so OpenCV is asked at this level.
+    (4 neighbours). Where Numba is installed, `keras_has.ops.contour_sweep` does it in compiled
+    loops. Else components of all levels come from one merge tree. How many holes there are is then
+    known from the Euler characteristic; where few levels have any, OpenCV is asked there, else they
+    come from the merge tree of the background. The outline of largest area is one of the map with
+    its holes filled, where areas are sums over the basins of the same tree; bounds of the areas
+    often make filling unnecessary.
+
+    Where several outlines are as large, the order of OpenCV's contours decides, so OpenCV is asked
+    at this level. Both ways give the same.
 
     Args:
         score_map: Array of shape `(height, width)`, values in `[0, 1]`, as from
@@ -95,7 +128,7 @@ def contour_boxes(score_map: ArrayLike) -> ContourBoxes:
         Choe et al., "Evaluation for Weakly Supervised Object Localization", 2020, for all contours.
     """
     scores = np.asarray(score_map, dtype=np.float64)
-    if scores.ndim != 2 or not scores.size or max(scores.shape) > 32000:
+    if scores.ndim != 2 or not scores.size or max(scores.shape) > _LONGEST:
         raise ValueError(
             "`score_map` should be of shape (height, width), 1 to 32,000 pixels a side. "
             f"Received: shape={scores.shape}"
@@ -106,7 +139,67 @@ def contour_boxes(score_map: ArrayLike) -> ContourBoxes:
             "`score_map` should hold values in [0, 1], see `normalized_score_map`. "
             f"Received: values from {low} to {high}"
         )
+    loops = compiled_loops()
+    if loops is None:
+        return _by_merge_trees(scores)
+    return _by_sweeping(loops, np.ascontiguousarray(scores), 0.0, 1.0, bool(low == high))
+
+
+def contour_boxes_of_score_maps(
+    score_maps: Iterable[ArrayLike], size: tuple[int, int] | None = RESIZE
+) -> list[ContourBoxes]:
+    """Resizes and normalises score maps and finds the boxes of their contours.
+
+    What it returns can be passed to several metrics in place of the maps, so that the work is done
+    once.
+
+    Args:
+        score_maps: Array of shape `(maps, height, width)`, or a list of arrays of rank 2.
+        size: Height and width the maps are resized to. Defaults to `(224, 224)`. `None`: not.
+
+    Returns:
+        A list of one `ContourBoxes` a map.
+
+    Raises:
+        ValueError: If a map is not an array of numbers of rank 2.
+
+    Example:
+
+    >>> found = contour_boxes_of_score_maps(np.eye(14)[None])
+    >>> found[0].largest[25].tolist()
+    [0, 0, 223, 223]
+    """
+    loops = compiled_loops()
+    found = []
+    for each in score_maps:
+        scores, low, span = resized_score_map(each, size)
+        if not span:
+            of_map = contour_boxes(np.zeros_like(scores))
+        elif loops is None or max(scores.shape) > _LONGEST:
+            of_map = contour_boxes((scores - low) / span)
+        else:
+            of_map = _by_sweeping(loops, scores, low, span, False)
+        found.append(of_map._replace(is_degenerate=shows_nothing(each)))
+    return found
+
+
+def _by_sweeping(
+    loops: ModuleType, scores: NDArray[np.float64], low: float, span: float, is_constant: bool
+) -> ContourBoxes:
+    boxes, levels, largest, maximum, is_tied = loops.swept(scores, low, span)
+    if is_tied.any():
+        image = ((scores - low) / span * 255).astype(np.uint8)
+        for level in np.flatnonzero(is_tied).tolist():
+            _, largest[level] = _boxes_by_opencv(image, level)
     height, width = scores.shape
+    return ContourBoxes(
+        boxes, levels, largest, maximum, (height, width), is_constant or not maximum
+    )
+
+
+def _by_merge_trees(scores: NDArray[np.float64]) -> ContourBoxes:
+    height, width = scores.shape
+    is_degenerate = bool(scores.min() == scores.max())
     scores = scores * 255
     levels = scores.astype(np.uint8)
     largest = np.zeros((LEVELS + 1, 4), dtype=np.int32)
@@ -179,38 +272,8 @@ def contour_boxes(score_map: ArrayLike) -> ContourBoxes:
         largest,
         maximum,
         (height, width),
-        bool(low == high),
+        is_degenerate,
     )
-
-
-def contour_boxes_of_score_maps(
-    score_maps: Iterable[ArrayLike], size: tuple[int, int] | None = RESIZE
-) -> list[ContourBoxes]:
-    """Resizes and normalises score maps and finds the boxes of their contours.
-
-    What it returns can be passed to several metrics in place of the maps, so that the work is done
-    once.
-
-    Args:
-        score_maps: Array of shape `(maps, height, width)`, or a list of arrays of rank 2.
-        size: Height and width the maps are resized to. Defaults to `(224, 224)`. `None`: not.
-
-    Returns:
-        A list of one `ContourBoxes` a map.
-
-    Raises:
-        ValueError: If a map is not an array of numbers of rank 2.
-
-    Example:
-
-    >>> found = contour_boxes_of_score_maps(np.eye(14)[None])
-    >>> found[0].largest[25].tolist()
-    [0, 0, 223, 223]
-    """
-    return [
-        contour_boxes(normalized_score_map(each, size))._replace(is_degenerate=shows_nothing(each))
-        for each in score_maps
-    ]
 
 
 def _boxes(reach: NDArray[np.int16], grown: int, size: tuple[int, int]) -> NDArray[np.int32]:

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.plain_protocol import plain_hits, plain_score_map
 from keras_has.metrics import MaxBoxAccuracy, MaxBoxAccuracyV2, PixelAveragePrecision
-from keras_has.ops.contour_boxes import contour_boxes_of_score_maps
+from keras_has.ops.contour_boxes import compiled_loops, contour_boxes_of_score_maps
 
 STEPS = np.arange(0, 1, 0.001)
 DELTAS = (0.3, 0.5, 0.7)
@@ -74,6 +74,18 @@ def test_the_counts_at_every_threshold_equal_the_plain_protocol(batch):
     assert second.result() == np.mean(hits.max(axis=1) / images)
     assert int(first.boxed_images) == images == 16 - int(first.unboxed_images)
     assert int(first.degenerate_maps) == int(second.degenerate_maps) == 2
+
+
+@pytest.mark.parametrize("metric", [MaxBoxAccuracy, MaxBoxAccuracyV2])
+def test_without_numba_the_counts_are_the_same(batch, metric, without_numba):
+    slower, faster = new(metric), new(metric)
+    assert compiled_loops() is None
+    slower.update_state(*batch)
+    without_numba.undo()
+    compiled_loops.cache_clear()
+    faster.update_state(*batch)
+    assert counts(slower) == counts(faster)
+    assert np.any(counts(slower)[0])
 
 
 def test_one_pass_over_the_maps_serves_both_metrics(batch):

@@ -1,5 +1,10 @@
 """The boxes of all contours at all levels, against OpenCV asked level by level."""
 
+import importlib
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import cv2
 import numpy as np
 import pytest
@@ -9,7 +14,11 @@ from hypothesis.extra import numpy as hnp
 
 from benchmarks.plain_protocol import plain_boxes, plain_score_map
 from keras_has.ops import contour_boxes as module
-from keras_has.ops.contour_boxes import contour_boxes, contour_boxes_of_score_maps
+from keras_has.ops.contour_boxes import (
+    compiled_loops,
+    contour_boxes,
+    contour_boxes_of_score_maps,
+)
 from keras_has.ops.inclusive_boxes import inclusive_box_iou, truncated_boxes
 from keras_has.ops.score_maps import normalized_score_map
 
@@ -19,9 +28,16 @@ STEPS = np.arange(256) / 255 + 1e-6  # One threshold for each level of a map wit
 def equals_opencv(score_map):
     """Whether outlines, holes and the largest contour are OpenCV's, whichever way they are found.
 
-    OpenCV is asked where there are few levels with holes: as by default, and at none of them.
+    Compiled, if Numba is there; and by merge trees, where OpenCV is asked at levels with few holes:
+    as by default, and at none of them.
     """
-    ways = [{}, {"_FEW_WITH_HOLES": -1}, {"_FEW_WITH_HOLES": -1, "_FEW_OPEN": -1}]
+    without = {"compiled_loops": lambda: None}
+    ways = [
+        {},
+        without,
+        {**without, "_FEW_WITH_HOLES": -1},
+        {**without, "_FEW_WITH_HOLES": -1, "_FEW_OPEN": -1},
+    ]
     everything = plain_boxes(score_map, STEPS, all_contours=True)
     largest = plain_boxes(score_map, STEPS, all_contours=False)
     for way in ways:
@@ -101,7 +117,12 @@ def test_maps_made_by_hand_give_opencvs_contours(rows):
     assert equals_opencv(grey(rows))
 
 
-def test_every_third_map_of_3_x_4_pixels_in_black_and_white_give_opencvs_contours():
+@pytest.mark.parametrize("is_compiled", [True, False])
+def test_every_third_map_of_3_x_4_pixels_in_black_and_white_give_opencvs_contours(
+    is_compiled, monkeypatch
+):
+    if not is_compiled:
+        monkeypatch.setattr(module, "compiled_loops", lambda: None)
     for number in range(0, 2**12, 3):
         image = (number >> np.arange(12) & 1).reshape(3, 4)
         found = contour_boxes(image)
@@ -172,3 +193,82 @@ def test_a_map_is_left_as_it_was():
     before = score_map.copy()
     contour_boxes_of_score_maps([score_map], None)
     np.testing.assert_array_equal(score_map, before)
+
+
+# With Numba and without.
+
+
+def same(one, other):
+    def in_order(found):
+        rows = np.concatenate([found.boxes, found.levels[:, None]], axis=1)
+        return rows[np.lexsort(rows.T)]
+
+    np.testing.assert_array_equal(in_order(one), in_order(other))
+    np.testing.assert_array_equal(one.largest, other.largest)
+    assert one[3:] == other[3:]
+    assert [each.dtype for each in one[:3]] == [each.dtype for each in other[:3]]
+
+
+def score_maps():
+    random = np.random.default_rng(8)
+    maps = [random.normal(size=shape) for shape in ((14, 14), (28, 28), (1, 1), (3, 1), (9, 30))]
+    blocks = np.kron(random.integers(0, 3, (4, 4)), np.ones((5, 5)))
+    return [*maps, np.maximum(maps[0], 0.2), blocks, np.full((3, 3), 0.3), np.full((2, 2), np.nan)]
+
+
+@pytest.mark.parametrize("size", [(112, 112), (37, 50), None])
+def test_compiled_loops_and_merge_trees_find_the_same(size, without_numba):
+    expected = contour_boxes_of_score_maps(score_maps(), size)
+    without_numba.undo()
+    compiled_loops.cache_clear()
+    for one, other in zip(contour_boxes_of_score_maps(score_maps(), size), expected, strict=True):
+        same(one, other)
+
+
+def test_threads_do_not_disturb_one_another():
+    maps = [np.random.default_rng(seed).normal(size=(14, 14)) for seed in range(8)]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda each: contour_boxes_of_score_maps([each])[0], maps))
+    for one, other in zip(together, contour_boxes_of_score_maps(maps), strict=True):
+        same(one, other)
+
+
+def test_without_numba_merge_trees_are_taken_and_the_loops_remain_plain_python(without_numba):
+    assert compiled_loops() is None
+    loops = importlib.import_module("keras_has.ops.contour_sweep")
+    for seed in range(5):
+        image = np.random.default_rng(seed).integers(0, 4, (7, 8)) / 3
+        boxes, levels, largest, maximum, is_tied = loops.swept(image, 0.0, 1.0)
+        found = contour_boxes(image)
+        same(found, found._replace(boxes=boxes, levels=levels, maximum=maximum))
+        np.testing.assert_array_equal(largest[~is_tied], found.largest[~is_tied])
+        true_boxes = np.array([[1, 1, 5, 5], [0, 3, 2, 9]])
+        overlaps = inclusive_box_iou(boxes[:, None], true_boxes).max(axis=1)
+        expected = [overlaps[levels == level].max(initial=-1) for level in range(256)]
+        assert loops.highest_overlaps(boxes, levels, true_boxes).tolist() == expected
+
+
+def test_numba_is_not_imported_before_it_is_used():
+    program = "import sys, keras_has.ops.contour_boxes; sys.exit('numba' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)  # noqa: S603
+
+
+def test_what_cannot_be_stored_is_compiled_anew_or_left(monkeypatch):
+    numba = pytest.importorskip("numba")
+    loops = importlib.import_module("keras_has.ops.contour_sweep")
+
+    def njit(cache=False, **settings):
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return lambda function: settings
+
+    monkeypatch.setattr(numba, "njit", njit)
+    assert loops._compiled(len)["nogil"]
+
+    def swept(*arguments):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(loops, "swept", swept)
+    compiled_loops.cache_clear()
+    assert compiled_loops() is None
+    compiled_loops.cache_clear()
