@@ -22,15 +22,8 @@ def refresh_batch_norm(model: keras.Model, batches: tf.data.Dataset) -> None:
     Raises:
         ValueError: If the network drops values, which are not to be counted, or without batches.
     """
+    check_refreshable(model)
     inside = _all_layers(model)
-    dropping = [
-        layer.name for layer in inside if isinstance(layer, keras.layers.Dropout | InputDropout)
-    ]
-    if dropping:
-        raise ValueError(
-            "Batch normalization cannot be refreshed in a network with dropout, which would be "
-            f"counted in. Received: {model.name} with {', '.join(dropping)}"
-        )
     hiding = [layer for layer in inside if isinstance(layer, HideAndSeek)]
     norms = [layer for layer in inside if isinstance(layer, keras.layers.BatchNormalization)]
     probabilities = [float(layer.hide_probability) for layer in hiding]
@@ -66,6 +59,20 @@ def refresh_batch_norm(model: keras.Model, batches: tf.data.Dataset) -> None:
             layer.hide_probability = probability
         for layer, momentum in zip(norms, momentums, strict=True):
             layer.momentum = momentum
+
+
+def check_refreshable(model: keras.Model) -> None:
+    """Raises a ValueError for a network that drops values, which would be counted in."""
+    dropping = [
+        layer.name
+        for layer in _all_layers(model)
+        if isinstance(layer, keras.layers.Dropout | InputDropout)
+    ]
+    if dropping:
+        raise ValueError(
+            "Batch normalization cannot be refreshed in a network with dropout, which would be "
+            f"counted in. Received: {model.name} with {', '.join(dropping)}"
+        )
 
 
 def _all_layers(model: keras.Model) -> list[keras.layers.Layer]:

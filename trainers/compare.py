@@ -69,7 +69,7 @@ def markdown_table(results: Results) -> str:
     ]
 
     def values(recipe: str, key: str) -> np.ndarray:
-        return 100 * np.array([results[recipe][seed][key] for seed in seeds], "float64")
+        return 100 * np.array([results[recipe][seed].get(key, np.nan) for seed in seeds], "float64")
 
     for recipe in recipes:
         cells = [mean_and_spread(values(recipe, key)) for key, _ in COLUMNS]
@@ -82,7 +82,9 @@ def markdown_table(results: Results) -> str:
         lines.append(f"| {recipe} - {recipes[0]} | " + " | ".join(cells) + " |")
     threshold = {f"{results[recipe][seeds[0]]['cam_threshold']:.0%}" for recipe in recipes}
     best = {
-        recipe: ", ".join(f"{results[recipe][s]['gt_known_loc_best_threshold']:.0%}" for s in seeds)
+        recipe: ", ".join(
+            f"{results[recipe][s].get('gt_known_loc_best_threshold', np.nan):.0%}" for s in seeds
+        )
         for recipe in recipes
     }
     images = results[recipes[0]][seeds[0]]["images"]
@@ -108,7 +110,9 @@ def csv_table(results: Results) -> str:
     writer.writerow(["recipe", "seed", "images", *names])
     for recipe, runs in results.items():
         for seed, result in sorted(runs.items()):
-            writer.writerow([recipe, seed, result["images"], *(result[name] for name in names)])
+            writer.writerow(
+                [recipe, seed, result["images"], *(result.get(name, "") for name in names)]
+            )
     return file.getvalue()
 
 
@@ -128,7 +132,8 @@ def plot_curves(results: Results, path: Path) -> None:
             low, high = curves.min(axis=0), curves.max(axis=0)
             axes.fill_between(thresholds, low, high, color=colour, alpha=0.2, linewidth=0)
     first = next(iter(next(iter(results.values())).values()))
-    axes.axhline(100 * first["centred_box"], color="grey", linestyle="--", label="centred box")
+    if np.isfinite(first.get("centred_box", np.nan)):
+        axes.axhline(100 * first["centred_box"], color="grey", linestyle="--", label="centred box")
     axes.axvline(100 * first["cam_threshold"], color="grey", linestyle=":", label="fixed threshold")
     axes.set_xlabel("threshold (% of the map's maximum)")
     axes.set_ylabel("GT-known Loc (% of images)")

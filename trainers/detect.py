@@ -35,6 +35,14 @@ def find_features(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     found = sorted(file for file in path.glob("*") if file.suffix.lower() in SUFFIXES)
+    by_name: dict[str, Path] = {}
+    for file in found:
+        if file.stem in by_name:
+            raise FileNotFoundError(
+                f"{path} should hold one file of features a video. Received: {file.name} and "
+                f"{by_name[file.stem].name}"
+            )
+        by_name[file.stem] = file
     if not found:
         raise FileNotFoundError(
             f"{path} holds no features ({', '.join(SUFFIXES)}): --features should be a file or a "
@@ -53,14 +61,14 @@ def seconds_per_feature(folder: Path, given: float | None) -> float:
         if not 0 < given < np.inf:
             raise ValueError(f"--seconds_per_feature should be above 0. Received: {given}")
         return given
-    file = folder / "features.json"
-    try:
-        seconds = float(json.loads(file.read_text(encoding="utf-8"))["seconds_per_feature"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    from trainers.video_task import told_seconds_per_feature
+
+    seconds = told_seconds_per_feature(folder)
+    if seconds is None:
         raise ValueError(
-            f"{file} does not say what time a feature stands for ({error}): give "
+            f"There is no features.json in {folder} that says what time a feature stands for: give "
             "--seconds_per_feature."
-        ) from error
+        )
     return seconds
 
 
@@ -68,9 +76,11 @@ def detect(signature: Any, features: np.ndarray, step: float, num_features: int 
     """Returns what the model finds in one video, and the time of a step of its map."""
     import tensorflow as tf
 
+    from keras_has.data.feature_files import sample_uniformly
+
     count = len(features)
     if num_features is not None:
-        features = features[np.arange(num_features) * count // num_features]
+        features = features[sample_uniformly(count, num_features)]  # as in training
     of_step = step * count / len(features)
     found = signature(
         features=tf.constant(features[None]), step_seconds=tf.constant([of_step], tf.float32)

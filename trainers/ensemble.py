@@ -96,14 +96,22 @@ def judge_together(
                     f"The networks of an ensemble have to share {field}. {all_runs[0]} has "
                     f"{getattr(first, field)!r}, {run} has {getattr(recipe, field)!r}."
                 )
-    data_dir = data_dir or (directories[all_runs[0]].read_json("source.json") or {}).get("data_dir")
+    sources = {run: directories[run].read_json("source.json") or {} for run in all_runs}
+    for run, source in sources.items():
+        if data_dir is None and source != sources[all_runs[0]]:
+            raise RunError(
+                f"The networks of an ensemble have to share their data. {all_runs[0]} has "
+                f"{sources[all_runs[0]]}, {run} has {source}."
+            )
+    data_dir = data_dir or sources[all_runs[0]].get("data_dir")
     methods, task = {}, None
     networks = []
     for run, recipe in recipes.items():
-        own_task = image_task.ImageTask(recipe, data_dir)
+        leaves_out = bool(directories[run].read_json("bad_images.json"))
+        own_task = image_task.ImageTask(recipe, data_dir, "skip" if leaves_out else "error")
         if task is None:
             task = own_task
-            task.load()
+            task.load(directories[run])
         own_task.train_split, own_task.val_split = task.train_split, task.val_split
         network = load_network(own_task, directories[run])
         networks.append(network)

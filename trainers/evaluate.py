@@ -130,10 +130,14 @@ def main(argv: Sequence[str]) -> None:
     out = None if _OUT.value is None else Path(_OUT.value)
     if out is not None and out.suffix not in (".json", ".csv"):
         raise app.UsageError(f"--out should end in .json or .csv. Received: {out}")
+    if _METADATA.value and (_SIZES.value or _HALF_OPEN.value):
+        raise app.UsageError("--image_sizes and --half_open are for --boxes.")
     logging.set_verbosity(logging.WARNING)
     try:
+        if out is not None:
+            out.parent.mkdir(parents=True, exist_ok=True)
         run(out)
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:
         sys.exit(f"error: {error}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from keras_has.export import export_localizer
 from keras_has.metrics.localization_curve import THRESHOLDS
 from keras_has.ops.boxes import best_centred_side
 from trainers import runs
-from trainers.batch_norm import refresh_batch_norm
+from trainers.batch_norm import check_refreshable, refresh_batch_norm
 from trainers.input_dropout import InputDropout
 from trainers.recipes import ImageRecipe
 from trainers.runs import RunDirectory, RunError, progress
@@ -129,7 +130,13 @@ class ImageTask(runs.Task):
     def build_model(self) -> keras.Model:
         """Returns the network, with normalisation and hiding inside."""
         scaling = pixel_layer(self.recipe, self.train_split)
-        return build_model(self.recipe, len(self.train_split.class_names), scaling)
+        model = build_model(self.recipe, len(self.train_split.class_names), scaling)
+        if self.recipe.batch_norm_refresh:
+            try:
+                check_refreshable(model)
+            except ValueError as error:
+                raise RunError(f"{error}. Leave --batch_norm_refresh out.") from error
+        return model
 
     def compile_arguments(self) -> dict[str, Any]:
         """Cross-entropy of the class, and accuracy on what the network sees, hidden or not."""
@@ -193,7 +200,11 @@ class ImageTask(runs.Task):
             drawing.write_png(directory.panel, final.panel)
         names, threshold = self.val_split.class_names, self.recipe.cam_threshold
         export_localizer(model, directory.saved_model, names, threshold)
-        return {**results, "bad_images": len(self.bad_images)}
+        return {
+            **results,
+            "bad_images": len(self.bad_images),
+            "centred_side_is_assumed": not _has_known_boxes(self.train_split),
+        }
 
     def final_localization(
         self, method: Callable[[keras.Model], Any] | None = None
@@ -242,6 +253,11 @@ class ImageTask(runs.Task):
             f"Pictures:    {directory.panel}",
             f"Model:       {directory.saved_model}",
         ]
+        if self.recipe.cam != "cam" or self.recipe.crops != 1:
+            lines.append(
+                "The model's boxes are of class activation maps of one view; the figures above are "
+                f"of {self.recipe.cam}, {self.recipe.crops} view(s)."
+            )
         if self.bad_images:
             lines.append(f"\n{len(self.bad_images)} files could not be decoded and were left out:")
             lines += [f"  {bad['path']}: {bad['reason']}" for bad in self.bad_images]
@@ -313,6 +329,8 @@ def table_of_results(results: dict[str, Any]) -> list[str]:
             f"side {results['centred_side']:.2f}",
         ),
     ]
+    if results.get("centred_side_is_assumed"):
+        rows[-1] = (*rows[-1][:2], f"{rows[-1][2]}, assumed: no training boxes are known")
     lines = [
         f"  {name:<46}{100 * results[key]:6.1f}  {remark}".rstrip() for name, key, remark in rows
     ]
@@ -339,7 +357,7 @@ def read_split(
     Raises:
         RunError: If the data set is not there or not sound.
     """
-    if recipe.dataset == "parts":
+    if recipe.dataset == "parts" and data_dir is None:
         return data.parts(
             split, image_size=recipe.image_size, progress=progress(f"drawing {split}")
         )
@@ -347,10 +365,28 @@ def read_split(
         raise RunError(f"--dataset={recipe.dataset} needs --data_dir=FOLDER, where its images are.")
     try:
         if data.is_tfrecords(data_dir):
-            return data.tfrecords(data_dir, split, progress(f"indexing {split}"))
+            return _records(recipe, data_dir, split)
+        if recipe.dataset == "parts":
+            raise ValueError(
+                f"{data_dir} holds no records of `python -m trainers.prepare`; parts are generated "
+                "and need no --data_dir."
+            )
+        if recipe.dataset == "imagenet" and recipe.tuning_share:
+            return data.imagenet(data_dir, split, read_boxes=True)
         return _READERS[recipe.dataset](data_dir, split)
     except (OSError, ValueError) as error:
         raise RunError(str(error)) from error
+
+
+def _records(recipe: ImageRecipe, data_dir: str | os.PathLike[str], split: str) -> ImageDataset:
+    """Returns a split of records, which have to be of the recipe's data set."""
+    dataset = data.tfrecords(data_dir, split, progress(f"indexing {split}"))
+    kind = dataset.name.split("/")[0]
+    if kind in ImageRecipe.DATASETS and kind != recipe.dataset:
+        raise ValueError(
+            f"{data_dir} holds records of {kind}, and --dataset={recipe.dataset} is asked for."
+        )
+    return dataset
 
 
 def tuning_split(dataset: ImageDataset, share: float) -> tuple[ImageDataset, ImageDataset]:
@@ -388,7 +424,7 @@ def pixel_layer(recipe: ImageRecipe, dataset: ImageDataset) -> keras.Layer:
     Raises:
         RunError: If the recipe has no mean, and the data are not in memory.
     """
-    if not recipe.mean and hasattr(keras.applications, recipe.model):
+    if not recipe.mean and inspect.isfunction(getattr(keras.applications, recipe.model, None)):
         return models.pixel_scaling(recipe.model)
     mean, std = mean_and_std(recipe, dataset)
     return keras.layers.Normalization(mean=mean, variance=np.square(std), dtype="float32")
@@ -431,7 +467,7 @@ def build_model(recipe: ImageRecipe, num_classes: int, scaling: keras.Layer) -> 
             "--weights are for efficientnet_lite0 and networks of keras.applications. "
             f"Received: --model={recipe.model} --weights={recipe.weights}"
         )
-    if recipe.weights not in ("", "imagenet") and not Path(recipe.weights).is_file():
+    if recipe.weights not in ("", "imagenet", "random") and not Path(recipe.weights).is_file():
         raise RunError(f"There is no weights file {recipe.weights} (--weights).")
     try:
         return _network(recipe, num_classes, shape, settings)
@@ -462,20 +498,20 @@ def _network(
             **settings,
         )
     if recipe.model == "efficientnet_lite0":
-        if recipe.weights == "imagenet":
+        if recipe.weights in ("", "imagenet"):
             raise RunError(
-                "The weights of efficientnet_lite0 are given as a file: --weights=PATH; "
-                "docs/data.md says where they come from."
+                "efficientnet_lite0 starts from ImageNet weights in a file: --weights=PATH "
+                "(docs/data.md says which), or from nothing: --weights=random."
             )
         return models.EfficientNetLite0(
             num_classes,
             shape,
-            weights=recipe.weights or None,
+            weights=None if recipe.weights == "random" else recipe.weights,
             last_stage_stride=last_stage_stride,
             batch_norm_momentum=recipe.batch_norm_momentum,
             **settings,
         )
-    if not hasattr(keras.applications, recipe.model):
+    if not inspect.isfunction(getattr(keras.applications, recipe.model, None)):
         raise RunError(
             f"There is no model {recipe.model!r}: --model should be {', '.join(_OWN_NETWORKS)}, "
             "or a network of keras.applications such as ResNet50."
@@ -484,7 +520,7 @@ def _network(
         recipe.model,
         num_classes,
         shape,
-        weights=recipe.weights or None,
+        weights=None if recipe.weights in ("", "random") else recipe.weights,
         last_stage_stride=last_stage_stride,
         **settings,
     )
@@ -541,6 +577,10 @@ def mean_and_std(recipe: ImageRecipe, dataset: ImageDataset) -> tuple[np.ndarray
 
 def centred_side(dataset: ImageDataset) -> float:
     """Returns the side of the best centred box of the training boxes, or 0.8 without any."""
-    if dataset.image_sizes is None or not any(len(boxes) for boxes in dataset.boxes):
+    if not _has_known_boxes(dataset):
         return _NO_BOXES_SIDE
     return best_centred_side(dataset.boxes, dataset.image_sizes)
+
+
+def _has_known_boxes(dataset: ImageDataset) -> bool:
+    return dataset.image_sizes is not None and any(len(boxes) for boxes in dataset.boxes)

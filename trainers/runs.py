@@ -57,7 +57,13 @@ class RunDirectory:
             RunError: If the folder holds another run, or something that is not a run.
         """
         if (self.path / "recipe.json").is_file():
-            differences = self.read_recipe(type(recipe)).differences(recipe)
+            recipe_there = self.read_recipe(type(recipe))
+            is_judged = (self.path / "results.json").is_file()
+            differences = (
+                recipe_there.differences(recipe)
+                if is_judged
+                else recipe_there.training_differences(recipe)
+            )
             there = self.read_json("source.json") or {}
             differences += [
                 f"{key}: {there.get(key)} there, {value} asked for"
@@ -69,12 +75,19 @@ class RunDirectory:
                     f"{self.path} holds a run of another recipe ({'; '.join(differences)}). "
                     "Choose another --run_dir, or delete that folder."
                 )
+            if not is_judged:
+                self.write("recipe.json", recipe.to_json())
             return
         if self.path.exists() and not self.path.is_dir():
             raise RunError(f"{self.path} is a file. Choose another --run_dir.")
         if self.path.exists() and any(self.path.iterdir()):
             raise RunError(f"{self.path} is not empty and holds no run. Choose another --run_dir.")
-        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(
+                f"{self.path} cannot be made ({error}). Choose another --run_dir."
+            ) from error
         self.write_json("source.json", source)
         self.write("recipe.json", recipe.to_json())
 
@@ -189,8 +202,8 @@ class RunDirectory:
     def _damaged(self, name: str, error: Exception) -> RunError:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         return RunError(
-            f"{self.path / name} cannot be read ({reason}). Delete the folder {self.path} to begin "
-            "that run anew."
+            f"{self.path / name} cannot be read ({reason}). If the run was made by this version of "
+            f"the project, the file is damaged: delete {self.path} to begin that run anew."
         )
 
 
@@ -448,6 +461,12 @@ def _adopt_network(task: Task, directory: RunDirectory, other: RunDirectory) -> 
         raise RunError(
             f"The network of {other.path} was trained otherwise ({'; '.join(differences)}), so "
             f"it is not that of {task.recipe.name}. Leave --network_from out to train one."
+        )
+    data_there = other.read_json("source.json")
+    if data_there is not None and data_there != task.source:
+        raise RunError(
+            f"The network of {other.path} was trained on other data ({data_there}; asked for are "
+            f"{task.source})."
         )
     if other.read_results() is None:
         raise RunError(f"{other.path} is not finished: there is no results.json in it.")

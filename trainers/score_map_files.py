@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_has.data.folders import IMAGE_EXTENSIONS
 from keras_has.metrics import (
     GTKnownLocalization,
     MaxBoxAccuracy,
@@ -72,6 +73,8 @@ def read_image_sizes(path: Path) -> dict[str, tuple[float, float]]:
     """
     sizes = {}
     for number, fields in _rows(path):
+        if number == 1 and _is_heading(fields):
+            continue
         meaning = "an image, its width and its height, above 0"
         size = _numbers(fields[1:], f"{path}:{number}", meaning)
         if len(size) != 2 or min(size) <= 0:
@@ -88,7 +91,7 @@ def read_boxes(
     """Reads lines of `image_id,x0,y0,x1,y1`, or of `image_id,x0,y0,x1,y1,width,height`.
 
     Args:
-        path: The file; a first line whose second field is no number is a heading.
+        path: The file; a first line without numbers is a heading.
         sizes: Height and width of the images whose lines do not say it.
         half_open: Whether `x1` and `y1` are outside the box. Otherwise they are its last pixels, as
             in the metadata of wsolevaluation.
@@ -104,7 +107,7 @@ def read_boxes(
     found: dict[str, list[list[float]]] = {}
     for number, fields in _rows(path):
         where = f"{path}:{number}"
-        if number == 1 and len(fields) > 1 and not fields[1].lstrip("-")[:1].isdigit():
+        if number == 1 and _is_heading(fields):
             continue
         meaning = "image_id,x0,y0,x1,y1 or image_id,x0,y0,x1,y1,width,height"
         if len(fields) not in (5, 7):
@@ -147,9 +150,22 @@ def read_metadata(folder: Path, masks: Path | None = None) -> Truth:
         FileNotFoundError: If a file is missing.
         ValueError: If a line cannot be read, or masks are listed and `masks` is `None`.
     """
-    image_ids = [fields[0] for _, fields in _rows(folder / "image_ids.txt")]
+    lines = {}
+    for number, fields in _rows(folder / "image_ids.txt"):
+        if fields[0] in lines:
+            raise ValueError(
+                f"{folder / 'image_ids.txt'}:{number}: an image should be listed once. Received: "
+                f"{fields[0]}, which line {lines[fields[0]]} lists, too"
+            )
+        lines[fields[0]] = number
+    image_ids = list(lines)
     path = folder / "localization.txt"
     rows = list(_rows(path))
+    for number, fields in rows:
+        if fields[0] not in lines:
+            raise ValueError(
+                f"{path}:{number}: the image should be one of image_ids.txt. Received: {fields[0]}"
+            )
     if not any(len(fields) == 3 for _, fields in rows):
         truth = read_boxes(path, read_image_sizes(folder / "image_sizes.txt"))
         truth.image_ids = image_ids
@@ -209,16 +225,29 @@ def find_score_maps(folder: Path, image_ids: Sequence[str]) -> ScoreMaps:
 
     Raises:
         FileNotFoundError: If the folder holds no such file at all.
+        ValueError: If a file is that of two images.
     """
     there = {file.relative_to(folder).as_posix(): file for file in sorted(folder.rglob("*.npy"))}
     if not there:
         raise FileNotFoundError(f"{folder} holds no score map (.npy).")
     files, missing, used = {}, [], set()
+    # Masks are named without the ending of the image, and maps perhaps with it: a.jpg.npy for a.
+    others: dict[str, list[str]] = {}
+    for name in there:
+        image = Path(name).with_suffix("")
+        if image.suffix.lower() in IMAGE_EXTENSIONS:
+            others.setdefault(image.with_suffix("").as_posix(), []).append(name)
     for image in image_ids:
         short = Path(image).with_suffix(".npy").as_posix()
-        name = next((each for each in (f"{image}.npy", short) if each in there), None)
+        names = [f"{image}.npy", short, *others.get(image, ())]
+        name = next((each for each in names if each in there), None)
         if name is None:
             missing.append(image)
+        elif name in used:
+            raise ValueError(
+                f"{there[name]} is named by two images; one of them is {image}: name the maps by "
+                f"the whole names, as {image}.npy."
+            )
         else:
             files[image] = there[name]
             used.add(name)
@@ -367,3 +396,16 @@ def evaluate_masks(
             "recall": recall.tolist(),
         },
     }
+
+
+def _is_heading(fields: Sequence[str]) -> bool:
+    """Whether a first line names columns: nothing behind its first field is a number."""
+
+    def is_number(text: str) -> bool:
+        try:
+            float(text)
+        except ValueError:
+            return False
+        return True
+
+    return len(fields) > 1 and not any(is_number(field) for field in fields[1:])

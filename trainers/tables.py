@@ -170,13 +170,16 @@ class TableRuns:
 
     def _check_flags(self) -> None:
         """Keeps what the runs of a folder are made with, and refuses to mix them with others."""
-        wanted = {"dataset": self.dataset, "flags": list(self.flags_for_all)}
-        file = self.out / "flags.json"
+        wanted = list(self.flags_for_all)
+        file = self.out / f"flags_{self.dataset}.json"
         if file.is_file():
-            there = json.loads(file.read_text(encoding="utf-8"))
+            try:
+                there = json.loads(file.read_text(encoding="utf-8"))
+            except ValueError as error:
+                raise RuntimeError(f"{file} cannot be read ({error}): delete it.") from error
             if there != wanted:
                 raise RuntimeError(
-                    f"{self.out} holds runs made with {there}, asked for are {wanted}. "
+                    f"{self.out} holds runs made with the flags {there}, asked for are {wanted}. "
                     "Choose another --runs."
                 )
         write_aside(file, json.dumps(wanted) + "\n")
@@ -273,7 +276,7 @@ def _about_images(all_results: Sequence[Mapping[str, Any]]) -> str:
     thresholds = sorted({f"{results['cam_threshold']:.0%}" for results in all_results})
     both = len(thresholds) > 1
     fixed = f"{thresholds[0]} (AlexNet) and {thresholds[1]} (GoogLeNet)" if both else thresholds[0]
-    centred = sorted({f"{100 * results['centred_box']:.1f}" for results in all_results})
+    centred = sorted({f"{100 * results.get('centred_box', np.nan):.1f}" for results in all_results})
     images = sorted({str(results["images"]) for results in all_results})
     return (
         f"{', '.join(images)} validation images. GT-known and Top-1 Loc at a fixed threshold of "
@@ -344,6 +347,10 @@ def main(argv: Sequence[str]) -> None:
             f"{', '.join(OWN_FLAGS)} are set for each run; they cannot be passed on."
         )
     is_small = values.scale == "small"
+    if values.dataset and not is_small:
+        raise app.UsageError("--dataset is for --scale=small.")
+    if flags_for_all and is_small and not values.run:
+        raise app.UsageError("--norun reads runs as they are: flags for runs have no effect.")
     if flags_for_all and not is_small:
         raise app.UsageError(f"unknown arguments without --scale=small: {' '.join(flags_for_all)}")
     table, out = TABLES[values.table], Path(values.runs)

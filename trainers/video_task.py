@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,8 @@ class VideoTask(runs.Task):
         train, val = _SPLITS[self.recipe.dataset]
         self.train_split = read_split(self.recipe, self.data_dir, self.recipe.split or train)
         self.val_split = read_split(self.recipe, self.data_dir, self.recipe.val_split or val)
+        if self.recipe.all_videos:
+            self.val_split = self.val_split.select([len(s) > 0 for s in self.val_split.segments])
         if self.train_split.class_names != self.val_split.class_names:
             raise RunError(
                 f"{self.train_split.name} and {self.val_split.name} have different classes: "
@@ -254,7 +257,7 @@ class VideoTask(runs.Task):
         ]
         rows = [
             (f"runs above {recipe.cam_threshold:.0%} of the maximum", "temporal_map"),
-            ("whole sequence, without a network", "whole_sequence"),
+            ("whole sequence of a known class", "whole_sequence"),
         ]
         if not np.isfinite(results["temporal_map"]):
             rows = []
@@ -302,14 +305,40 @@ def read_split(
         if recipe.dataset == "watch_untrimmed":
             return data.watch_untrimmed(data_dir, split)
         root = Path(data_dir or "")
+        seconds = recipe.seconds_per_feature or told_seconds_per_feature(root / "features")
         annotations = root / "annotations.json"
         if recipe.dataset == "activitynet":
-            return data.activitynet(annotations, split, root / "features")
+            return data.activitynet(
+                annotations, split, root / "features", seconds_per_feature=seconds
+            )
         if not annotations.exists():
             annotations = root / "annotations"
-        return data.thumos14(annotations, split, root / "features")
+        return data.thumos14(
+            annotations,
+            split,
+            root / "features",
+            seconds_per_feature=seconds,
+            all_videos=recipe.all_videos,
+        )
     except (OSError, ValueError) as error:
         raise RunError(str(error)) from error
+
+
+def told_seconds_per_feature(folder: Path) -> float | None:
+    """Returns what features.json in a folder says of the time of a feature; None without one.
+
+    Raises:
+        ValueError: If the file is there and does not say it.
+    """
+    file = folder / "features.json"
+    if not file.is_file():
+        return None
+    try:
+        return float(json.loads(file.read_text(encoding="utf-8"))["seconds_per_feature"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{file} does not say `seconds_per_feature`, the time that a feature stands for."
+        ) from error
 
 
 def feature_mean_and_std(

@@ -62,14 +62,33 @@ def test_every_video_gets_its_detections_and_a_timeline(model, tmp_path):
 
 
 def test_what_is_missing_is_said(model, tmp_path):
-    (tmp_path / "empty").mkdir()
+    for folder in ("empty", "twice"):
+        (tmp_path / folder).mkdir()
+    for ending in ("npy", "npz"):
+        (tmp_path / "twice" / f"a.{ending}").touch()
     np.save(tmp_path / "a.npy", np.zeros((4, 2), "float32"))
     for arguments, message in (
         ((f"--model={tmp_path}", f"--features={tmp_path}"), "is missing"),
         ((f"--model={model}", f"--features={tmp_path / 'empty'}"), "holds no features"),
+        ((f"--model={model}", f"--features={tmp_path / 'twice'}"), "one file of features a video"),
         ((f"--model={model}", f"--features={tmp_path / 'a.npy'}"), "give --seconds_per_feature"),
     ):
         done = detect(*arguments, f"--out={tmp_path / 'out'}")
         assert done.returncode != 0
         assert message in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_features_are_sampled_as_in_training():
+    from trainers import detect as module
+
+    given = {}
+
+    def signature(features, step_seconds):
+        given.update(rows=features.numpy()[0, :, 0].tolist(), step=float(step_seconds[0]))
+        return {"cam": tf.zeros((1, 20, 1))}
+
+    features = np.arange(100, dtype="float32")[:, None]
+    found = module.detect(signature, features, 0.5, 20)
+    assert given == {"rows": [5.0 * n + 2 for n in range(20)], "step": 2.5}
+    assert found["step_seconds"] == 2.5

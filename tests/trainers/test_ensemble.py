@@ -42,3 +42,9 @@ def test_what_does_not_fit_together_is_named(two_runs, tiny_recipe, tmp_path):
     image_task.train(tiny_recipe(epochs=1, cam_threshold=0.4), tmp_path / "other")
     with pytest.raises(runs.RunError, match=r"share cam_threshold.*0\.2.*0\.4"):
         ensemble.judge_together([two_runs[0], str(tmp_path / "other")], two_runs, tmp_path / "b")
+
+
+def test_networks_trained_on_other_data_are_refused(two_runs, tmp_path):
+    (tmp_path / "run1" / "source.json").write_text(json.dumps({"data_dir": "elsewhere"}))
+    with pytest.raises(runs.RunError, match=r"share their data.*elsewhere"):
+        ensemble.judge_together(two_runs, two_runs, tmp_path / "both")

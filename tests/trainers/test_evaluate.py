@@ -174,3 +174,27 @@ def test_mistakes_are_named_without_a_traceback(arguments, tmp_path):
     assert done.returncode != 0
     assert "Traceback" not in done.stderr
     assert "should" in done.stdout + done.stderr or "a is missing" in done.stderr
+
+
+def test_names_that_could_be_taken_for_others_are_sorted_out(tmp_path):
+    """Headings, masks and maps named as documented, two images of one short name, repeated ids."""
+    from trainers import score_map_files as files
+
+    table = tmp_path / "boxes.csv"
+    table.write_text("a.jpg,.5,1,50,60,100,100\nb.jpg,1,1,2,2,100,100\n")
+    assert files.read_boxes(table).image_ids == ["a.jpg", "b.jpg"]
+    table.write_text("image,x0,y0,x1,y1,width,height\nb.jpg,1,1,2,2,100,100\n")
+    assert files.read_boxes(table).image_ids == ["b.jpg"]
+    table.write_text("image,width,height\nb.jpg,100,50\n")
+    assert files.read_image_sizes(table) == {"b.jpg": (50.0, 100.0)}
+    np.save(tmp_path / "a.npy", np.zeros((2, 2)))
+    np.save(tmp_path / "c.jpg.npy", np.zeros((2, 2)))
+    assert files.find_score_maps(tmp_path, ["c"]).missing == []
+    with pytest.raises(ValueError, match=r"named by two images; one of them is a\.png"):
+        files.find_score_maps(tmp_path, ["a.jpg", "a.png"])
+    (tmp_path / "localization.txt").write_text("x.jpg,1,1,2,2\n")
+    (tmp_path / "image_sizes.txt").write_text("x.jpg,9,9\n")
+    for ids, message in (("y.jpg\n", "should be one of image_ids"), ("x.jpg\nx.jpg\n", "once")):
+        (tmp_path / "image_ids.txt").write_text(ids)
+        with pytest.raises(ValueError, match=message):
+            files.read_metadata(tmp_path)

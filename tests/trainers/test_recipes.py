@@ -177,6 +177,58 @@ def test_bad_fields_are_named(fields):
         find_recipe("parts_gap").override(**fields)
 
 
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("parts_gap", {"hide_probability": 0.3}),
+        ("parts_gap", {"width_multiplier": 0.5}),
+        ("parts_gap", {"batch_norm_momentum": 0.5}),
+        ("parts_gap", {"input_dropout_at_test": True}),
+        ("parts_gap", {"crops": 10}),
+        ("parts_gap", {"learning_rate": float("inf")}),
+        ("parts_gap", {"fill_value": (float("nan"),)}),
+    ],
+)
+def test_what_would_have_no_effect_or_no_meaning_is_refused(name, fields):
+    with pytest.raises(ValueError, match=f"`{next(iter(fields))}"):
+        find_recipe(name).override(**fields)
+
+
+@pytest.mark.parametrize("field", ["hide_probability", "momentum", "nesterov"])
+def test_what_would_have_no_effect_on_videos_is_refused(field):
+    with pytest.raises(ValueError, match=f"`{field}` has no effect"):
+        find_video_recipe("phases_full").override(**{field: 0.5})
+
+
+def test_rows_at_full_scale_are_what_their_names_say():
+    assert find_recipe("alexnet_gap").crops == 10
+    np.testing.assert_allclose(find_recipe("alexnet_gap").std, (58.11, 56.98, 56.78), atol=0.01)
+    googlenet = find_recipe("googlenet_gap")
+    assert [first for first, *_ in googlenet.regimes] == [0, 13, 21, 31, 38]
+    assert [rate for _, rate, _ in googlenet.regimes] == [1e-2, 5e-3, 1e-3, 5e-4, 1e-4]
+    assert googlenet.epochs == 40
+    for network in ("alexnet", "googlenet"):
+        assert find_recipe(f"{network}_backprop").cam == "backprop"
+    for row, at_test in (("trainonly", False), ("traintest", True)):
+        recipe = find_recipe(f"alexnet_dropout_{row}")
+        assert (recipe.input_dropout, recipe.input_dropout_at_test) == (0.5, at_test)
+        assert recipe.patch_size == (0,)
+    assert find_recipe("alexnet_has_conv1_5").conv1_patch_size == (5,)
+    assert find_recipe("alexnet_has_conv1_11").conv1_patch_size == (11,)
+    assert find_recipe("alexnet_gmp").pooling == find_recipe("alexnet_max_has").pooling == "max"
+    assert find_recipe("alexnet_max_has").patch_size == (56,)
+    for percent in (25, 33, 66, 75):
+        recipe = find_recipe(f"alexnet_has_p{percent}")
+        assert (recipe.patch_size, recipe.hide_probability) == ((56,), percent / 100)
+    cub = find_recipe("cub_gap")
+    assert (cub.model, cub.mean[0], cub.std[0]) == ("efficientnet_lite0", 127.5, 127.5)
+    np.testing.assert_allclose(cub.fill_value, (-0.0293, -0.0893, -0.1921))
+    for name in ("video_full", "video_has"):
+        video = find_video_recipe(name)
+        assert (video.protocol, video.known_classes) == ("thumos14_11point", True)
+        assert video.all_videos
+
+
 @pytest.mark.parametrize("field", ["learning_rate", "weight_decay"])
 def test_a_field_that_regimes_would_ignore_is_refused(field):
     with pytest.raises(ValueError, match=f"`{field}` has no effect"):

@@ -350,7 +350,9 @@ def test_a_run_without_any_box_says_so_and_writes_json(tiny_recipe, folder, tmp_
     [
         ({"weights": "nowhere.h5", "model": "efficientnet_lite0"}, "no weights file nowhere.h5"),
         ({"weights": "imagenet"}, "--weights are for"),
-        ({"weights": "imagenet", "model": "efficientnet_lite0"}, "given as a file"),
+        ({"weights": "imagenet", "model": "efficientnet_lite0"}, "--weights=PATH"),
+        ({"weights": "", "model": "efficientnet_lite0"}, "--weights=random"),
+        ({"model": "resnet50"}, "no model 'resnet50'"),
         ({"conv1_patch_size": (3,), "model": "googlenet_gap"}, "--conv1_patch_size is for"),
     ],
 )
@@ -464,3 +466,91 @@ def test_evaluation_every_few_epochs_and_after_the_last(few_parts, tiny_recipe, 
     image_task.train(tiny_recipe(epochs=3, evaluate_every=2), tmp_path / "run")
     history = json.loads((tmp_path / "run" / "checkpoint.json").read_text())["history"]
     assert ["val_gt_known_loc" in epoch for epoch in history] == [False, True, True]
+
+
+def test_testing_more_often_or_with_dropout_does_not_change_the_training(
+    few_parts, tiny_recipe, tmp_path
+):
+    """Draws at test come from a generator of their own."""
+    kinds = {
+        "plain": {},
+        "at test": {"input_dropout_at_test": True},
+        "at test, seldom": {"input_dropout_at_test": True, "evaluate_every": 3},
+    }
+    trained = []
+    for name, fields in kinds.items():
+        task = image_task.ImageTask(tiny_recipe(epochs=2, input_dropout=0.3, **fields))
+        runs.train(task, tmp_path / name)
+        directory = runs.RunDirectory(tmp_path / name)
+        model = runs.load_network(task, directory)
+        trained.append([np.asarray(each.value) for each in model.trainable_variables])
+    for other in trained[1:]:
+        for expected, got in zip(trained[0], other, strict=True):
+            np.testing.assert_array_equal(got, expected)
+
+
+def test_fresh_statistics_are_used_in_judging_and_refused_with_dropout(
+    few_parts, tiny_recipe, tmp_path
+):
+    plain = image_task.train(tiny_recipe(epochs=1), tmp_path / "plain")
+    fresh = image_task.train(
+        tiny_recipe(epochs=1, batch_norm_refresh=2),
+        tmp_path / "fresh",
+        network_from=tmp_path / "plain",
+    )
+    assert fresh["loss"] != plain["loss"]
+    with pytest.raises(runs.RunError, match="dropout") as caught:
+        image_task.train(
+            tiny_recipe(epochs=1, batch_norm_refresh=2, input_dropout=0.3), tmp_path / "refused"
+        )
+    assert "input_dropout" in str(caught.value)
+    assert not list((tmp_path / "refused").iterdir())  # said before anything was trained
+
+
+def test_how_a_run_is_judged_may_change_until_it_is_judged(few_parts, tiny_recipe, tmp_path):
+    image_task.train(tiny_recipe(epochs=1), tmp_path / "run")
+    with pytest.raises(runs.RunError, match="cam_threshold"):
+        image_task.train(tiny_recipe(epochs=1, cam_threshold=0.4), tmp_path / "run")
+    (tmp_path / "run" / "results.json").unlink()
+    results = image_task.train(tiny_recipe(epochs=1, cam_threshold=0.4), tmp_path / "run")
+    assert results["cam_threshold"] == 0.4
+    recipe = runs.RunDirectory(tmp_path / "run").read_recipe(image_task.ImageRecipe)
+    assert recipe.cam_threshold == 0.4
+
+
+def test_a_network_trained_on_other_data_is_not_taken_over(tiny_recipe, folder, tmp_path):
+    import shutil
+
+    shutil.copytree(folder, tmp_path / "copy")
+    recipe = own_recipe(tiny_recipe).override(epochs=1)
+    image_task.train(recipe, tmp_path / "run", folder)
+    with pytest.raises(runs.RunError, match="trained on other data"):
+        image_task.train(
+            recipe, tmp_path / "other", tmp_path / "copy", network_from=tmp_path / "run"
+        )
+
+
+def test_records_of_another_data_set_are_refused(tiny_recipe, tmp_path):
+    from keras_has import data
+
+    splits = {split: data.parts(split, num_images=8) for split in ("train", "val")}
+    data.write_tfrecords(splits, tmp_path / "records")
+    with pytest.raises(runs.RunError, match=r"records of parts, and --dataset=cub"):
+        image_task.read_split(tiny_recipe(dataset="cub"), tmp_path / "records", "train")
+    split = image_task.read_split(tiny_recipe(), tmp_path / "records", "val")
+    assert split.records is not None
+    with pytest.raises(runs.RunError, match="parts are generated"):
+        image_task.read_split(tiny_recipe(), tmp_path, "val")
+
+
+def test_a_tuning_split_of_ilsvrc_has_boxes_where_there_are_any(monkeypatch, tiny_recipe):
+    asked = {}
+    monkeypatch.setitem(image_task._READERS, "imagenet", lambda *args: asked.update(plain=args))
+    monkeypatch.setattr(
+        image_task.data, "imagenet", lambda *args, **kwargs: asked.update(kwargs=kwargs)
+    )
+    image_task.read_split(tiny_recipe(dataset="imagenet"), "nowhere", "train")
+    assert "kwargs" not in asked
+    recipe = tiny_recipe(dataset="imagenet", tuning_share=0.2)
+    image_task.read_split(recipe, "nowhere", "train")
+    assert asked["kwargs"] == {"read_boxes": True}

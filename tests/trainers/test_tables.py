@@ -121,6 +121,8 @@ def test_the_runs_of_table_2_are_planned_once_each(tmp_path, monkeypatch):
         (["--table=1", "--scale=small", "--dataset=phases"], "should be one of parts"),
         (["--scale=small", "--", "--seed=3"], "cannot be passed on"),
         (["--table=1", "stray"], "unknown arguments"),
+        (["--table=1", "--dataset=parts"], "is for --scale=small"),
+        (["--table=1", "--scale=small", "--norun", "--", "--crops=10"], "have no effect"),
     ],
 )
 def test_mistakes_are_named(arguments, message, tmp_path):

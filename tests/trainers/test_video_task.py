@@ -49,7 +49,7 @@ def test_a_run_leaves_everything_a_person_needs(few_phases, tmp_path, capsys):
     results = video_task.train(tiny(num_features=50), tmp_path / "run")
     out = capsys.readouterr().out
     assert "epoch 3/3" in out
-    for text in ("temporal IoU", "whole sequence, without a network", "tensorboard --logdir"):
+    for text in ("temporal IoU", "whole sequence of a known class", "tensorboard --logdir"):
         assert text in out
     run_dir = tmp_path / "run"
     assert json.loads((run_dir / "results.json").read_text()) == results
@@ -61,7 +61,7 @@ def test_a_run_leaves_everything_a_person_needs(few_phases, tmp_path, capsys):
     )
     assert mean == pytest.approx(results["temporal_map_at_0.1"])
     metadata = read_temporal_metadata(run_dir / "saved_model")
-    assert (metadata.num_features, metadata.threshold) == (50, 0.5)
+    assert (metadata.num_features, metadata.threshold) == (50, 0.3)
     model = tf.saved_model.load(str(run_dir / "saved_model"))
     found = model.signatures["serving_default"](
         features=tf.zeros((1, 50, 24)), step_seconds=tf.constant([1.0])
@@ -220,3 +220,47 @@ def test_own_videos_without_any_segment_train_and_are_not_scored(tmp_path, capsy
     assert "nan" not in out
     assert np.isnan(results["temporal_map"])
     assert json.loads((tmp_path / "run" / "results.json").read_text())["temporal_map"] is None
+
+
+def test_the_papers_data_are_all_labelled_videos_judged_on_those_with_segments(tmp_path):
+    """As JSON; and as the official text files, whose features have to say their time."""
+    json_dir, text_dir = tmp_path / "json", tmp_path / "text"
+    random = np.random.default_rng(0)
+    for folder in (json_dir, text_dir):
+        (folder / "features").mkdir(parents=True)
+        for number in range(4):
+            np.save(
+                folder / "features" / f"video_validation_{number}.npy", random.normal(size=(20, 3))
+            )
+    segments = [{"label": "Diving", "segment": [1.0, 3.0]}]
+    entry = {"subset": "validation", "duration": 10.0, "fps": 30.0}
+    names = [f"video_validation_{number}" for number in range(4)]
+    content = {
+        "taxonomy": [{"nodeId": 0, "nodeName": "Diving"}],
+        "database": {
+            name: {**entry, "video_labels": ["Diving"], "annotations": segments}
+            for name in names[:2]
+        },
+        "video_labels": {
+            name: {"subset": "validation", "duration": 10.0, "labels": [label]}
+            for name, label in zip(names, ["Diving", "Diving", "Archery", "Diving"], strict=True)
+        },
+    }
+    (json_dir / "annotations.json").write_text(json.dumps(content))
+    task = video_task.VideoTask(tiny("video_has", num_features=10), json_dir)
+    task.load()
+    assert len(task.train_split) == 4
+    assert len(task.val_split) == 2
+    assert task.train_split.class_names == task.val_split.class_names
+    assert len(task.train_split.class_names) == 2
+    (text_dir / "annotations").mkdir()
+    for kind in ("Diving", "Ambiguous"):
+        lines = [f"{name} 1.0 3.0" for name in names[:2]] if kind == "Diving" else []
+        (text_dir / "annotations" / f"{kind}_val.txt").write_text("".join(f"{x}\n" for x in lines))
+    task = video_task.VideoTask(tiny("video_has", all_videos=False, num_features=10), text_dir)
+    with pytest.raises(runs.RunError, match="seconds_per_feature"):
+        task.load()
+    (text_dir / "features" / "features.json").write_text(json.dumps({"seconds_per_feature": 0.5}))
+    task.load()
+    assert len(task.train_split) == 2
+    assert task.train_split.seconds_per_feature == 0.5

@@ -18,8 +18,8 @@ class ImageRecipe(Recipe):
         dataset: "parts", "tiny_imagenet", "cub", "imagenet" or "folder".
         model: "small_gap", "alexnet_gap", "googlenet_gap", "efficientnet_lite0", or the name of a
             network of `keras.applications`.
-        weights: Weights to start from: "" for none, "imagenet", or a path. For networks of
-            `keras.applications` and "efficientnet_lite0" (a path) only.
+        weights: Weights to start from: "" or "random" for none, "imagenet", or a path. For networks
+            of `keras.applications`, and for "efficientnet_lite0" a path or "random".
         pooling: "avg" or "max".
         map_stride: Pixels of the input a place of the map: 4 or 8 for "small_gap"; 4, 8 or 16 for
             "googlenet_gap"; for pretrained networks 16 keeps the last stage's stride at 1 and 32
@@ -103,6 +103,11 @@ class ImageRecipe(Recipe):
             )
         if self.crops not in (1, 10):
             raise ValueError(f"`crops` should be 1 or 10. Received: crops={self.crops}")
+        if self.crops == 10 and self.resize_size == self.image_size:
+            raise ValueError(
+                "`crops=10` are taken from a square of `resize_size`, which should be larger than "
+                f"`image_size`. Received: both {self.image_size}"
+            )
         if self.resize_size < self.image_size:
             raise ValueError(
                 "`resize_size` should be at least `image_size`. Received: "
@@ -147,4 +152,20 @@ class ImageRecipe(Recipe):
         if "image_size" in fields and "resize_size" not in fields:
             share = self.resize_size / self.image_size
             fields["resize_size"] = round(fields["image_size"] * share)
-        return super().override(**fields)
+        recipe = super().override(**fields)
+        is_hiding = any((*recipe.patch_size, *recipe.conv1_patch_size))
+        for field, is_used, of_what in (
+            ("hide_probability", is_hiding, "a recipe that hides nothing"),
+            ("width_multiplier", recipe.model == "googlenet_gap", f"model={recipe.model!r}"),
+            (
+                "batch_norm_momentum",
+                recipe.model == "efficientnet_lite0",
+                f"model={recipe.model!r}",
+            ),
+            ("input_dropout_at_test", recipe.input_dropout > 0, "input_dropout=0"),
+        ):
+            if fields.get(field) not in (None, False) and not is_used:
+                raise ValueError(
+                    f"`{field}` has no effect with {of_what}. Received: {field}={fields[field]}"
+                )
+        return recipe

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
@@ -92,6 +93,20 @@ class Recipe:
             raise ValueError(
                 '`regimes` belong to `schedule="regimes"`, and have to be given there. '
                 f"Received: schedule={self.schedule!r}, regimes={self.regimes}"
+            )
+        for name, numbers in (
+            ("learning_rate", (self.learning_rate,)),
+            ("fill_value", self.fill_value),
+            ("regimes", [number for _, *rest in self.regimes for number in rest]),
+        ):
+            if not all(math.isfinite(number) for number in numbers):
+                raise ValueError(
+                    f"`{name}` should be finite. Received: {name}={getattr(self, name)}"
+                )
+        if any(rate < 0 or decay < 0 for _, rate, decay in self.regimes):
+            raise ValueError(
+                "`regimes` should hold rates and decays of at least 0. "
+                f"Received: regimes={self.regimes}"
             )
         firsts = [first for first, *_ in self.regimes]
         if self.regimes and (firsts[0] != 0 or firsts != sorted(set(firsts))):

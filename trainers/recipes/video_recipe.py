@@ -1,7 +1,7 @@
 """What a recipe for videos consists of."""
 
 import dataclasses
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 from trainers.recipes.recipe import Recipe
 
@@ -19,6 +19,10 @@ class VideoRecipe(Recipe):
             "thumos14" or "activitynet".
         split: What to train on; "" for the data set's own.
         val_split: What to evaluate on; "" for the data set's own.
+        all_videos: For "thumos14": whether to train on all videos that have labels; else on those
+            with segments alone, which are what is evaluated on.
+        seconds_per_feature: Time from one feature to the next; 0 for what features.json beside them
+            says, or, without one, the duration divided by their number.
         num_features: Features sampled uniformly from each video; 0 for all, padded in batches.
         widths: Kernels of each convolution.
         pooling: "max" or "avg", over time.
@@ -36,6 +40,8 @@ class VideoRecipe(Recipe):
 
     split: str = ""
     val_split: str = ""
+    all_videos: bool = False
+    seconds_per_feature: float = 0.0
     num_features: int = 0
     widths: tuple[int, ...] = (500, 500)
     pooling: str = "max"
@@ -66,7 +72,7 @@ class VideoRecipe(Recipe):
         self._check_choice("optimizer", ("sgd", "adam"))
         self._check_choice("detection_score", ("mean", "max"))
         self._check_choice("protocol", PROTOCOLS)
-        for field in ("num_features", "num_segments", "segment_length"):
+        for field in ("num_features", "num_segments", "segment_length", "seconds_per_feature"):
             self._check_range(field, 0)
         self._check_range("dropout_rate", 0, 0.99)
         if self.num_segments and self.segment_length:
@@ -88,5 +94,30 @@ class VideoRecipe(Recipe):
                 "`iou_thresholds` should be increasing numbers in [0, 1). "
                 f"Received: iou_thresholds={thresholds}"
             )
+        if self.all_videos and self.dataset != "thumos14":
+            raise ValueError(
+                f'`all_videos` is for dataset="thumos14". Received: dataset={self.dataset!r}'
+            )
         if self.optimizer == "adam" and self.schedule == "regimes":
             raise ValueError('`regimes` are for `optimizer="sgd"`.')
+
+    def override(self, **fields: Any) -> Self:
+        """Returns a recipe with some fields replaced; what would be ignored is refused.
+
+        Raises:
+            ValueError: If a value is outside its range, or would be ignored.
+        """
+        if fields.get("dataset", self.dataset) != "thumos14":
+            fields.setdefault("all_videos", False)
+        recipe = super().override(**fields)
+        is_hiding = recipe.num_segments > 0 or recipe.segment_length > 0
+        for field, is_used, of_what in (
+            ("hide_probability", is_hiding, "a recipe that hides nothing"),
+            ("momentum", recipe.optimizer == "sgd", 'optimizer="adam"'),
+            ("nesterov", recipe.optimizer == "sgd", 'optimizer="adam"'),
+        ):
+            if fields.get(field) is not None and not is_used:
+                raise ValueError(
+                    f"`{field}` has no effect with {of_what}. Received: {field}={fields[field]}"
+                )
+        return recipe

@@ -181,7 +181,10 @@ class JudgedRun:
     def mean_colour(self) -> tuple[tuple[float, ...], str]:
         """Returns a mean colour, three numbers in [0, 255], and of which images it is the mean."""
         if self.recipe.mean:
-            return self.recipe.mean, "the recipe's mean colour"
+            # What hidden pixels become, carried back from the network's scale.
+            fill = np.resize(self.recipe.fill_value or (0.0,), 3)
+            colour = np.array(self.recipe.mean) + fill * np.array(self.recipe.std)
+            return tuple(colour.tolist()), "the recipe's colour of hidden pixels"
         if self.task.train_split.images is None:
             return IMAGENET_MEAN, "the mean colour of ImageNet"
         mean, _ = mean_and_std(self.recipe, self.task.train_split)
