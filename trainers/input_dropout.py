@@ -29,25 +29,20 @@ class InputDropout(keras.layers.Layer):
         self.seed = seed
         self.dropout = keras.layers.Dropout(rate, seed=seed, dtype=self.dtype_policy)
         # With a generator of its own, how often a network is tested does not change its training.
-        self.test_dropout = (
-            keras.layers.Dropout(
-                rate, seed=None if seed is None else seed + 1, dtype=self.dtype_policy
-            )
-            if at_test
-            else None
+        self.test_dropout = keras.layers.Dropout(
+            rate, seed=None if seed is None else seed + 1, dtype=self.dtype_policy
         )
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Builds the dropout inside."""
         self.dropout.build(input_shape)
-        if self.test_dropout is not None:
-            self.test_dropout.build(input_shape)
+        self.test_dropout.build(input_shape)
 
     def call(self, inputs: Any, training: bool | None = False) -> Any:
         """Returns the input with values dropped."""
-        if training or self.test_dropout is None:
-            return self.dropout(inputs, training=bool(training))
-        return self.test_dropout(inputs, training=True)
+        if training:
+            return self.dropout(inputs, training=True)
+        return self.test_dropout(inputs, training=self.at_test)
 
     def get_config(self) -> dict[str, Any]:
         """Returns what `from_config` needs."""
