@@ -31,9 +31,9 @@ from trainers.experiments import (
     run_dir_of,
     run_jobs,
     training_job,
-    write_aside,
 )
 from trainers.recipes import RECIPES, find_recipe
+from trainers.text_files import write_aside
 
 _RECIPES = flags.DEFINE_list(
     "recipes", ["parts_gap", "parts_has"], "Recipes; the first is what the others are compared to."

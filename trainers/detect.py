@@ -21,7 +21,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 from absl import app, flags, logging
 
-from trainers.experiments import write_aside
+from trainers.text_files import write_aside
 
 SUFFIXES = (".npy", ".npz", ".h5", ".hdf5")
 

@@ -140,11 +140,3 @@ def mean_and_spread(values: np.ndarray, signed: bool = False) -> str:
         return "-"
     mean = f"{values.mean():+.1f}" if signed else f"{values.mean():.1f}"
     return f"{mean} ± {values.std(ddof=1):.1f}" if len(values) > 1 else mean
-
-
-def write_aside(path: Path, text: str) -> None:
-    """Writes a text file, renamed when it is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f"{path.name}.tmp")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(path)

@@ -80,23 +80,11 @@ class ImageTask(runs.Task):
         data_dir: str | os.PathLike[str] | None = None,
         on_bad_image: str = "error",
     ) -> None:
-        super().__init__(recipe)
-        self.data_dir = data_dir
+        super().__init__(recipe, data_dir)
         self.on_bad_image = on_bad_image
         self.train_split: ImageDataset
         self.val_split: ImageDataset
         self.bad_images: list[dict[str, str]] = []
-
-    @property
-    def source(self) -> dict[str, str | None]:
-        """The folder of the data."""
-        return {"data_dir": None if self.data_dir is None else str(Path(self.data_dir).resolve())}
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Batches an epoch: those that the training images fill."""
-        recipe = self.recipe
-        return recipe.steps_per_epoch or max(1, len(self.train_split) // recipe.batch_size)
 
     def load(self, directory: RunDirectory | None = None) -> None:
         """Reads both splits; with `on_bad_image="skip"` looks for bad files first."""

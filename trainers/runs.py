@@ -15,7 +15,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,6 +25,7 @@ import tensorflow as tf
 
 from trainers.optimizers import CoupledSGD, Regimes
 from trainers.recipes import Recipe
+from trainers.text_files import write_aside
 
 RecipeType = TypeVar("RecipeType", bound=Recipe)
 
@@ -99,9 +100,7 @@ class RunDirectory:
 
     def write(self, name: str, text: str) -> None:
         """Writes a text file."""
-        aside = self.path / f"{name}.tmp"
-        aside.write_text(text, encoding="utf-8")
-        aside.replace(self.path / name)
+        write_aside(self.path / name, text)
 
     def write_json(self, name: str, value: Any) -> None:
         """Writes a JSON file; numbers that are not finite, which JSON has not, become null."""
@@ -212,24 +211,30 @@ class Task(abc.ABC):
 
     Args:
         recipe: The recipe.
+        data_dir: The data set's folder; None for generated ones.
     """
 
-    def __init__(self, recipe: Recipe) -> None:
+    train_split: Sized
+    val_split: Sized
+
+    def __init__(self, recipe: Recipe, data_dir: str | os.PathLike[str] | None = None) -> None:
         self.recipe = recipe
+        self.data_dir = data_dir
 
     @property
-    @abc.abstractmethod
     def source(self) -> dict[str, str | None]:
-        """What decides the result beside the recipe, by name."""
+        """What decides the result beside the recipe, by name: the folder of the data."""
+        return {"data_dir": None if self.data_dir is None else str(Path(self.data_dir).resolve())}
 
     @abc.abstractmethod
     def load(self, directory: RunDirectory) -> None:
         """Reads the data. Raises RunError for what a person can mend."""
 
     @property
-    @abc.abstractmethod
     def steps_per_epoch(self) -> int:
-        """Batches an epoch."""
+        """Batches an epoch: the recipe's, or those that the training data fill."""
+        recipe = self.recipe
+        return recipe.steps_per_epoch or max(1, len(self.train_split) // recipe.batch_size)
 
     @abc.abstractmethod
     def build_model(self) -> keras.Model:
@@ -428,6 +433,31 @@ def load_network(
         directory.restore_checkpoint(model)
     task.prepare_to_judge(model)
     return model
+
+
+def open_finished(
+    run_dir: str | os.PathLike[str], kind: type[RecipeType]
+) -> tuple[RunDirectory, RecipeType, dict[str, Any]]:
+    """Returns a finished run: its directory, recipe and results.
+
+    Args:
+        run_dir: Where it is.
+        kind: The class of its recipe.
+
+    Raises:
+        RunError: If there is none, it is of another kind, or it is not finished.
+    """
+    directory = RunDirectory(run_dir)
+    if not directory.path.is_dir():
+        raise RunError(f"There is no folder {directory.path}.")
+    recipe = directory.read_recipe(kind)
+    results = directory.read_results()
+    if results is None:
+        raise RunError(
+            f"{directory.path} holds no finished run: there is no results.json in it. "
+            "The command that began it goes on with it."
+        )
+    return directory, recipe, results
 
 
 def choose_strategy() -> tf.distribute.Strategy:

@@ -41,10 +41,10 @@ from trainers.experiments import (
     run_dir_of,
     run_jobs,
     training_job,
-    write_aside,
 )
 from trainers.recipes import VIDEO_RECIPES, Recipe, find_recipe, find_video_recipe
 from trainers.recipes.tables import TABLES, Row, Table
+from trainers.text_files import write_aside
 
 Measured = dict[str, dict[int, dict[str, Any]]]
 

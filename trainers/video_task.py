@@ -65,21 +65,9 @@ class VideoTask(runs.Task):
     recipe: VideoRecipe
 
     def __init__(self, recipe: VideoRecipe, data_dir: str | os.PathLike[str] | None = None) -> None:
-        super().__init__(recipe)
-        self.data_dir = data_dir
+        super().__init__(recipe, data_dir)
         self.train_split: TemporalDataset
         self.val_split: TemporalDataset
-
-    @property
-    def source(self) -> dict[str, str | None]:
-        """The folder of the data."""
-        return {"data_dir": None if self.data_dir is None else str(Path(self.data_dir).resolve())}
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Batches an epoch: those that the training videos fill."""
-        recipe = self.recipe
-        return recipe.steps_per_epoch or max(1, len(self.train_split) // recipe.batch_size)
 
     @property
     def num_features(self) -> int | None:

@@ -1,5 +1,6 @@
 """Runs small enough for a test."""
 
+import json
 import sys
 
 import pytest
@@ -26,6 +27,31 @@ def tiny_recipe():
         return find_recipe(name).override(**small)
 
     return recipe
+
+
+@pytest.fixture
+def weights_of():
+    """Returns a function from a run directory to all arrays of its last checkpoint, by path.
+
+    Optimizer and random state are among them.
+    """
+    import h5py
+    import numpy as np
+
+    def read(run_dir):
+        name = json.loads((run_dir / "checkpoint.json").read_text())["weights"]
+        arrays = {}
+        with h5py.File(run_dir / name) as file:
+            file.visititems(
+                lambda path, item: (
+                    arrays.update({path: np.array(item)})
+                    if isinstance(item, h5py.Dataset)
+                    else None
+                )
+            )
+        return arrays
+
+    return read
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 
-import h5py
 import keras
 import numpy as np
 import pytest
@@ -11,19 +10,6 @@ import pytest
 tf = pytest.importorskip("tensorflow")
 
 from trainers import image_task, runs  # noqa: E402
-
-
-def weights_of(run_dir):
-    """Returns all arrays of the last checkpoint, optimizer and random state included."""
-    name = json.loads((run_dir / "checkpoint.json").read_text())["weights"]
-    arrays = {}
-    with h5py.File(run_dir / name) as file:
-        file.visititems(
-            lambda path, item: (
-                arrays.update({path: np.array(item)}) if isinstance(item, h5py.Dataset) else None
-            )
-        )
-    return arrays
 
 
 def test_a_run_leaves_everything_a_person_needs(few_parts, tiny_recipe, tmp_path, capsys):
@@ -62,7 +48,7 @@ def test_tensorboard_holds_the_recipe_the_scalars_and_the_panel(few_parts, tiny_
 
 @pytest.mark.parametrize("kind", ["cosine", "regimes with dropout"])
 def test_a_run_interrupted_and_continued_equals_one_that_was_not(
-    few_parts, tiny_recipe, tmp_path, monkeypatch, kind
+    few_parts, weights_of, tiny_recipe, tmp_path, monkeypatch, kind
 ):
     fields = {}
     if kind != "cosine":

@@ -5,7 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import h5py
 import keras
 import numpy as np
 import pytest
@@ -31,18 +30,6 @@ def tiny(name="phases_has", **fields):
     return find_video_recipe(name).override(
         **{"epochs": 3, "batch_size": 8, "widths": (8,), **fields}
     )
-
-
-def weights_of(run_dir):
-    name = json.loads((run_dir / "checkpoint.json").read_text())["weights"]
-    arrays = {}
-    with h5py.File(run_dir / name) as file:
-        file.visititems(
-            lambda path, item: (
-                arrays.update({path: np.array(item)}) if isinstance(item, h5py.Dataset) else None
-            )
-        )
-    return arrays
 
 
 def test_a_run_leaves_everything_a_person_needs(few_phases, tmp_path, capsys):
@@ -73,7 +60,7 @@ def test_a_run_leaves_everything_a_person_needs(few_phases, tmp_path, capsys):
 
 @pytest.mark.parametrize("fields", [{}, {"dropout_rate": 0.5, "optimizer": "adam"}])
 def test_a_run_interrupted_and_continued_equals_one_that_was_not(
-    few_phases, tmp_path, monkeypatch, fields
+    few_phases, weights_of, tmp_path, monkeypatch, fields
 ):
     recipe = tiny(**fields)
     whole = video_task.train(recipe, tmp_path / "whole")

@@ -21,8 +21,9 @@ from trainers.reports.image_grid import map_grid
 from trainers.reports.judged_run import JudgedRun
 from trainers.reports.page import Markup, paragraph
 from trainers.reports.proportions import per_cent
-from trainers.reports.report_page import report_file, report_page, tell_apart, write_aside
+from trainers.reports.report_page import report_file, report_page, tell_apart
 from trainers.runs import RunError
+from trainers.text_files import write_aside
 
 _MOST_BYTES = 7_500_000
 _FIGURES = (

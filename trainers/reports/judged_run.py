@@ -22,7 +22,7 @@ from trainers.image_task import ImageTask, mean_and_std
 from trainers.recipes import ImageRecipe
 from trainers.reports.failures import failure_kind
 from trainers.reports.occlusion import SHARES, accuracy_under_covers
-from trainers.runs import RunDirectory, RunError, progress
+from trainers.runs import RunError, progress
 
 # What decides the images and what is known of them, and so has to be the same to share them.
 _OF_DATA = ("dataset", "image_size", "tuning_share")
@@ -54,18 +54,8 @@ class JudgedRun:
         data_dir: str | os.PathLike[str] | None = None,
         shares_data_with: JudgedRun | None = None,
     ) -> None:
-        directory = RunDirectory(run_dir)
-        if not directory.path.is_dir():
-            raise RunError(f"There is no folder {directory.path}.")
+        directory, self.recipe, self.results = runs.open_finished(run_dir, ImageRecipe)
         self.path = directory.path
-        self.recipe = directory.read_recipe(ImageRecipe)
-        results = directory.read_results()
-        if results is None:
-            raise RunError(
-                f"{directory.path} holds no finished run: there is no results.json in it. "
-                "The command that began it goes on with it."
-            )
-        self.results: dict[str, Any] = results
         self.name = f"{self.recipe.name}, seed {self.recipe.seed}"
         self.label = self.recipe.name
         self.key, self.colour = "run", 1

@@ -21,7 +21,7 @@ from keras_has.ops.temporal_cam import detections_from_maps, temporal_class_acti
 from trainers import runs
 from trainers.recipes import VideoRecipe
 from trainers.reports.segment_failures import SortedSegments, sort_segments
-from trainers.runs import RunDirectory, RunError, progress
+from trainers.runs import RunError, progress
 from trainers.video_task import VideoTask, whole_sequence
 
 # Shares of a map's maximum at which mAP is measured, beside the run's own.
@@ -74,18 +74,8 @@ class JudgedSequences:
         data_dir: str | os.PathLike[str] | None = None,
         shares_data_with: JudgedSequences | None = None,
     ) -> None:
-        directory = RunDirectory(run_dir)
-        if not directory.path.is_dir():
-            raise RunError(f"There is no folder {directory.path}.")
+        directory, self.recipe, self.results = runs.open_finished(run_dir, VideoRecipe)
         self.path = directory.path
-        self.recipe = directory.read_recipe(VideoRecipe)
-        results = directory.read_results()
-        if results is None:
-            raise RunError(
-                f"{directory.path} holds no finished run: there is no results.json in it. "
-                "The command that began it goes on with it."
-            )
-        self.results: dict[str, Any] = results
         self.name = f"{self.recipe.name}, seed {self.recipe.seed}"
         self.label = self.recipe.name
         self.colour = 1

@@ -56,11 +56,3 @@ def report_file(run_path: Path, out: str | os.PathLike[str] | None) -> Path:
     if file.is_dir():
         raise RunError(f"{file} is a folder: --out should be a file.")
     return file
-
-
-def write_aside(file: Path, text: str) -> None:
-    """Writes a page aside and renames it, so that none is ever half there."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    aside = file.with_name(file.name + ".tmp")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(file)

@@ -15,10 +15,11 @@ from trainers.reports import page
 from trainers.reports.judged_sequences import JudgedSequences
 from trainers.reports.page import Markup, paragraph
 from trainers.reports.proportions import NOTHING, per_cent
-from trainers.reports.report_page import report_file, report_page, tell_apart, write_aside
+from trainers.reports.report_page import report_file, report_page, tell_apart
 from trainers.reports.sequence_breakdowns import classes, kinds_of_failure, thresholds
 from trainers.reports.sequence_grid import sequence_grid
 from trainers.runs import RunError
+from trainers.text_files import write_aside
 
 _MOST_BYTES = 7_500_000
 # What decides which figures can be laid side by side.
