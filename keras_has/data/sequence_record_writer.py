@@ -13,18 +13,25 @@ from typing import Any
 
 import numpy as np
 
+from keras_has.data.record_folder import check_folder, read_finished
 from keras_has.data.sequence_records import (
-    DATASET_FILE,
     FEATURES,
     FORMAT,
     FRAMES,
     PLACE_FIELDS,
     VERSION,
-    index_name,
     load_arrays,
 )
 from keras_has.data.temporal_dataset import TemporalDataset
-from keras_has.data.tfrecords import FOOTER_BYTES, HEADER_BYTES, save_index, sha256, shard_name
+from keras_has.data.tfrecords import (
+    DATASET_FILE,
+    FOOTER_BYTES,
+    HEADER_BYTES,
+    index_name,
+    save_index,
+    sha256,
+    shard_name,
+)
 
 _BYTES_PER_SHARD = 2**29
 _LARGEST_RECORD = 2**31 - 1  # of a protocol buffer
@@ -85,9 +92,13 @@ def write_sequence_records(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     plans = _plans(splits, num_shards, frames, frame_settings)
-    if _is_finished(folder, plans):
+    if read_finished(folder, plans, lambda told: [told["index"]]) is not None:
         return
-    _check_folder(folder, plans)
+    check_folder(
+        folder,
+        plans,
+        lambda piece: str(load_arrays(piece.read_bytes(), str(piece)).get("fingerprint")),
+    )
     description = {
         "format": FORMAT,
         "version": VERSION,
@@ -226,56 +237,6 @@ def _annotations(dataset: TemporalDataset) -> dict[str, np.ndarray]:
         "ambiguous": np.concatenate([none, *(np.reshape(each, (-1, 2)) for each in ambiguous)]),
         "ambiguous_counts": np.array([len(each) for each in ambiguous], np.int64),
     }
-
-
-def _is_finished(folder: Path, plans: list[_Plan]) -> bool:
-    path = folder / DATASET_FILE
-    if not path.exists():
-        return False
-    try:
-        splits = json.loads(path.read_text(encoding="utf-8"))["splits"]
-        same = {name: told["fingerprint"] for name, told in splits.items()}
-    except (ValueError, KeyError, TypeError, AttributeError):
-        same = {}
-    if same != {plan.name: plan.fingerprint for plan in plans}:
-        raise FileExistsError(
-            f"{folder} holds a finished data set that is another one, or was written under other "
-            "settings. Write to another folder, or delete this one."
-        )
-    for told in splits.values():
-        for shard in [*told["shards"], told["index"]]:
-            file = folder / shard["file"]
-            if not file.is_file() or file.stat().st_size != shard["bytes"]:
-                raise FileExistsError(
-                    f"{path} says that the data set is finished, but {file} is not there or was "
-                    "cut off. Copy it again, or delete the folder and write it again."
-                )
-    return True
-
-
-def _check_folder(folder: Path, plans: list[_Plan]) -> None:
-    """Raises where a folder holds anything but a part of what is to be written to it."""
-    expected = {DATASET_FILE + ".partial"}
-    for plan in plans:
-        expected |= {index_name(plan.name), index_name(plan.name) + ".partial"}
-        for number in range(plan.num_shards):
-            piece, file = plan.piece(folder, number), plan.shard(folder, number)
-            expected |= {piece.name, piece.name + ".partial", file.name + ".partial"}
-            if piece.exists():
-                expected.add(file.name)
-                found = load_arrays(piece.read_bytes(), str(piece)).get("fingerprint")
-                if str(found) != plan.fingerprint:
-                    raise FileExistsError(
-                        f"{file} should be a part of this data set under these settings. Received: "
-                        "that of another one. Write to another folder, or delete this one."
-                    )
-    others = sorted(path.name for path in folder.iterdir() if path.name not in expected)
-    if others:
-        raise FileExistsError(
-            f"{folder} should be empty, or hold a part of this data set under these settings. "
-            f"Received: {others[0]!r} and {len(others) - 1} more. Write to another folder, or "
-            "delete this one."
-        )
 
 
 def _write_split(plan: _Plan, folder: Path, progress: Progress | None) -> dict[str, Any]:

@@ -12,13 +12,13 @@ import numpy as np
 
 from keras_has.data.record_files import is_remote
 from keras_has.data.temporal_dataset import TemporalDataset
+from keras_has.data.tfrecords import DATASET_FILE
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
 FORMAT = "keras_has.sequence_records"
 VERSION = 1
-DATASET_FILE = "dataset.json"
 FEATURES, FRAMES = "features", "image/encoded"
 
 # Where each video's rows lie: bytes of the file, 0 rows where there are none.
@@ -136,11 +136,6 @@ def sequence_frames(data_dir: str | os.PathLike[str], split: str = "train") -> t
         }
 
     return tf.data.TFRecordDataset(_shard_paths(folder, told)).map(parse)
-
-
-def index_name(split: str) -> str:
-    """Returns the name of the file that holds the index of a split."""
-    return f"{split}.index.npz"
 
 
 def _split(folder: str, split: str) -> tuple[dict[str, Any], dict[str, Any]]:

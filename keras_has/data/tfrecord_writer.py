@@ -22,6 +22,7 @@ from keras_has.data.image_files import (
     decode_image,
     encoded_image,
 )
+from keras_has.data.record_folder import check_folder, read_finished
 from keras_has.data.tfrecords import (
     DATASET_FILE,
     FOOTER_BYTES,
@@ -124,9 +125,13 @@ def write_tfrecords(
         )
         for name, dataset in splits.items()
     ]
-    finished = _read_finished(folder, plans)
+    finished = read_finished(folder, plans)
     if finished is None:
-        _check_folder(folder, plans)
+        check_folder(
+            folder,
+            plans,
+            lambda piece: str(load_index(piece.read_bytes(), str(piece))["fingerprint"]),
+        )
         finished = {
             plan.name: _write_split(plan, folder, label_offset, on_bad_image, progress)
             for plan in plans
@@ -231,57 +236,6 @@ def _fingerprint(dataset: ImageDataset, settings: list[Any]) -> str:
     if dataset.images is not None:
         add(np.ascontiguousarray(dataset.images).tobytes())
     return digest.hexdigest()
-
-
-def _read_finished(folder: Path, plans: list[_Plan]) -> dict[str, Any] | None:
-    """Returns the splits of a data set that is done, `None` where there is none."""
-    path = folder / DATASET_FILE
-    if not path.exists():
-        return None
-    try:
-        splits = json.loads(path.read_text(encoding="utf-8"))["splits"]
-        same = {name: told["fingerprint"] for name, told in splits.items()}
-    except (ValueError, KeyError, TypeError, AttributeError):
-        same = {}
-    if same != {plan.name: plan.fingerprint for plan in plans}:
-        raise FileExistsError(
-            f"{folder} holds a finished data set that is another one, or was written under other "
-            "settings. Write to another folder, or delete this one."
-        )
-    for told in splits.values():
-        for shard in told["shards"]:
-            file = folder / shard["file"]
-            if not file.is_file() or file.stat().st_size != shard["bytes"]:
-                raise FileExistsError(
-                    f"{path} says that the data set is finished, but {file} is not there or was "
-                    "cut off. Copy it again, or delete the folder and write it again."
-                )
-    return splits
-
-
-def _check_folder(folder: Path, plans: list[_Plan]) -> None:
-    """Raises where a folder holds anything but a part of what is to be written to it."""
-    expected = {DATASET_FILE + ".partial"}
-    for plan in plans:
-        expected |= {index_name(plan.name), index_name(plan.name) + ".partial"}
-        for shard in range(plan.num_shards):
-            piece, file = plan.piece(folder, shard), plan.shard(folder, shard)
-            expected |= {piece.name, piece.name + ".partial", file.name + ".partial"}
-            if piece.exists():
-                expected.add(file.name)
-                found = str(load_index(piece.read_bytes(), str(piece))["fingerprint"])
-                if found != plan.fingerprint:
-                    raise FileExistsError(
-                        f"{file} should be a part of this data set under these settings. Received: "
-                        "that of another one. Write to another folder, or delete this one."
-                    )
-    others = sorted(path.name for path in folder.iterdir() if path.name not in expected)
-    if others:
-        raise FileExistsError(
-            f"{folder} should be empty, or hold a part of this data set under these settings. "
-            f"Received: {others[0]!r} and {len(others) - 1} more. Write to another folder, or "
-            "delete this one."
-        )
 
 
 def _write_split(
