@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # (PIP_FIND_LINKS); without, the index gives the build for CUDA, which is large and works too.
 TORCH ?= torch==2.13.0
 
-.PHONY: help demo compare test test-backends lint format bench clean
+.PHONY: help demo compare test test-backends lint format bench bench-report clean
 
 help:
 	@echo "make demo           train on generated images, localize, export: about two minutes"
@@ -15,7 +15,8 @@ help:
 	@echo "make test-backends  layers, models, ops and metrics on JAX and on PyTorch"
 	@echo "make lint           ruff and mypy"
 	@echo "make format         ruff, mending what it can"
-	@echo "make bench          benchmarks, side by side with peers"
+	@echo "make bench          benchmarks, side by side with peers: some ten minutes"
+	@echo "make bench-report   their plots, and their tables in docs/performance.md"
 	@echo "make clean          delete what these targets made"
 
 $(VENV)/installed: pyproject.toml setup.cfg
@@ -31,6 +32,13 @@ $(VENV)/installed: pyproject.toml setup.cfg
 $(VENV)/installed-backends: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet "$(TORCH)"
 	$(BIN)/python -m pip install --quiet --editable ".[dev,backends]"
+	@touch $@
+
+# Some peers have no build for every Python: each that cannot be had is left out, and the
+# benchmarks say so.
+$(VENV)/installed-bench: $(VENV)/installed
+	-$(BIN)/python -m pip install --quiet "$(TORCH)"
+	-$(BIN)/python -m pip install --quiet --editable ".[dev,bench]"
 	@touch $@
 
 demo: $(VENV)/installed
@@ -55,10 +63,11 @@ format: $(VENV)/installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/installed
-	$(BIN)/python -m benchmarks.hiding
-	$(BIN)/python -m benchmarks.evaluation
-	$(BIN)/python -m benchmarks.max_box_accuracy
+bench: $(VENV)/installed-bench
+	$(BIN)/python -m benchmarks
+
+bench-report: $(VENV)/installed-bench
+	$(BIN)/python -m benchmarks.report
 
 clean:
 	rm -rf $(VENV) runs build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -11,13 +11,21 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.timing import interleaved, print_machine, print_table
+from benchmarks.results import record
+from benchmarks.timing import interleaved, print_machine
 from keras_has.callbacks import CAMLocalization
 from keras_has.data import ImageDataset, evaluation_batches, parts
 from keras_has.models import GAPClassifier, SmallGAP
 
 
-def compare(title: str, model: keras.Model, dataset: ImageDataset, side: int, repeats: int) -> None:
+def compare(
+    title: str,
+    model: keras.Model,
+    dataset: ImageDataset,
+    side: int,
+    repeats: int,
+    aim: float | None,
+) -> None:
     """Times both on one model."""
     model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
     batches = evaluation_batches(dataset, 64 if side < 100 else 16, side)
@@ -33,19 +41,27 @@ def compare(title: str, model: keras.Model, dataset: ImageDataset, side: int, re
         repeats=repeats,
         warm_up=2,
     )
-    print_table(f"{title}: {len(dataset)} images of {side} px", seconds, "model.evaluate")
+    record(
+        "evaluation",
+        f"{title}: {len(dataset)} images of {side} px",
+        seconds,
+        base="model.evaluate",
+        aims={} if aim is None else {"CAMLocalization": aim},
+        items=len(dataset),
+    )
 
 
 def main() -> None:
     """Runs all of it."""
     print_machine()
-    compare("SmallGAP, 16 x 16 map", SmallGAP(10), parts("val"), 64, 9)
+    compare("SmallGAP, 16 x 16 map", SmallGAP(10), parts("val"), 64, 9, 1.25)
     compare(
         "SmallGAP of the parts recipes",
         SmallGAP(10, widths=(32, 64, 96)),
         parts("val"),
         64,
         9,
+        None,
     )
     few = parts("val", num_images=96)
     images = np.asarray(tf.image.resize(few.images, (224, 224))).astype("uint8")
@@ -59,7 +75,12 @@ def main() -> None:
         images,
     )
     compare(
-        "ResNet-50, 14 x 14 map", GAPClassifier("ResNet50", 10, last_stage_stride=1), large, 224, 3
+        "ResNet-50, 14 x 14 map",
+        GAPClassifier("ResNet50", 10, last_stage_stride=1),
+        large,
+        224,
+        3,
+        1.1,
     )
 
 

@@ -138,8 +138,8 @@ def print_rows(rows: list[Row]) -> None:
         aim = "" if row.aim is None else f"{row.aim:g} {'met' if row.is_met else 'NOT MET'}"
         rate = f"{row.items * FACTOR[unit] / row.median:.0f}" if row.items else ""
         print(
-            f"  {row.candidate:<46}{row.median:>12.2f}{quartiles:>20}{row.ratio:>8.2f}"
-            f"{row.ratio_of_minima:>11.2f}{aim:>16}{rate:>10}"
+            f"  {row.candidate:<46}{row.median:>12.2f}{quartiles:>20}{row.ratio:>8.3f}"
+            f"{row.ratio_of_minima:>11.3f}{aim:>16}{rate:>10}"
         )
     sys.stdout.flush()
 

@@ -1,6 +1,5 @@
 """Interleaved timing: machines drift, so what is compared takes turns."""
 
-import platform
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -31,26 +30,28 @@ def interleaved(
     return {name: np.array(values) for name, values in seconds.items()}
 
 
-def print_table(title: str, seconds: Mapping[str, np.ndarray], base: str, unit: str = "ms") -> None:
-    """Prints median and quartiles, and two ratios to `base`: of calls side by side, of minima."""
-    print(f"\n{title}")
-    print(f"  {'':<44}{'median ' + unit:>12}{'quartiles':>20}{'ratio':>8}{'of minima':>11}")
-    for name, values in seconds.items():
-        low, median, high = 1e3 * np.percentile(values, (25, 50, 75))
-        ratio = np.median(values / seconds[base])
-        of_minima = values.min() / seconds[base].min()
-        quartiles = f"{low:.2f} to {high:.2f}"
-        print(f"  {name:<44}{median:>12.2f}{quartiles:>20}{ratio:>8.2f}{of_minima:>11.2f}")
+def compiled(function: Callable[..., Any], mode: str) -> Callable[..., Any]:
+    """Returns a function as one of the modes runs it, on the backend that Keras uses.
+
+    Args:
+        function: Of tensors.
+        mode: "eager", "graph" (TensorFlow only) or "XLA".
+    """
+    import keras
+
+    if mode == "eager":
+        return function
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(function, jit_compile=mode == "XLA")
+    import jax
+
+    return jax.jit(function)
 
 
 def print_machine() -> None:
     """Prints what the figures belong to."""
-    import os
+    from benchmarks.results import device, machine, versions
 
-    import keras
-    import tensorflow as tf
-
-    print(
-        f"{platform.machine()}, {os.cpu_count()} cores; Python {platform.python_version()}, "
-        f"TensorFlow {tf.__version__}, Keras {keras.__version__}, NumPy {np.__version__}"
-    )
+    print(f"{machine()}; {device()}; {versions()}")

@@ -1,0 +1,186 @@
+"""Draws what the benchmarks found, and puts their tables into docs/performance.md.
+
+  python -m benchmarks.report
+
+Of each comparison the last run is taken. A table goes between the lines `<!-- benchmark: NAME -->`
+and `<!-- end -->`; `aims` is the table of all that was asked for.
+"""
+
+import argparse
+import re
+from pathlib import Path
+
+from benchmarks.results import FACTOR, FILE, Row, latest, read
+from trainers.text_files import write_aside
+
+DOCS = Path(__file__).parent.parent / "docs"
+MET, MISSED, PLAIN, BASE = "#009e73", "#d55e00", "#56b4e9", "#999999"  # Okabe and Ito
+
+Comparisons = dict[tuple[str, str], list[Row]]
+
+
+def draw(comparisons: list[list[Row]], path: Path) -> None:
+    """Draws the ratios of comparisons as bars below one another, with their aims."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    counts = [len(rows) for rows in comparisons]
+    figure, all_axes = plt.subplots(
+        len(comparisons),
+        1,
+        figsize=(9, 0.9 + sum(0.28 * count + 0.75 for count in counts)),
+        height_ratios=[count + 1 for count in counts],
+        layout="constrained",
+        squeeze=False,
+    )
+    for axes, rows in zip(all_axes[:, 0], comparisons, strict=True):
+        ratios = [row.ratio for row in rows]
+        is_wide = max(ratios) > 8 * max(min(ratios), 1e-3) and min(ratios) > 0
+        low = min([1.0, *ratios, *(row.aim for row in rows if row.aim)]) / 2 if is_wide else 0
+        for place, row in enumerate(rows):
+            colour = PLAIN if row.aim is None else MET if row.is_met else MISSED
+            if row.candidate == row.base:
+                colour = BASE
+            axes.barh(place, row.ratio - low, left=low, color=colour, height=0.7)
+            if row.aim is not None:
+                axes.plot([row.aim] * 2, [place - 0.45, place + 0.45], color="black", linewidth=2)
+            text = f" {row.ratio:.3g}   ({amount(row)})"
+            axes.text(max(row.ratio, row.aim or low, low), place, text, va="center", fontsize=8)
+        if is_wide:
+            axes.set_xscale("log")
+            axes.set_xlim(low, max(ratios) * 10)
+        else:
+            axes.set_xlim(min(0, *ratios), max(1, *ratios) * 1.45)
+        axes.axvline(1, color="black", linewidth=0.6, linestyle=":")
+        axes.set_yticks(range(len(rows)), [row.candidate for row in rows], fontsize=8)
+        axes.invert_yaxis()
+        axes.tick_params(axis="x", labelsize=8)
+        axes.set_title(rows[0].comparison, fontsize=9, loc="left")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.set_xlabel(f"time as a multiple of: {rows[0].base}", fontsize=8)
+        if rows[0].unit == "MiB":
+            axes.set_xlabel(f"memory as a multiple of: {rows[0].base}", fontsize=8)
+    figure.legend(
+        handles=[
+            Patch(color=MET, label="aim met"),
+            Patch(color=MISSED, label="aim not met"),
+            Patch(color=PLAIN, label="no aim"),
+            Patch(color=BASE, label="what ratios refer to"),
+            Line2D([], [], color="black", linewidth=2, label="aim (at most)"),
+        ],
+        loc="outside upper center",
+        ncols=5,
+        fontsize=8,
+        frameon=False,
+    )
+    aside = path.with_name(f"aside_{path.name}")
+    figure.savefig(aside, dpi=110)
+    plt.close(figure)
+    aside.replace(path)
+
+
+def amount(row: Row) -> str:
+    """Returns a row's median with its unit, and the rate where there is one."""
+    median = f"{row.median:.3g}" if row.median < 1000 else f"{row.median:,.0f}"
+    text = f"{median} {row.unit}".strip()
+    if row.items:
+        text += f", {_rate(row)} a second"
+    return text
+
+
+def _rate(row: Row) -> str:
+    return f"{row.items * FACTOR[row.unit] / row.median:,.0f}"
+
+
+def table(comparisons: list[list[Row]]) -> str:
+    """Returns comparisons as Markdown tables with their versions."""
+    parts = []
+    for rows in comparisons:
+        first = rows[0]
+        rate = " a second |" if first.items else ""
+        head = [
+            f"**{first.comparison}** ({first.repeats} rounds)",
+            "",
+            f"| | median, {first.unit} | quartiles | ratio | aim |{rate}".replace(", |", " |"),
+            "|---|---|---|---|---|" + ("---|" if rate else ""),
+        ]
+        for row in rows:
+            line = (
+                f"| {row.candidate} | {row.median:.4g} | {row.quartile_low:.4g} to "
+                f"{row.quartile_high:.4g} | {row.ratio:.3g} | {_aim(row)} |"
+            )
+            head.append(line + (f" {_rate(row)} |" if rate else ""))
+        parts.append("\n".join(head))
+    origins = sorted(
+        {f"{r[0].date}; {r[0].machine}; {r[0].device}; {r[0].versions}." for r in comparisons}
+    )
+    return "\n\n".join([*parts, *origins])
+
+
+def _aim(row: Row) -> str:
+    if row.aim is None:
+        return ""
+    return f"{row.aim:g}" if row.is_met else f"{row.aim:g}, **missed**"
+
+
+def table_of_aims(comparisons: Comparisons) -> str:
+    """Returns all that was asked for, and whether it is met, as a Markdown table."""
+    lines = ["| benchmark | what | ratio | aim (at most) | |", "|---|---|---|---|---|"]
+    for (benchmark, comparison), rows in sorted(comparisons.items()):
+        for row in rows:
+            if row.aim is not None:
+                verdict = "met" if row.is_met else "**not met**"
+                lines.append(
+                    f"| {benchmark} | {comparison}: {row.candidate} | {row.ratio:.3g} | "
+                    f"{row.aim:g} | {verdict} |"
+                )
+    asked = [row for rows in comparisons.values() for row in rows if row.aim is not None]
+    met = sum(bool(row.is_met) for row in asked)
+    return "\n".join([*lines, "", f"{met} of {len(asked)} are met."])
+
+
+def insert(text: str, tables: dict[str, str]) -> str:
+    """Returns a document with the tables between its marks.
+
+    Raises:
+        ValueError: Where the document has a mark for which there is no table, or no marks at all.
+    """
+    pattern = re.compile(r"(<!-- benchmark: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+    names = [match[1] for match in pattern.findall(text)]
+    missing = sorted(set(names) - set(tables))
+    if not names or missing:
+        raise ValueError(f"no results for the marks {missing} of {names}: run `make bench` first")
+    return pattern.sub(lambda match: f"{match[1]}{tables[match[2]]}\n{match[3]}", text)
+
+
+def main() -> None:
+    """Draws all and rewrites the document."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--results", type=Path, default=FILE, help="the CSV that was written")
+    parser.add_argument("--docs", type=Path, default=DOCS, help="the folder of performance.md")
+    flags = parser.parse_args()
+    if not flags.results.exists():
+        raise SystemExit(f"{flags.results}: no such file; `make bench` writes it.")
+    comparisons = latest(read(flags.results))
+    tables = {"aims": table_of_aims(comparisons)}
+    for name in dict.fromkeys(benchmark for benchmark, _ in comparisons):
+        group = [rows for (benchmark, _), rows in comparisons.items() if benchmark == name]
+        tables[name] = table(group)
+        path = flags.docs / "pictures" / f"benchmark_{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draw(group, path)
+        print(path)
+    document = flags.docs / "performance.md"
+    try:
+        write_aside(document, insert(document.read_text(encoding="utf-8"), tables))
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"{document}: {error}") from error
+    print(document)
+
+
+if __name__ == "__main__":
+    main()
