@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_has import drawing, metrics
+from keras_has.callbacks.localization_callback import LocalizationCallback
 from keras_has.callbacks.localized_image import LocalizedImage
 from keras_has.cams import CAM, MapMethod
 from keras_has.metrics.max_box_metric import MaxBoxMetric
@@ -27,7 +28,7 @@ _IMAGES_AT_ONCE = 512
 _ID_BYTES = 256
 
 
-class CAMLocalization(keras.callbacks.Callback):
+class CAMLocalization(LocalizationCallback):
     """Measures loss, classification and localization on the validation data after each epoch.
 
     One pass gives everything: the forward pass that `evaluate` would do yields the probabilities,
@@ -99,6 +100,9 @@ class CAMLocalization(keras.callbacks.Callback):
         Zhou et al., CVPR 2016, for the protocol; Singh and Lee, ICCV 2017, for the figures.
     """
 
+    _board = "localization"
+    _panel_tag = "class activation maps"
+
     def __init__(
         self,
         dataset: tf.data.Dataset,
@@ -111,7 +115,7 @@ class CAMLocalization(keras.callbacks.Callback):
         method: Callable[[keras.Model], MapMethod] = CAM,
         map_metrics: Mapping[str, keras.metrics.Metric] | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(log_dir)
         if not 0 <= threshold < 1:
             raise ValueError(f"`threshold` should be in [0, 1). Received: threshold={threshold}")
         if not 0 < centred_side <= 1:
@@ -126,7 +130,6 @@ class CAMLocalization(keras.callbacks.Callback):
         _check_dataset(dataset)
         self.dataset = dataset
         self.threshold = float(threshold)
-        self.log_dir = None if log_dir is None else os.fspath(log_dir)
         self.class_names = None if class_names is None else tuple(class_names)
         self.centred_side = float(centred_side)
         self.panel_images = int(panel_images)
@@ -136,7 +139,6 @@ class CAMLocalization(keras.callbacks.Callback):
         )
         self.method = method
         self.map_metrics = dict(map_metrics or {})
-        self.panel: np.ndarray | None = None
         self._metrics = {
             "val_top1_clas": metrics.Top1Classification(),
             "val_gt_known_loc": metrics.GTKnownLocalization(),
@@ -146,24 +148,10 @@ class CAMLocalization(keras.callbacks.Callback):
         self._centred = metrics.GTKnownLocalization(name="centred_box")
         # As one graph: the metrics' many small steps would cost more than the network's work.
         self._update = tf.function(self._update_metrics, reduce_retracing=True)
-        self._built_for: keras.Model | None = None
         self._forward: Callable[[Batch], dict[str, Sequence[tf.Tensor]]]
         self._batches: Any = None
-        self._writer: Any = None
-
-    def set_model(self, model: keras.Model) -> None:
-        """Builds, once, the forward pass that gives features and probabilities."""
-        if model is not self._built_for:
-            self._build(model)
-            self._built_for = model
-        super().set_model(model)
 
     def _build(self, model: keras.Model) -> None:
-        if keras.backend.backend() != "tensorflow":
-            raise ValueError(
-                "`CAMLocalization` runs on Keras' TensorFlow backend. "
-                f"Received: backend={keras.backend.backend()}"
-            )
         method = self.method(model)
         strategy = getattr(model, "distribute_strategy", None) or tf.distribute.get_strategy()
 
@@ -192,20 +180,6 @@ class CAMLocalization(keras.callbacks.Callback):
             batches = strategy.experimental_distribute_dataset(batches)
         self._forward, self._batches = forward, batches
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Evaluates, and writes the figures into `logs` and for TensorBoard."""
-        figures = self.evaluate(draw=self.log_dir is not None)
-        if logs is not None:
-            logs.update(figures)
-        if self.log_dir is not None:
-            self._write(epoch, figures)
-
-    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        """Closes the file for TensorBoard."""
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
-
     def evaluate(self, draw: bool = False) -> dict[str, float]:
         """Does one pass over the data with the model that was set.
 
@@ -218,8 +192,7 @@ class CAMLocalization(keras.callbacks.Callback):
         Raises:
             ValueError: If no model was set, or the data is empty.
         """
-        if self._built_for is None:
-            raise ValueError("`evaluate` needs a model: call `set_model(model)` first.")
+        self._check_model("evaluate")
         curve = [] if self.localization_curve is None else [self.localization_curve]
         own = [*self._metrics.values(), self._centred, *curve]
         for metric in (*own, *self.map_metrics.values()):
@@ -247,7 +220,13 @@ class CAMLocalization(keras.callbacks.Callback):
         if gathered:
             self._count(gathered)
         if tiles:
-            self._draw_panel(tiles, captions)
+            self._draw_panel(
+                tiles,
+                captions,
+                "map of the true class; true box white, predicted box orange "
+                f"(above {self.threshold:.0%} of the map's maximum)",
+                _PANEL_COLUMNS,
+            )
         figures = {"val_loss": total_loss / count}
         measured = {**self._metrics, "val_centred_box": self._centred, **self.map_metrics}
         results = {name: float(metric.result()) for name, metric in measured.items()}
@@ -269,8 +248,7 @@ class CAMLocalization(keras.callbacks.Callback):
         Raises:
             ValueError: If no model was set.
         """
-        if self._built_for is None:
-            raise ValueError("`iterate` needs a model: call `set_model(model)` first.")
+        self._check_model("iterate")
         count = 0
         for batch in self._judged_batches(None, {}):
             for row in range(len(batch["label"])):
@@ -392,25 +370,6 @@ class CAMLocalization(keras.callbacks.Callback):
 
     def _name(self, label: int) -> str:
         return str(label if self.class_names is None else self.class_names[label])
-
-    def _draw_panel(self, tiles: list[drawing.Picture], captions: list[str]) -> None:
-        columns = range(0, len(tiles), _PANEL_COLUMNS)
-        self.panel = drawing.sheet(
-            [tiles[start : start + _PANEL_COLUMNS] for start in columns],
-            captions=[captions[start : start + _PANEL_COLUMNS] for start in columns],
-            heading="map of the true class; true box white, predicted box orange "
-            f"(above {self.threshold:.0%} of the map's maximum)",
-        )
-
-    def _write(self, epoch: int, figures: dict[str, float]) -> None:
-        if self._writer is None:
-            self._writer = tf.summary.create_file_writer(f"{self.log_dir}/localization")
-        with self._writer.as_default(step=epoch):
-            for name, value in figures.items():
-                tf.summary.scalar(f"localization/{name.removeprefix('val_')}", value)
-            if self.panel is not None:
-                tf.summary.image("class activation maps", self.panel[None])
-        self._writer.flush()
 
 
 def _check_dataset(dataset: Any) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_has import drawing, timelines
+from keras_has.callbacks.localization_callback import LocalizationCallback
 from keras_has.data.temporal_dataset import TemporalDataset
 from keras_has.data.temporal_pipelines import temporal_evaluation_batches
 from keras_has.metrics.temporal_mean_average_precision import (
@@ -26,7 +27,7 @@ from keras_has.ops.temporal_cam import (
 _PANEL_COLUMNS = 2
 
 
-class TemporalLocalization(keras.callbacks.Callback):
+class TemporalLocalization(LocalizationCallback):
     """Measures temporal localization on the validation data after each epoch.
 
     One forward pass gives probabilities and, from the last features and the classifier's kernel,
@@ -73,6 +74,9 @@ class TemporalLocalization(keras.callbacks.Callback):
         Singh and Lee, ICCV 2017, section 4 and Table 7.
     """
 
+    _board = "temporal_localization"
+    _panel_tag = "timelines"
+
     def __init__(
         self,
         dataset: TemporalDataset,
@@ -86,37 +90,21 @@ class TemporalLocalization(keras.callbacks.Callback):
         log_dir: str | os.PathLike[str] | None = None,
         panel_videos: int = 6,
     ) -> None:
-        super().__init__()
+        super().__init__(log_dir)
         check_threshold_and_score(threshold, score)
         self.dataset = dataset
         self.num_features = num_features
         self.threshold = float(threshold)
         self.score = score
         self.classes_are_known = classes_are_known
-        self.log_dir = None if log_dir is None else os.fspath(log_dir)
         self.panel_videos = panel_videos
-        self.panel: drawing.Picture | None = None
         self.metric = TemporalMeanAveragePrecision(
             len(dataset.class_names), iou_thresholds, protocol
         )
         self._batches = temporal_evaluation_batches(dataset, batch_size, num_features)
-        self._built_for: keras.Model | None = None
         self._forward: Any = None
-        self._writer: Any = None
-
-    def set_model(self, model: keras.Model) -> None:
-        """Builds, once, the forward pass that gives maps and probabilities."""
-        if model is not self._built_for:
-            self._build(model)
-            self._built_for = model
-        super().set_model(model)
 
     def _build(self, model: keras.Model) -> None:
-        if keras.backend.backend() != "tensorflow":
-            raise ValueError(
-                "`TemporalLocalization` runs on Keras' TensorFlow backend. "
-                f"Received: backend={keras.backend.backend()}"
-            )
         layers = {layer.name: layer for layer in model.layers}
         if not {"cam_features", "predictions"} <= set(layers):
             raise ValueError(
@@ -145,20 +133,6 @@ class TemporalLocalization(keras.callbacks.Callback):
 
         self._forward = forward
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Evaluates, and writes the figures into `logs` and for TensorBoard."""
-        figures = self.evaluate(draw=self.log_dir is not None)
-        if logs is not None:
-            logs.update(figures)
-        if self.log_dir is not None:
-            self._write(epoch, figures)
-
-    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        """Closes the file for TensorBoard."""
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
-
     def evaluate(self, draw: bool = False) -> dict[str, float]:
         """Does one pass over the data with the model that was set.
 
@@ -173,8 +147,7 @@ class TemporalLocalization(keras.callbacks.Callback):
         Raises:
             ValueError: If no model was set.
         """
-        if self._forward is None:
-            raise ValueError("`evaluate` needs a model: call `set_model(model)` first.")
+        self._check_model("evaluate")
         self.metric.reset_state()
         shown = set(self._videos_of_panel() if draw else ())
         tiles, captions = [], []
@@ -204,12 +177,12 @@ class TemporalLocalization(keras.callbacks.Callback):
                     tiles.append(tile)
                     captions.append(caption)
         if tiles:
-            rows = range(0, len(tiles), _PANEL_COLUMNS)
-            self.panel = drawing.sheet(
-                [tiles[start : start + _PANEL_COLUMNS] for start in rows],
-                captions=[captions[start : start + _PANEL_COLUMNS] for start in rows],
-                heading="true segments blue, map grey, detections orange "
+            self._draw_panel(
+                tiles,
+                captions,
+                "true segments blue, map grey, detections orange "
                 f"(above {self.threshold:.0%} of the map's maximum)",
+                _PANEL_COLUMNS,
             )
         figures = {f"val_{name}": value for name, value in self.metric.result().items()}
         figures["val_top1_clas"] = right / len(self.dataset)
@@ -242,13 +215,3 @@ class TemporalLocalization(keras.callbacks.Callback):
         )
         name, probability = self.dataset.class_names[label], probabilities[label]
         return picture, f"{self.dataset.video_ids[index]}: {name} ({probability:.0%})"
-
-    def _write(self, epoch: int, figures: dict[str, float]) -> None:
-        if self._writer is None:
-            self._writer = tf.summary.create_file_writer(f"{self.log_dir}/temporal_localization")
-        with self._writer.as_default(step=epoch):
-            for name, value in figures.items():
-                tf.summary.scalar(f"temporal_localization/{name.removeprefix('val_')}", value)
-            if self.panel is not None:
-                tf.summary.image("timelines", self.panel[None])
-        self._writer.flush()
