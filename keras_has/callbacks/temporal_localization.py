@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from keras_has import drawing, timelines
 from keras_has.callbacks.localization_callback import LocalizationCallback
+from keras_has.callbacks.localized_video import LocalizedVideo
 from keras_has.data.temporal_dataset import TemporalDataset
 from keras_has.data.temporal_pipelines import temporal_evaluation_batches
 from keras_has.metrics.temporal_mean_average_precision import (
@@ -152,30 +153,15 @@ class TemporalLocalization(LocalizationCallback):
         shown = set(self._videos_of_panel() if draw else ())
         tiles, captions = [], []
         right, degenerate = 0, 0
-        for batch in self._batches:
-            maps, probabilities = (np.asarray(output) for output in self._forward(batch))
-            labels, mask = np.asarray(batch["labels"]), np.asarray(batch["mask"])
-            steps = np.asarray(batch["step_seconds"])
-            found = detections_from_maps(
-                maps,
-                steps,
-                self.threshold,
-                mask,
-                labels if self.classes_are_known else None,
-                self.score,
-            )
-            best = probabilities.argmax(axis=1)
-            right += int((labels[np.arange(len(best)), best] > 0).sum())
-            for row, index in enumerate(np.asarray(batch["index"])):
-                detected = np.isin(np.flatnonzero(labels[row]), found[row]["labels"])
-                degenerate += int((~detected).sum())
-                self.metric.update_state(self.dataset.truth(index), dict(found[row]))
-                if index in shown:
-                    tile, caption = self._tile(
-                        index, maps[row][mask[row]], probabilities[row], found[row], steps[row]
-                    )
-                    tiles.append(tile)
-                    captions.append(caption)
+        for video in self.iterate():
+            right += video.is_classified
+            detected = np.isin(np.flatnonzero(video.labels), video.detections["labels"])
+            degenerate += int((~detected).sum())
+            self.metric.update_state(self.dataset.truth(video.index), dict(video.detections))
+            if video.index in shown:
+                tile, caption = self._tile(video)
+                tiles.append(tile)
+                captions.append(caption)
         if tiles:
             self._draw_panel(
                 tiles,
@@ -190,28 +176,62 @@ class TemporalLocalization(LocalizationCallback):
         figures["val_degenerate_maps"] = float(degenerate)
         return figures
 
+    def iterate(self) -> Iterator[LocalizedVideo]:
+        """Yields what is known of each video, in the order of the data, with the model set.
+
+        It is a pass of its own, of which only a batch is in memory; the figures of `evaluate` are
+        not touched.
+
+        Yields:
+            A `LocalizedVideo` for each video.
+
+        Raises:
+            ValueError: If no model was set.
+        """
+        self._check_model("iterate")
+        for batch in self._batches:
+            maps, probabilities = (np.asarray(output) for output in self._forward(batch))
+            labels, mask = np.asarray(batch["labels"]), np.asarray(batch["mask"])
+            steps = np.asarray(batch["step_seconds"])
+            found = detections_from_maps(
+                maps,
+                steps,
+                self.threshold,
+                mask,
+                labels if self.classes_are_known else None,
+                self.score,
+            )
+            for row, index in enumerate(np.asarray(batch["index"]).tolist()):
+                yield LocalizedVideo(
+                    index=index,
+                    video_id=str(self.dataset.video_ids[index]),
+                    labels=labels[row] > 0,
+                    probabilities=probabilities[row],
+                    maps=maps[row][mask[row]],
+                    step_seconds=float(steps[row]),
+                    detections=found[row],
+                )
+
     def _videos_of_panel(self) -> list[int]:
         """Returns which videos the panel shows: the same at each epoch."""
         count = min(self.panel_videos, len(self.dataset))
         return [number * len(self.dataset) // count for number in range(count)]
 
-    def _tile(
-        self, index: int, maps: np.ndarray, probabilities: np.ndarray, found: Any, step: float
-    ) -> tuple[drawing.Picture, str]:
+    def _tile(self, video: LocalizedVideo) -> tuple[drawing.Picture, str]:
         """Draws one video and the class of its first segment, or of its first label."""
-        truth = self.dataset.truth(index)
+        truth, found = self.dataset.truth(video.index), video.detections
         labels = truth["segment_labels"]
-        label = int(labels[0] if len(labels) else self.dataset.labels[index].argmax())
+        label = int(labels[0] if len(labels) else video.labels.argmax())
         of_label = found["labels"] == label
         picture = timelines.timeline(
-            max(float(self.dataset.durations[index]), len(maps) * float(step)),
+            max(float(self.dataset.durations[video.index]), len(video.maps) * video.step_seconds),
             truth["segments"][labels == label],
-            maps[:, label],
-            float(step),
+            video.maps[:, label],
+            video.step_seconds,
             found["segments"][of_label],
             found["scores"][of_label],
             self.threshold,
             truth["ambiguous"],
         )
-        name, probability = self.dataset.class_names[label], probabilities[label]
-        return picture, f"{self.dataset.video_ids[index]}: {name} ({probability:.0%})"
+        name, probability = self.dataset.class_names[label], video.probabilities[label]
+        return picture, f"{video.video_id}: {name} ({probability:.0%})"

@@ -11,6 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from keras_has.callbacks import TemporalLocalization  # noqa: E402
 from keras_has.data import phases, temporal_training_batches  # noqa: E402
 from keras_has.layers import TemporalHideAndSeek  # noqa: E402
+from keras_has.metrics import TemporalMeanAveragePrecision  # noqa: E402
 from keras_has.models import TemporalGAP  # noqa: E402
 
 
@@ -95,6 +96,38 @@ def test_padded_sequences_give_what_they_give_one_by_one(dataset):
     assert figures[0] == pytest.approx(figures[1], abs=1e-4)
 
 
+@pytest.mark.parametrize("is_masked", [False, True])
+def test_what_is_known_of_each_video_is_what_the_figures_are_made_of(dataset, is_masked):
+    model = small_model(is_masked=is_masked)
+    callback = TemporalLocalization(dataset, 4, None if is_masked else 60, threshold=0.3)
+    callback.set_model(model)
+    figures = callback.evaluate()
+    videos = list(callback.iterate())
+    assert [video.index for video in videos] == list(range(10))
+    assert [video.video_id for video in videos] == dataset.video_ids.tolist()
+    np.testing.assert_array_equal([video.labels for video in videos], dataset.labels)
+    assert np.mean([video.is_classified for video in videos]) == figures["val_top1_clas"]
+    metric = TemporalMeanAveragePrecision(8)
+    features_of = keras.Model(model.input, model.get_layer("cam_features").output)
+    kernel = model.get_layer("predictions").get_weights()[0]
+    for video in videos:
+        features, step = dataset.read(video.index, None if is_masked else 60)
+        assert video.step_seconds == pytest.approx(step)
+        inputs = features[None]
+        if is_masked:
+            inputs = {"features": inputs, "mask": np.ones((1, len(features)), bool)}
+        # Padding beside longer videos of the batch has left nothing behind.
+        maps = np.asarray(features_of(inputs, training=False))[0] @ kernel
+        np.testing.assert_allclose(video.maps, maps, atol=1e-4)
+        assert video.probability == pytest.approx(
+            np.asarray(model(inputs, training=False))[0].max(), abs=1e-5
+        )
+        metric.update_state(dataset.truth(video.index), dict(video.detections))
+    assert {
+        f"val_{key}": value for key, value in metric.result().items()
+    }.items() <= figures.items()
+
+
 def test_tensorboard_gets_scalars_and_a_panel_of_timelines(dataset, tmp_path):
     callback = TemporalLocalization(dataset, 4, 60, log_dir=tmp_path, panel_videos=3)
     history = trained(small_model(), dataset, [callback], epochs=2)
@@ -140,6 +173,8 @@ def test_what_is_wrong_is_named(dataset):
         TemporalLocalization(dataset, protocol="voc")
     with pytest.raises(ValueError, match="set_model"):
         TemporalLocalization(dataset).evaluate()
+    with pytest.raises(ValueError, match="`iterate` needs a model"):
+        next(TemporalLocalization(dataset).iterate())
     with pytest.raises(ValueError, match="takes a mask"):
         TemporalLocalization(dataset, num_features=None).set_model(small_model())
     plain = keras.Sequential([keras.Input((4, 3)), keras.layers.Flatten()])

@@ -10,14 +10,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
-import tensorflow as tf
 
+from keras_has.callbacks import LocalizedVideo
 from keras_has.data.temporal_dataset import TemporalDataset
-from keras_has.data.temporal_pipelines import temporal_evaluation_batches
 from keras_has.metrics import TemporalMeanAveragePrecision
-from keras_has.ops.temporal_cam import detections_from_maps, temporal_class_activation_maps
+from keras_has.ops.temporal_cam import detections_from_maps
 from trainers import runs
 from trainers.recipes import VideoRecipe
 from trainers.reports.segment_failures import SortedSegments, sort_segments
@@ -26,7 +24,6 @@ from trainers.video_task import VideoTask, whole_sequence
 
 # Shares of a map's maximum at which mAP is measured, beside the run's own.
 THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-_BATCH = 32
 # What decides the sequences, and so has to be the same to share them.
 _OF_DATA = ("dataset", "split", "val_split")
 # As for images: another device adds up in another order, and one detection may move.
@@ -194,45 +191,31 @@ class JudgedSequences:
 
     def _iterate(self) -> Iterator[JudgedSequence]:
         """Judges each sequence, and tells the metrics."""
-        layers = {layer.name: layer for layer in self.model.layers}
-        two_headed = keras.Model(
-            self.model.input, [layers["cam_features"].output, layers["predictions"].output]
-        )
-        kernel = layers["predictions"].kernel
-        takes_mask = isinstance(self.model.input, dict)
-
-        @tf.function(reduce_retracing=True)
-        def forward(features: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            inputs = {"features": features, "mask": mask} if takes_mask else features
-            outputs, probabilities = two_headed(inputs, training=False)
-            return temporal_class_activation_maps(outputs, kernel), probabilities
-
         for metric in self._metrics.values():
             metric.reset_state()
-        for batch in temporal_evaluation_batches(self.split, _BATCH, self.task.num_features):
-            outputs = forward(batch["features"], batch["mask"])
-            maps, probabilities = (np.asarray(output) for output in outputs)
-            mask, steps = np.asarray(batch["mask"]), np.asarray(batch["step_seconds"])
-            rows = np.asarray(batch["index"])
-            labels = np.asarray(batch["labels"]) if self.recipe.known_classes else None
-            found: list[Mapping[str, np.ndarray]] = []
+        callback = self.task.localization()
+        callback.set_model(self.model)
+        for video in callback.iterate():
             for threshold, metric in self._metrics.items():
-                detections = detections_from_maps(
-                    maps, steps, threshold, mask, labels, self.recipe.detection_score
-                )
-                for row, detected in zip(rows, detections, strict=True):
-                    metric.update_state(self.split.truth(row), dict(detected))
-                if threshold == self.threshold:
-                    found = detections
-            for place, row in enumerate(rows):
-                best = int(probabilities[place].argmax())
-                yield JudgedSequence(
-                    found[place],
-                    {
-                        int(label): maps[place, mask[place], label]
-                        for label in np.flatnonzero(self.split.labels[row])
-                    },
-                    float(steps[place]),
-                    best,
-                    float(probabilities[place, best]),
-                )
+                metric.update_state(self.split.truth(video.index), self._found(video, threshold))
+            yield JudgedSequence(
+                video.detections,
+                # Copies: a view would keep the maps of all classes in memory.
+                {int(label): video.maps[:, label].copy() for label in np.flatnonzero(video.labels)},
+                video.step_seconds,
+                video.predicted_class,
+                video.probability,
+            )
+
+    def _found(self, video: LocalizedVideo, threshold: float) -> dict[str, np.ndarray]:
+        if threshold == self.threshold:
+            return dict(video.detections)
+        labels = video.labels[None] if self.recipe.known_classes else None
+        (found,) = detections_from_maps(
+            video.maps[None],
+            video.step_seconds,
+            threshold,
+            labels=labels,
+            score=self.recipe.detection_score,
+        )
+        return dict(found)
