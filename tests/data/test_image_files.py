@@ -19,6 +19,7 @@ from keras_has.data.image_files import (
     name_bad_image,
     skip_bad_images,
 )
+from keras_has.data.pipelines import resize_image, training_batches
 from keras_has.ops.opencv import opencv
 
 # 16 x 16 pixels in four squares of the inks below, as CMYK and as YCCK, both inverted as Adobe
@@ -296,6 +297,31 @@ def test_a_failing_pipeline_gets_its_file_named(dataset):
         named = name_bad_image(some, caught.value)
         assert isinstance(named, BadImageError)
         assert [bad.image_id for bad in named.bad_images] == [image_id]
+
+
+def test_every_kind_of_image_file_is_trained_on_and_a_cut_one_is_named(tmp_path):
+    contents = [encode(extension, random_pixels(16, 16, 3)) for extension in (".jpg", ".png")]
+    contents += [base64.b64decode(code) for code in (CMYK_JPEG, YCCK_JPEG, ANIMATED_GIF)]
+    contents += [palette_bmp(random_pixels(16, 16) % 40, random_pixels(40, 3))]
+    paths = [tmp_path / f"{number}.JPEG" for number in range(6)]
+    for path, content in zip(paths, contents, strict=True):
+        path.write_bytes(content)
+    names = list("abcdef")
+    kinds = ImageDataset(
+        "kinds", names, names, range(6), [[]] * 6, image_paths=[str(path) for path in paths]
+    )
+    batches = training_batches(kinds, 6, 8, horizontal_flip=False)
+    images, labels = next(batches.as_numpy_iterator())
+    assert sorted(labels) == list(range(6))
+    for image, label in zip(images, labels, strict=True):
+        if label != 4:  # the others are square: their crop is all of them
+            np.testing.assert_array_equal(image, resize_image(decode(contents[label]), 8))
+        else:
+            np.testing.assert_array_equal(image, np.full((8, 8, 3), (250, 10, 20)))
+    paths[0].write_bytes(contents[0][:-9])
+    with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+        next(iter(batches))
+    assert name_bad_image(kinds, caught.value).bad_images[0].image_id == "a"
 
 
 def test_errors_of_other_causes_name_no_file(dataset):

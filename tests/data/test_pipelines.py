@@ -192,6 +192,52 @@ def test_resizing_mixes_neighbours_and_keeps_straight_ramps():
     assert set(np.diff(rows)) == {4}
 
 
+@pytest.mark.parametrize(
+    ("shape", "size"),
+    [
+        ((82, 82, 3), 56),
+        ((40, 30, 3), 64),
+        ((90, 15, 3), 24),
+        ((24, 24, 3), 24),
+        ((1, 1, 3), 4),
+        ((3, 20, 31, 3), 9),
+        ((0, 20, 31, 3), 9),
+    ],
+)
+def test_resizing_gives_the_very_pixels_of_tensorflow(shape, size):
+    images = np.random.default_rng(0).integers(0, 256, shape, dtype="uint8")
+    wanted = tf.image.resize(images, (size, size), "bilinear", antialias=True)
+    wanted = tf.cast(tf.clip_by_value(tf.round(wanted), 0, 255), tf.uint8)
+    np.testing.assert_array_equal(resize_image(images, size), wanted)
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_flipped_images_are_the_others_mirrored(files, in_memory):
+    dataset = parts("val", num_images=12) if in_memory else files
+    size = {"image_size": 64, "resize_size": 64} if in_memory else {}
+    plain = batches(dataset, 3, horizontal_flip=False, **size)
+    for (images, _), (same, _) in zip(batches(dataset, 3, **size), plain, strict=True):
+        for image, other in zip(images, same, strict=True):
+            assert (image == other).all() or (image == other[:, ::-1]).all()
+
+
+def test_a_batch_is_a_whole_image_cut_resized_and_flipped(tmp_path, write_pixels):
+    """As the docstring says, step by step, with the draws of that seed and step."""
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype="uint8")
+    path = write_pixels(tmp_path / "image.jpg", pixels)
+    whole = tf.io.decode_image(path.read_bytes(), channels=3).numpy()
+    dataset = ImageDataset("one", ("a",), ["r"], [0], [[]], image_paths=[str(path)])
+    (images, _), *_ = batches(dataset, 1, batch_size=6)
+    seeds = tf.random.stateless_uniform([6, 2], (3 * 16 + 2, 0), None, None, tf.int32)
+    flips = tf.random.stateless_uniform([6], (3 * 16 + 1, 0)) < 0.5
+    for image, image_seed, flip in zip(images, seeds, flips, strict=True):
+        side = round(60 * 32 / 36)
+        place = tf.random.stateless_uniform([2], image_seed).numpy()
+        top, left = (place * (np.array([60, 90]) - side + 1)).astype(int)
+        wanted = resize_image(whole[top : top + side, left : left + side], 32).numpy()
+        np.testing.assert_array_equal(image, wanted[:, ::-1] if flip else wanted)
+
+
 def test_sizes_that_do_not_fit_are_named(files):
     with pytest.raises(ValueError, match="`resize_size`"):
         batches(files, 1, image_size=40)
