@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from trainers.reports import page, threshold_slider
 from trainers.reports.image_breakdowns import (
     classes_and_sizes,
@@ -21,8 +19,7 @@ from trainers.reports.image_grid import map_grid
 from trainers.reports.judged_run import JudgedRun
 from trainers.reports.page import Markup, paragraph
 from trainers.reports.proportions import per_cent
-from trainers.reports.report_page import report_file, report_page, tell_apart
-from trainers.runs import RunError
+from trainers.reports.report_page import differing_figures, report_file, report_page
 from trainers.text_files import write_aside
 
 _MOST_BYTES = 7_500_000
@@ -63,15 +60,8 @@ def write_image_report(
     Raises:
         RunError: If a run is not there or not finished, or the two are not of the same images.
     """
-    run = JudgedRun(run_dir, data_dir)
-    shown = [run]
-    if baseline_run_dir is not None:
-        baseline = JudgedRun(baseline_run_dir, data_dir, shares_data_with=run)
-        _check_same_images(run, baseline)
-        baseline.key, baseline.colour = "baseline", 0
-        shown.insert(0, baseline)
-        tell_apart(run, baseline)
-    file = report_file(run.path, out)
+    shown = JudgedRun.open_beside(run_dir, baseline_run_dir, data_dir)
+    file = report_file(shown[-1].path, out)
     write_aside(file, report_text(shown, images, covered_images))
     return file
 
@@ -102,21 +92,6 @@ def report_text(shown: Sequence[JudgedRun], images: int, covered_images: int) ->
         ),
     ]
     return report_page(shown, sections, threshold_slider.SCRIPT)
-
-
-def _check_same_images(run: JudgedRun, baseline: JudgedRun) -> None:
-    for what, is_same in (
-        ("images", np.array_equal(run.split.image_ids, baseline.split.image_ids)),
-        ("classes", run.split.class_names == baseline.split.class_names),
-        ("labels", np.array_equal(run.split.labels, baseline.split.labels)),
-        ("boxes", all(map(np.array_equal, run.split.boxes, baseline.split.boxes))),
-    ):
-        if not is_same:
-            raise RunError(
-                f"{run.path} and {baseline.path} are not judged on the same {what} "
-                f"({run.split.name} and {baseline.split.name}), so that they cannot be compared "
-                "image by image. Choose another --baseline_run_dir."
-            )
 
 
 def _figures(shown: Sequence[JudgedRun], has_boxes: bool) -> Markup:
@@ -168,13 +143,5 @@ def _figures(shown: Sequence[JudgedRun], has_boxes: bool) -> Markup:
             kind="note",
         )
     )
-    parts += [
-        paragraph(
-            f"Judged again for this page, {each.name} gives slightly other figures: "
-            f"{'; '.join(differences)}.",
-            kind="warning",
-        )
-        for each in shown
-        if (differences := each.differences())
-    ]
+    parts += differing_figures(shown)
     return page.join(parts)

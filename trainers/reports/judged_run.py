@@ -7,7 +7,6 @@ import functools
 import math
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,36 +16,28 @@ from keras_has import data
 from keras_has.callbacks import CAMLocalization
 from keras_has.callbacks.localized_image import LocalizedImage
 from keras_has.models.pixel_scaling import IMAGENET_MEAN
-from trainers import runs
 from trainers.image_task import ImageTask, mean_and_std
 from trainers.recipes import ImageRecipe
 from trainers.reports.failures import failure_kind
+from trainers.reports.finished_run import FinishedRun
 from trainers.reports.occlusion import SHARES, accuracy_under_covers
-from trainers.runs import RunError, progress
+from trainers.runs import RunDirectory, progress
 
-# What decides the images and what is known of them, and so has to be the same to share them.
-_OF_DATA = ("dataset", "image_size", "tuning_share")
-# Another device adds up in another order, and few boxes may move, one of a small set; where more
-# do, it is another network or other images.
-_MOST_DIFFERENCE = 0.005
-_ROUNDING = 1e-6  # metrics give their results in float32
 _NO_PIXELS = np.zeros((0, 0))
 
 
-class JudgedRun:
+class JudgedRun(FinishedRun):
     """What is known of a finished run, of all images of its validation split.
 
-    `name` is what to call it, `label` the same in short, `key` its name for the page's script and
-    `colour` its number in plots; of two runs on one page one needs others.
-
-    Args:
-        run_dir: Where it is.
-        data_dir: The data set's folder; None for the one that the run was started with.
-        shares_data_with: A run whose data are taken over where they are the same, or None.
-
-    Raises:
-        RunError: If there is no finished run of images, or its data or network cannot be read.
+    See `FinishedRun` for its arguments.
     """
+
+    recipe_kind = ImageRecipe
+    item = "image"
+    fields_of_data = ("dataset", "image_size", "tuning_share")
+
+    recipe: ImageRecipe
+    task: ImageTask
 
     def __init__(
         self,
@@ -54,48 +45,30 @@ class JudgedRun:
         data_dir: str | os.PathLike[str] | None = None,
         shares_data_with: JudgedRun | None = None,
     ) -> None:
-        directory, self.recipe, self.results = runs.open_finished(run_dir, ImageRecipe)
-        self.path = directory.path
-        self.name = f"{self.recipe.name}, seed {self.recipe.seed}"
-        self.label = self.recipe.name
-        self.key, self.colour = "run", 1
-        if data_dir is None:
-            data_dir = (directory.read_json("source.json") or {}).get("data_dir")
-        is_known_bad = (directory.path / "bad_images.json").is_file()
-        self.task = ImageTask(self.recipe, data_dir, "skip" if is_known_bad else "error")
-        other = shares_data_with
-        if other is not None and self._has_data_of(other, data_dir):
-            self.task.data_dir = other.task.data_dir
-            self.task.train_split, self.task.val_split = other.task.train_split, other.split
-        else:
-            self.task.load(directory)
-        self.model = runs.load_network(self.task, directory)
+        super().__init__(run_dir, data_dir, shares_data_with)
         final = self.task.final_localization()
         self._method = final.method
         self._size: tuple[int, int] = tuple(final.dataset.element_spec["image"].shape[1:3])
 
-    def _has_data_of(self, other: JudgedRun, data_dir: Any) -> bool:
-        there = other.task.data_dir
-        same_folder = (there is None and data_dir is None) or (
-            there is not None
-            and data_dir is not None
-            and Path(there).resolve() == Path(data_dir).resolve()
-        )
-        return (
-            same_folder
-            and other.task.on_bad_image == self.task.on_bad_image == "error"
-            and all(getattr(self.recipe, key) == getattr(other.recipe, key) for key in _OF_DATA)
-        )
+    def _make_task(
+        self, directory: RunDirectory, data_dir: str | os.PathLike[str] | None
+    ) -> ImageTask:
+        is_known_bad = (directory.path / "bad_images.json").is_file()
+        return ImageTask(self.recipe, data_dir, "skip" if is_known_bad else "error")
 
-    @property
-    def split(self) -> data.ImageDataset:
-        """The images that it is judged on."""
-        return self.task.val_split
+    def _has_data_of(self, other: JudgedRun) -> bool:
+        # Which files are left out may differ from run to run.
+        is_whole = other.task.on_bad_image == self.task.on_bad_image == "error"
+        return is_whole and super()._has_data_of(other)
 
-    @property
-    def threshold(self) -> float:
-        """The fixed threshold, a share of the map's maximum."""
-        return self.recipe.cam_threshold
+    def _agreement(self, other: JudgedRun) -> dict[str, bool]:
+        ours, theirs = self.split, other.split
+        return {
+            "images": np.array_equal(ours.image_ids, theirs.image_ids),
+            "classes": ours.class_names == theirs.class_names,
+            "labels": np.array_equal(ours.labels, theirs.labels),
+            "boxes": all(map(np.array_equal, ours.boxes, theirs.boxes)),
+        }
 
     @property
     def map_size(self) -> tuple[int, int]:
@@ -109,24 +82,18 @@ class JudgedRun:
         Raises:
             RunError: If it does not give the figures of `results.json`.
         """
-        show = progress(f"judging {self.name}")
-        found = []
-        for image in self._iterate(self.split):
-            found.append(dataclasses.replace(image, image=_NO_PIXELS, map=_NO_PIXELS))
-            if show is not None:
-                show(len(found), len(self.split))
+        found = [
+            dataclasses.replace(image, image=_NO_PIXELS, map=_NO_PIXELS)
+            for image in self._with_progress(self._iterate(self.split))
+        ]
         boxed = sum(image.iou is not None for image in found)
-        for key, value in figures_of(found).items():
-            there = self.results.get(key, math.nan)
-            one_image = 1.5 / max(1, len(found) if key == "top1_clas" else boxed)
-            most = max(_MOST_DIFFERENCE, one_image)
-            if math.isfinite(value) and not abs(value - there) <= most:
-                raise RunError(
-                    f"{self.path} has {key} = {there:.4f} in results.json, and its network gives "
-                    f"{value:.4f} now: the images are not those that it was judged on. "
-                    "Give their folder as --data_dir."
-                )
+        self._check_figures(figures_of(found), len(found), boxed)
         return found
+
+    @functools.cached_property
+    def figures(self) -> dict[str, float]:
+        """Top-1 Clas, GT-known Loc and Top-1 Loc, NaN where there is nothing to measure."""
+        return figures_of(self.images)
 
     @property
     def boxed(self) -> int:
@@ -138,14 +105,6 @@ class JudgedRun:
         outcome = "right" if class_is_right(image) else "wrong"
         name = self.split.class_names[image.predicted_class]
         return f"{self.label} says {name} ({image.probability:.0%}, {outcome})"
-
-    def differences(self) -> list[str]:
-        """Returns which figures of `results.json` differ from those found now, as text."""
-        return [
-            f"{key} is {self.results[key]:.4f} in results.json, {value:.4f} now"
-            for key, value in figures_of(self.images).items()
-            if math.isfinite(value) and abs(value - self.results[key]) > _ROUNDING
-        ]
 
     def with_pixels(self, rows: Sequence[int]) -> dict[int, LocalizedImage]:
         """Returns some images once more, with pixels and maps, by their row."""

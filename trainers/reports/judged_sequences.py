@@ -4,31 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
 import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from keras_has.callbacks import LocalizedVideo
-from keras_has.data.temporal_dataset import TemporalDataset
 from keras_has.metrics import TemporalMeanAveragePrecision
 from keras_has.ops.temporal_cam import detections_from_maps
-from trainers import runs
 from trainers.recipes import VideoRecipe
+from trainers.reports.finished_run import FinishedRun
 from trainers.reports.segment_failures import SortedSegments, sort_segments
-from trainers.runs import RunError, progress
+from trainers.runs import RunDirectory, RunError
 from trainers.video_task import VideoTask, whole_sequence
 
 # Shares of a map's maximum at which mAP is measured, beside the run's own.
 THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-# What decides the sequences, and so has to be the same to share them.
-_OF_DATA = ("dataset", "split", "val_split")
-# As for images: another device adds up in another order, and one detection may move.
-_MOST_DIFFERENCE = 0.005
-_ROUNDING = 1e-6
+# What decides which figures can be laid side by side.
+_OF_FIGURES = ("protocol", "known_classes", "iou_thresholds")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,20 +43,18 @@ class JudgedSequence:
     probability: float
 
 
-class JudgedSequences:
+class JudgedSequences(FinishedRun):
     """What is known of a finished run, of all sequences of its validation split.
 
-    `name` is what to call it, `label` the same in short, and `colour` its number in plots; of two
-    runs on one page one needs others.
-
-    Args:
-        run_dir: Where it is.
-        data_dir: The data set's folder; None for the one that the run was started with.
-        shares_data_with: A run whose data are taken over where they are the same, or None.
-
-    Raises:
-        RunError: If there is no finished run of sequences, or its data or network cannot be read.
+    See `FinishedRun` for its arguments.
     """
+
+    recipe_kind = VideoRecipe
+    item = "sequence"
+    fields_of_data = ("dataset", "split", "val_split")
+
+    recipe: VideoRecipe
+    task: VideoTask
 
     def __init__(
         self,
@@ -71,20 +62,7 @@ class JudgedSequences:
         data_dir: str | os.PathLike[str] | None = None,
         shares_data_with: JudgedSequences | None = None,
     ) -> None:
-        directory, self.recipe, self.results = runs.open_finished(run_dir, VideoRecipe)
-        self.path = directory.path
-        self.name = f"{self.recipe.name}, seed {self.recipe.seed}"
-        self.label = self.recipe.name
-        self.colour = 1
-        if data_dir is None:
-            data_dir = (directory.read_json("source.json") or {}).get("data_dir")
-        self.task = VideoTask(self.recipe, data_dir)
-        other = shares_data_with
-        if other is not None and self._has_data_of(other, data_dir):
-            self.task.train_split, self.task.val_split = other.task.train_split, other.split
-        else:
-            self.task.load(directory)
-        self.model = runs.load_network(self.task, directory)
+        super().__init__(run_dir, data_dir, shares_data_with)
         self._kinds: dict[float, list[SortedSegments]] = {}
         classes = len(self.split.class_names)
         self._metrics = {
@@ -94,22 +72,36 @@ class JudgedSequences:
             for threshold in sorted({*THRESHOLDS, self.threshold})
         }
 
-    def _has_data_of(self, other: JudgedSequences, data_dir: Any) -> bool:
-        folders = [other.task.data_dir, data_dir]
-        known = {None if each is None else Path(each).resolve() for each in folders}
-        return len(known) == 1 and all(
-            getattr(self.recipe, key) == getattr(other.recipe, key) for key in _OF_DATA
-        )
+    def check_comparable(self, baseline: JudgedSequences) -> None:
+        """Raises where the two cannot be laid side by side.
 
-    @property
-    def split(self) -> TemporalDataset:
-        """The sequences that it is judged on."""
-        return self.task.val_split
+        Raises:
+            RunError: If they are not judged on the same data, or not in the same way.
+        """
+        super().check_comparable(baseline)
+        for field in _OF_FIGURES:
+            values = [getattr(each.recipe, field) for each in (self, baseline)]
+            if values[0] != values[1]:
+                raise RunError(
+                    f"{self.path} and {baseline.path} are judged differently: {field} is "
+                    f"{values[0]} and {values[1]}. Judge one network anew with --network_from, or "
+                    "choose another --baseline_run_dir."
+                )
 
-    @property
-    def threshold(self) -> float:
-        """The fixed threshold, a share of the map's maximum."""
-        return self.recipe.cam_threshold
+    def _make_task(
+        self, directory: RunDirectory, data_dir: str | os.PathLike[str] | None
+    ) -> VideoTask:
+        return VideoTask(self.recipe, data_dir)
+
+    def _agreement(self, other: JudgedSequences) -> dict[str, bool]:
+        ours, theirs = self.split, other.split
+        return {
+            "sequences": np.array_equal(ours.video_ids, theirs.video_ids),
+            "classes": ours.class_names == theirs.class_names,
+            "labels": np.array_equal(ours.labels, theirs.labels),
+            "segments": all(map(np.array_equal, ours.segments, theirs.segments))
+            and all(map(np.array_equal, ours.segment_labels, theirs.segment_labels)),
+        }
 
     @functools.cached_property
     def sequences(self) -> list[JudgedSequence]:
@@ -118,38 +110,16 @@ class JudgedSequences:
         Raises:
             RunError: If it does not give the figures of `results.json`.
         """
-        show = progress(f"judging {self.name}")
-        found = []
-        for sequence in self._iterate():
-            found.append(sequence)
-            if show is not None:
-                show(len(found), len(self.split))
+        found = list(self._with_progress(self._iterate()))
         segments = sum(len(each) for each in self.split.segments)
-        for key, value in self._figures(found).items():
-            there = self.results.get(key, math.nan)
-            # A detection moves the mean over the classes by about one true segment.
-            of_one = 1.5 / max(1, len(found) if key == "top1_clas" else segments)
-            is_same = abs(value - there) <= max(_MOST_DIFFERENCE, of_one)
-            if math.isfinite(value) and not is_same:
-                raise RunError(
-                    f"{self.path} has {key} = {there:.4f} in results.json, and {value:.4f} is "
-                    "found now: the sequences are not those that it was judged on. "
-                    "Give their folder as --data_dir."
-                )
+        # A detection moves the mean over the classes by about one true segment.
+        self._check_figures(self._figures(found), len(found), segments)
         return found
 
     @functools.cached_property
     def figures(self) -> dict[str, float]:
         """What was found now of what `results.json` has: mAP, whole sequences, Top-1 Clas."""
         return self._figures(self.sequences)
-
-    def differences(self) -> list[str]:
-        """Returns which figures of `results.json` differ from those found now, as text."""
-        return [
-            f"{key} is {self.results[key]:.4f} in results.json, {value:.4f} now"
-            for key, value in self.figures.items()
-            if math.isfinite(value) and abs(value - self.results[key]) > _ROUNDING
-        ]
 
     @functools.cached_property
     def precisions(self) -> np.ndarray:

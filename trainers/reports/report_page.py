@@ -1,28 +1,21 @@
-"""What the pages of all reports share: names of two runs, sections with links, the file."""
+"""What the pages of all reports share: sections with links, a warning, the file."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from trainers.reports import page
-from trainers.reports.page import Markup, element
+from trainers.reports.finished_run import FinishedRun
+from trainers.reports.page import Markup, element, paragraph
 from trainers.runs import RunError
 
 
-def tell_apart(run: Any, baseline: Any) -> None:
-    """Gives two runs of one recipe a `name` and a `label` that differ."""
-    if run.name == baseline.name:
-        run.name += " (this run)"
-        baseline.name += " (baseline)"
-    if run.label == baseline.label:
-        run.label, baseline.label = run.name, baseline.name
-
-
 def report_page(
-    shown: Sequence[Any], sections: Sequence[tuple[str, str, Markup | None]], script: str = ""
+    shown: Sequence[FinishedRun],
+    sections: Sequence[tuple[str, str, Markup | None]],
+    script: str = "",
 ) -> str:
     """Returns a page with links to its sections.
 
@@ -44,6 +37,19 @@ def report_page(
         ],
         script,
     )
+
+
+def differing_figures(shown: Sequence[FinishedRun]) -> list[Markup]:
+    """Returns a warning for each run that gives other figures now than when it was finished."""
+    return [
+        paragraph(
+            f"Judged again for this page, {each.name} gives slightly other figures: "
+            f"{'; '.join(differences)}.",
+            kind="warning",
+        )
+        for each in shown
+        if (differences := each.differences())
+    ]
 
 
 def report_file(run_path: Path, out: str | os.PathLike[str] | None) -> Path:

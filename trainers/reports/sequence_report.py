@@ -9,21 +9,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from trainers.reports import page
 from trainers.reports.judged_sequences import JudgedSequences
 from trainers.reports.page import Markup, paragraph
 from trainers.reports.proportions import NOTHING, per_cent
-from trainers.reports.report_page import report_file, report_page, tell_apart
+from trainers.reports.report_page import differing_figures, report_file, report_page
 from trainers.reports.sequence_breakdowns import classes, kinds_of_failure, thresholds
 from trainers.reports.sequence_grid import sequence_grid
 from trainers.runs import RunError
 from trainers.text_files import write_aside
 
 _MOST_BYTES = 7_500_000
-# What decides which figures can be laid side by side.
-_OF_FIGURES = ("protocol", "known_classes", "iou_thresholds")
 _WORDS = ("name", "description", "published", "choices")
 
 
@@ -49,14 +45,8 @@ def write_sequence_report(
     Raises:
         RunError: If a run is not there or not finished, or the two are not of the same sequences.
     """
-    run = JudgedSequences(run_dir, data_dir)
-    shown = [run]
-    if baseline_run_dir is not None:
-        baseline = JudgedSequences(baseline_run_dir, data_dir, shares_data_with=run)
-        _check_comparable(run, baseline)
-        baseline.colour = 0
-        shown.insert(0, baseline)
-        tell_apart(run, baseline)
+    shown = JudgedSequences.open_beside(run_dir, baseline_run_dir, data_dir)
+    run = shown[-1]
     if not any(len(segments) for segments in run.split.segments):
         raise RunError(
             f"{run.split.name} has no true segment: there is nothing to compare detections with."
@@ -83,34 +73,6 @@ def report_text(shown: Sequence[JudgedSequences], timelines: int) -> str:
             ("failures", "Why detections are wrong", kinds_of_failure(shown)),
         ],
     )
-
-
-def _check_comparable(run: JudgedSequences, baseline: JudgedSequences) -> None:
-    ours, theirs = run.split, baseline.split
-    for what, is_same in (
-        ("sequences", np.array_equal(ours.video_ids, theirs.video_ids)),
-        ("classes", ours.class_names == theirs.class_names),
-        ("labels", np.array_equal(ours.labels, theirs.labels)),
-        (
-            "segments",
-            all(map(np.array_equal, ours.segments, theirs.segments))
-            and all(map(np.array_equal, ours.segment_labels, theirs.segment_labels)),
-        ),
-    ):
-        if not is_same:
-            raise RunError(
-                f"{run.path} and {baseline.path} are not judged on the same {what} "
-                f"({ours.name} and {theirs.name}), so that they cannot be compared one by one. "
-                "Choose another --baseline_run_dir."
-            )
-    for field in _OF_FIGURES:
-        values = [getattr(each.recipe, field) for each in (run, baseline)]
-        if values[0] != values[1]:
-            raise RunError(
-                f"{run.path} and {baseline.path} are judged differently: {field} is {values[0]} "
-                f"and {values[1]}. Judge one network anew with --network_from, or choose another "
-                "--baseline_run_dir."
-            )
 
 
 def _figures(shown: Sequence[JudgedSequences]) -> Markup:
@@ -152,15 +114,7 @@ def _figures(shown: Sequence[JudgedSequences]) -> Markup:
             kind="note",
         )
     )
-    parts += [
-        paragraph(
-            f"Judged again for this page, {each.name} gives slightly other figures: "
-            f"{'; '.join(differences)}.",
-            kind="warning",
-        )
-        for each in shown
-        if (differences := each.differences())
-    ]
+    parts += differing_figures(shown)
     return page.join(parts)
 
 

@@ -275,6 +275,26 @@ def test_what_cannot_be_reported_on_is_said(run_dirs, tmp_path):
         write_report(run_dirs / "phases_full", covered_images=10)
 
 
+def test_figures_that_differ_a_little_are_said(run_dirs, tmp_path):
+    changed = tmp_path / "changed"
+    shutil.copytree(run_dirs / "phases_full", changed)
+    results = results_of(run_dirs, "phases_full")
+    before = results["top1_clas"]
+    (changed / "results.json").write_text(json.dumps({**results, "top1_clas": before + 0.002}))
+    text = "".join(Page(write_report(changed, shown=1)).text)
+    assert "slightly other figures: top1_clas is" in text
+    assert f"{before + 0.002:.4f} in results.json, {before:.4f} now." in text
+
+
+def test_two_runs_on_the_same_data_read_them_once(run_dirs):
+    baseline, run = JudgedSequences.open_beside(
+        run_dirs / "phases_has", run_dirs / "phases_full", None
+    )
+    assert baseline.split is run.split
+    assert (baseline.key, baseline.colour, run.key, run.colour) == ("baseline", 0, "run", 1)
+    assert (baseline.label, run.label) == ("phases_full", "phases_has")
+
+
 def test_runs_that_cannot_be_compared_are_not_laid_side_by_side(run_dirs, tmp_path):
     other = tmp_path / "other"
     shutil.copytree(run_dirs / "phases_full", other)
