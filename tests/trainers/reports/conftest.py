@@ -1,12 +1,79 @@
-"""A browser without a window, where one is installed."""
+"""Pages of reports, as a browser would see them; a browser, where one is installed."""
 
 import html
 import json
 import re
 import shutil
 import subprocess
+from html.parser import HTMLParser
 
+import numpy as np
 import pytest
+
+
+class Page(HTMLParser):
+    """What a browser would see of a page."""
+
+    def __init__(self, file):
+        super().__init__()
+        self.elements, self.text, self.rows, self._inside = [], [], [], []
+        self.feed(file.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        self._inside.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("th", "td"):
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag):
+        while self._inside and self._inside.pop() != tag:
+            pass
+
+    def handle_data(self, data):
+        self.text.append(data)
+        if {"th", "td"} & set(self._inside):
+            self.rows[-1][-1] += data.strip()
+
+    def of_tag(self, tag):
+        """Returns the attributes of all elements of a tag."""
+        return [attributes for name, attributes in self.elements if name == tag]
+
+    def all_rows(self, title):
+        return [row[1:] for row in self.rows if row and row[0] == title]
+
+    def row(self, title):
+        return self.all_rows(title)[0]
+
+    def counts(self, title):
+        """Returns the numbers of each row of that title."""
+        return np.array([[int(cell.split()[0]) for cell in row] for row in self.all_rows(title)])
+
+    def check_readable(self):
+        """Pictures say what they are, headings have their order, and links lead somewhere."""
+        for picture in self.of_tag("svg"):
+            assert picture["role"] == "img"
+            assert picture["aria-label"]
+        levels = [int(tag[1]) for tag, _ in self.elements if re.fullmatch("h[1-6]", tag)]
+        assert levels[0] == 1
+        assert levels.count(1) == 1
+        assert max(np.diff(levels)) == 1
+        identities = [attributes["id"] for _, attributes in self.elements if "id" in attributes]
+        assert len(identities) == len(set(identities))
+        assert {attributes["href"][1:] for attributes in self.of_tag("a")} <= set(identities)
+
+
+@pytest.fixture
+def page_of():
+    """Returns a function that reads a page of a report."""
+    return Page
+
+
+@pytest.fixture
+def results_of(run_dirs):
+    """Returns a function from the name of one of the runs to its results."""
+    return lambda name: json.loads((run_dirs / name / "results.json").read_text())
 
 
 @pytest.fixture

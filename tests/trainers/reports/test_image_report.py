@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 import sys
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -66,47 +65,14 @@ def report(run_dirs):
     return write_image_report(run_dirs / "parts_has", run_dirs / "parts_gap", images=8)
 
 
-class Page(HTMLParser):
-    """What a browser would see of a page."""
-
-    def __init__(self, file):
-        super().__init__()
-        self.elements, self.text, self.rows, self._inside = [], [], [], []
-        self.feed(file.read_text(encoding="utf-8"))
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-        self._inside.append(tag)
-        if tag == "tr":
-            self.rows.append([])
-        if tag in ("th", "td"):
-            self.rows[-1].append("")
-
-    def handle_endtag(self, tag):
-        while self._inside and self._inside.pop() != tag:
-            pass
-
-    def handle_data(self, data):
-        self.text.append(data)
-        if {"th", "td"} & set(self._inside):
-            self.rows[-1][-1] += data.strip()
-
-    def row(self, title):
-        return next(row[1:] for row in self.rows if row and row[0] == title)
-
-
 def data_of(file):
     found = re.search(r'id="threshold-data">(.*?)</script>', file.read_text(encoding="utf-8"))
     return json.loads(found[1])
 
 
-def results_of(run_dirs, name):
-    return json.loads((run_dirs / name / "results.json").read_text())
-
-
-def test_the_figures_of_the_page_are_those_of_the_runs(report, run_dirs):
-    page = Page(report)
-    results = [results_of(run_dirs, name) for name in ("parts_gap", "parts_has")]
+def test_the_figures_of_the_page_are_those_of_the_runs(report, page_of, results_of):
+    page = page_of(report)
+    results = [results_of(name) for name in ("parts_gap", "parts_has")]
     for key, title in image_report._FIGURES:
         values = [100 * each[key] for each in results]
         shown = page.row(title)
@@ -115,11 +81,11 @@ def test_the_figures_of_the_page_are_those_of_the_runs(report, run_dirs):
     assert "slightly other figures" not in "".join(page.text)
 
 
-def test_judged_again_each_run_gives_its_own_figures(run_dirs):
+def test_judged_again_each_run_gives_its_own_figures(run_dirs, results_of):
     run = judged_run.JudgedRun(run_dirs / "parts_has")
     assert run.differences() == []
     found = judged_run.figures_of(run.images)
-    results = results_of(run_dirs, "parts_has")
+    results = results_of("parts_has")
     for key in ("top1_clas", "gt_known_loc", "top1_loc"):
         assert found[key] == pytest.approx(results[key], abs=1e-6)
     assert len(run.images) == IMAGES
@@ -127,8 +93,10 @@ def test_judged_again_each_run_gives_its_own_figures(run_dirs):
     assert run.images[0].map.size == 0  # what would fill the memory is let go
 
 
-def test_kinds_of_failures_add_up_to_all_boxed_images_and_to_the_figures(report, run_dirs):
-    page = Page(report)
+def test_kinds_of_failures_add_up_to_all_boxed_images_and_to_the_figures(
+    report, page_of, results_of
+):
+    page = page_of(report)
     counts = np.array(
         [
             [int(cell.split()[0]) if cell[0].isdigit() else 0 for cell in page.row(kind.title)]
@@ -138,13 +106,13 @@ def test_kinds_of_failures_add_up_to_all_boxed_images_and_to_the_figures(report,
     boxed = IMAGES - 1
     assert counts.sum(axis=0).tolist() == [boxed] * 4
     right = counts[[kind.key for kind in KINDS].index("right")] / boxed
-    results = [results_of(run_dirs, name) for name in ("parts_gap", "parts_has")]
+    results = [results_of(name) for name in ("parts_gap", "parts_has")]
     expected = [each["top1_loc"] for each in results] + [each["gt_known_loc"] for each in results]
     np.testing.assert_allclose(right, expected, atol=1e-6)
 
 
-def test_nothing_covered_is_top1_clas_of_the_same_images(report, run_dirs):
-    page = Page(report)
+def test_nothing_covered_is_top1_clas_of_the_same_images(report, run_dirs, page_of):
+    page = page_of(report)
     run = judged_run.JudgedRun(run_dirs / "parts_has")
     of_boxed = np.mean(
         [judged_run.class_is_right(image) for image in run.images if image.iou is not None]
@@ -153,8 +121,8 @@ def test_nothing_covered_is_top1_clas_of_the_same_images(report, run_dirs):
     assert f"the same {IMAGES - 1} images" in "".join(page.text)
 
 
-def test_the_page_needs_nothing_else(report):
-    page = Page(report)
+def test_the_page_needs_nothing_else(report, page_of):
+    page = page_of(report)
     assert {tag for tag, _ in page.elements} & {"link", "iframe", "img", "object", "base"} == set()
     for tag, attributes in page.elements:
         assert not [key for key in attributes if key.startswith("on")]
@@ -178,25 +146,16 @@ def test_what_comes_from_the_data_is_text(report):
     assert scripts == ['<script type="application/json" id="threshold-data">', "<script>"]
 
 
-def test_the_page_can_be_read_without_seeing_it(report):
-    page = Page(report)
-    pictures = [attributes for tag, attributes in page.elements if tag == "svg"]
-    assert len(pictures) > 20
-    assert all(each["role"] == "img" and each["aria-label"] for each in pictures)
-    levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch("h[1-6]", tag)]
-    assert levels[0] == 1
-    assert levels.count(1) == 1
-    assert max(np.diff(levels)) == 1
-    identities = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
-    assert len(identities) == len(set(identities))
-    links = [attributes["href"][1:] for tag, attributes in page.elements if tag == "a"]
-    assert links
-    assert set(links) <= set(identities)
+def test_the_page_can_be_read_without_seeing_it(report, page_of):
+    page = page_of(report)
+    page.check_readable()
+    assert len(page.of_tag("svg")) > 20
+    assert page.of_tag("a")
 
 
-def test_maps_and_boxes_of_the_page_are_those_of_the_run(report, run_dirs):
+def test_maps_and_boxes_of_the_page_are_those_of_the_run(report, run_dirs, page_of, results_of):
     data = data_of(report)
-    page = Page(report)
+    page = page_of(report)
     assert len(data["tiles"]) == 8
     run = judged_run.JudgedRun(run_dirs / "parts_has")
     ids = {image.image_id: image for image in run.images}
@@ -215,7 +174,7 @@ def test_maps_and_boxes_of_the_page_are_those_of_the_run(report, run_dirs):
             restored = restore_map(of_script["maps"]["run"])
             found = boxes_from_maps(restored[None], run.threshold, run.map_size)[0]
             assert box_iou(found, box) > 0.8
-    assert data["runs"][1]["curve"] == results_of(run_dirs, "parts_has")["curve"]["gt_known_loc"]
+    assert data["runs"][1]["curve"] == results_of("parts_has")["curve"]["gt_known_loc"]
 
 
 def test_the_slider_moves_boxes_and_score(report, state_of_page):
@@ -244,11 +203,11 @@ def test_the_slider_moves_boxes_and_score(report, state_of_page):
     assert low["boxes"] != high["boxes"]
 
 
-def test_a_run_alone_has_a_report_of_its_own(run_dirs, tmp_path):
+def test_a_run_alone_has_a_report_of_its_own(run_dirs, tmp_path, page_of, results_of):
     out = tmp_path / "deeper" / "one.html"
     assert write_image_report(run_dirs / "parts_gap", out=out, images=4, covered_images=0) == out
-    page = Page(out)
-    assert page.row("Top-1 Clas") == [f"{100 * results_of(run_dirs, 'parts_gap')['top1_clas']:.1f}"]
+    page = page_of(out)
+    assert page.row("Top-1 Clas") == [f"{100 * results_of('parts_gap')['top1_clas']:.1f}"]
     text = "".join(page.text)
     assert "Worst boxes" in text
     assert "Partly covered" not in text
@@ -265,7 +224,7 @@ def test_what_does_not_fit_is_left_out_and_said(run_dirs, tmp_path, monkeypatch)
     assert len(data_of(out)["tiles"]) == int(left_out[2]) - int(left_out[1]) > 0
 
 
-def test_what_cannot_be_reported_on_is_said(run_dirs, tmp_path):
+def test_what_cannot_be_reported_on_is_said(run_dirs, tmp_path, results_of):
     with pytest.raises(runs.RunError, match="no folder"):
         write_image_report(tmp_path / "nowhere")
     with pytest.raises(runs.RunError, match=r"no recipe\.json"):
@@ -277,7 +236,7 @@ def test_what_cannot_be_reported_on_is_said(run_dirs, tmp_path):
         write_image_report(begun)
     with pytest.raises(runs.RunError, match="is a folder"):
         write_image_report(run_dirs / "parts_gap", out=tmp_path)
-    results = results_of(run_dirs, "parts_gap")
+    results = results_of("parts_gap")
     (begun / "results.json").write_text(json.dumps({**results, "top1_loc": 0.77}))
     with pytest.raises(runs.RunError, match=r"top1_loc = 0\.7700 in results\.json"):
         write_image_report(begun, out=tmp_path / "never.html")
@@ -293,7 +252,7 @@ def test_runs_on_other_images_are_not_laid_side_by_side(run_dirs, tmp_path):
         write_image_report(run_dirs / "parts_has", other)
 
 
-def test_ten_crops_are_judged_on_the_larger_image(run_dirs, tmp_path):
+def test_ten_crops_are_judged_on_the_larger_image(run_dirs, tmp_path, page_of):
     recipe = judged_run.JudgedRun(run_dirs / "parts_gap").recipe.override(crops=10)
     image_task.train(recipe, tmp_path / "run", network_from=run_dirs / "parts_gap")
     out = write_image_report(tmp_path / "run", run_dirs / "parts_gap", images=4, covered_images=8)
@@ -301,7 +260,7 @@ def test_ten_crops_are_judged_on_the_larger_image(run_dirs, tmp_path):
     assert (baseline["size"], run["size"]) == ([64, 64], [80, 80])
     maps = data_of(out)["tiles"][0]["maps"]
     assert (maps["run"]["height"], maps["baseline"]["height"]) == (64, 16)
-    text = "".join(Page(out).text)
+    text = "".join(page_of(out).text)
     assert "ten crops" in text
     assert "the same 8 images" in text
     # Two runs of one recipe and seed are told apart.

@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 import tarfile
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -61,46 +60,9 @@ def report(run_dirs):
     return write_report(run_dirs / "phases_has", run_dirs / "phases_full", shown=8)
 
 
-class Page(HTMLParser):
-    """What a browser would see of a page."""
-
-    def __init__(self, file):
-        super().__init__()
-        self.elements, self.text, self.rows, self._inside = [], [], [], []
-        self.feed(file.read_text(encoding="utf-8"))
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-        self._inside.append(tag)
-        if tag == "tr":
-            self.rows.append([])
-        if tag in ("th", "td"):
-            self.rows[-1].append("")
-
-    def handle_endtag(self, tag):
-        while self._inside and self._inside.pop() != tag:
-            pass
-
-    def handle_data(self, data):
-        self.text.append(data)
-        if {"th", "td"} & set(self._inside):
-            self.rows[-1][-1] += data.strip()
-
-    def all_rows(self, title):
-        return [row[1:] for row in self.rows if row and row[0] == title]
-
-    def counts(self, title):
-        """Returns the numbers of each row of that title."""
-        return np.array([[int(cell.split()[0]) for cell in row] for row in self.all_rows(title)])
-
-
-def results_of(run_dirs, name):
-    return json.loads((run_dirs / name / "results.json").read_text())
-
-
-def test_the_figures_of_the_page_are_those_of_the_runs(report, run_dirs):
-    page = Page(report)
-    results = [results_of(run_dirs, name) for name in ("phases_full", "phases_has")]
+def test_the_figures_of_the_page_are_those_of_the_runs(report, page_of, results_of):
+    page = page_of(report)
+    results = [results_of(name) for name in ("phases_full", "phases_has")]
     for bound in ("0.1", "0.3", "0.5"):
         values = [100 * each[f"temporal_map_at_{bound}"] for each in results]
         (shown,) = page.all_rows(f"mAP at IoU {bound}")
@@ -115,9 +77,9 @@ def test_the_figures_of_the_page_are_those_of_the_runs(report, run_dirs):
     assert "slightly other figures" not in "".join(page.text)
 
 
-def test_judged_again_each_run_gives_its_own_figures(run_dirs):
+def test_judged_again_each_run_gives_its_own_figures(run_dirs, results_of):
     run = JudgedSequences(run_dirs / "phases_has")
-    results = results_of(run_dirs, "phases_has")
+    results = results_of("phases_has")
     assert run.differences() == []
     for key, value in run.figures.items():
         assert value == pytest.approx(results[key], abs=1e-6)
@@ -141,8 +103,8 @@ def test_the_curve_over_the_threshold_is_what_runs_at_those_thresholds_give(run_
     np.testing.assert_allclose(run.curve[0.6], expected, atol=1e-9)
 
 
-def test_kinds_add_up_to_all_detections_and_to_all_true_segments(report, run_dirs):
-    page = Page(report)
+def test_kinds_add_up_to_all_detections_and_to_all_true_segments(report, run_dirs, page_of):
+    page = page_of(report)
     shown = [JudgedSequences(run_dirs / name) for name in ("phases_full", "phases_has")]
     detections = [sum(len(each.found["labels"]) for each in run.sequences) for run in shown]
     segments = sum(len(each) for each in shown[0].split.segments)
@@ -163,11 +125,11 @@ def test_kinds_add_up_to_all_detections_and_to_all_true_segments(report, run_dir
     np.testing.assert_array_equal(found, page.counts("Found"))
 
 
-def test_a_timeline_says_what_it_shows(report, run_dirs):
+def test_a_timeline_says_what_it_shows(report, run_dirs, page_of):
     run = JudgedSequences(run_dirs / "phases_has")
     titles = [
         attributes["aria-label"]
-        for tag, attributes in Page(report).elements
+        for tag, attributes in page_of(report).elements
         if tag == "svg" and " in sequence " in attributes["aria-label"]
     ]
     assert len(titles) == len(set(titles)) == 8
@@ -181,8 +143,8 @@ def test_a_timeline_says_what_it_shows(report, run_dirs):
         assert f"phases_has: {count} detection" in title
 
 
-def test_the_page_needs_nothing_else_and_what_comes_from_the_data_is_text(report):
-    page, text = Page(report), report.read_text(encoding="utf-8")
+def test_the_page_needs_nothing_else_and_what_comes_from_the_data_is_text(report, page_of):
+    page, text = page_of(report), report.read_text(encoding="utf-8")
     tags = {tag for tag, _ in page.elements}
     assert not tags & {"link", "iframe", "img", "object", "base", "script"}
     for tag, attributes in page.elements:
@@ -195,25 +157,18 @@ def test_the_page_needs_nothing_else_and_what_comes_from_the_data_is_text(report
     assert not list(report.parent.glob("*.tmp"))
 
 
-def test_the_page_can_be_read_without_seeing_it(report):
-    page = Page(report)
-    pictures = [attributes for tag, attributes in page.elements if tag == "svg"]
-    assert len(pictures) == 8 + 3 + 2 + 4
-    assert all(each["role"] == "img" and each["aria-label"] for each in pictures)
-    levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch("h[1-6]", tag)]
-    assert levels[0] == 1
-    assert levels.count(1) == 1
-    assert max(np.diff(levels)) == 1
-    identities = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
-    assert len(identities) == len(set(identities))
-    links = {attributes["href"][1:] for tag, attributes in page.elements if tag == "a"}
-    assert links == {"figures", "timelines", "thresholds", "classes", "failures"} & set(identities)
+def test_the_page_can_be_read_without_seeing_it(report, page_of):
+    page = page_of(report)
+    page.check_readable()
+    assert len(page.of_tag("svg")) == 8 + 3 + 2 + 4
+    links = {attributes["href"][1:] for attributes in page.of_tag("a")}
+    assert links == {"figures", "timelines", "thresholds", "classes", "failures"}
 
 
-def test_a_run_alone_has_a_report_of_its_own(run_dirs, tmp_path):
+def test_a_run_alone_has_a_report_of_its_own(run_dirs, tmp_path, page_of):
     out = tmp_path / "deeper" / "one.html"
     assert write_sequence_report(run_dirs / "phases_full", out=out, timelines=4) == out
-    page = Page(out)
+    page = page_of(out)
     text = "".join(page.text)
     assert "Least overlap" in text
     assert len(page.all_rows("Top-1 Clas")[0]) == 2
@@ -221,7 +176,7 @@ def test_a_run_alone_has_a_report_of_its_own(run_dirs, tmp_path):
     assert "left out" not in text
 
 
-def test_a_run_as_in_the_papers_table_is_reported_on_with_its_figures(tmp_path):
+def test_a_run_as_in_the_papers_table_is_reported_on_with_its_figures(tmp_path, page_of):
     recipe = find_video_recipe("phases_has").override(
         epochs=1,
         widths=(8,),
@@ -235,7 +190,7 @@ def test_a_run_as_in_the_papers_table_is_reported_on_with_its_figures(tmp_path):
         published={"temporal_map_at_0.5": 6.84},
     )
     video_task.train(recipe, tmp_path / "run")
-    page = Page(write_report(tmp_path / "run", tmp_path / "run", shown=4))
+    page = page_of(write_report(tmp_path / "run", tmp_path / "run", shown=4))
     text = "".join(page.text)
     assert "Judged on the sequences that it was trained on" in text
     assert "all classes detected, protocol thumos14_11point" in text
@@ -253,14 +208,14 @@ def test_what_does_not_fit_is_left_out_and_said(run_dirs, tmp_path, monkeypatch)
     assert 0 < left_out == 12 - text.count(" in sequence ") // 2 < 12
 
 
-def test_what_cannot_be_reported_on_is_said(run_dirs, tmp_path):
+def test_what_cannot_be_reported_on_is_said(run_dirs, tmp_path, results_of):
     with pytest.raises(runs.RunError, match="no folder"):
         write_report(tmp_path / "nowhere")
     with pytest.raises(runs.RunError, match=r"no recipe\.json"):
         write_report(tmp_path)
     changed = tmp_path / "changed"
     shutil.copytree(run_dirs / "phases_full", changed)
-    results = results_of(run_dirs, "phases_full")
+    results = results_of("phases_full")
     for key in ("temporal_map_at_0.3", "whole_sequence_at_0.1", "top1_clas"):
         (changed / "results.json").write_text(json.dumps({**results, key: 0.77}))
         with pytest.raises(runs.RunError, match=rf"{key} = 0\.7700 in results\.json"):
@@ -275,13 +230,13 @@ def test_what_cannot_be_reported_on_is_said(run_dirs, tmp_path):
         write_report(run_dirs / "phases_full", covered_images=10)
 
 
-def test_figures_that_differ_a_little_are_said(run_dirs, tmp_path):
+def test_figures_that_differ_a_little_are_said(run_dirs, tmp_path, page_of, results_of):
     changed = tmp_path / "changed"
     shutil.copytree(run_dirs / "phases_full", changed)
-    results = results_of(run_dirs, "phases_full")
+    results = results_of("phases_full")
     before = results["top1_clas"]
     (changed / "results.json").write_text(json.dumps({**results, "top1_clas": before + 0.002}))
-    text = "".join(Page(write_report(changed, shown=1)).text)
+    text = "".join(page_of(write_report(changed, shown=1)).text)
     assert "slightly other figures: top1_clas is" in text
     assert f"{before + 0.002:.4f} in results.json, {before:.4f} now." in text
 
@@ -322,10 +277,10 @@ def test_the_recipe_tells_what_a_run_is_of(run_dirs, tmp_path):
             recipe_kind(images)
 
 
-def test_real_signals_are_called_semi_synthetic(shared_data, tmp_path):
+def test_real_signals_are_called_semi_synthetic(shared_data, tmp_path, page_of):
     with tarfile.open(shared_data / "watch-untrimmed.tar.gz") as archive:
         archive.extractall(tmp_path, filter="data")
     recipe = find_video_recipe("watch_has").override(epochs=1, widths=(8,))
     video_task.train(recipe, tmp_path / "run", tmp_path / "watch-untrimmed")
     out = write_report(tmp_path / "run", shown=4)
-    assert "are semi-synthetic: composed of real recordings" in "".join(Page(out).text)
+    assert "are semi-synthetic: composed of real recordings" in "".join(page_of(out).text)
