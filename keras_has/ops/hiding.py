@@ -149,69 +149,72 @@ def grid_mask(
     Reference:
         Singh and Lee, ICCV 2017 (arXiv:1704.04232), section 3.1, and the authors' `trainBatch`.
     """
-    hidden, to_pixel_rows = _spread_columns(
-        noise, patch_sizes, size_index, hide_probability, height, width, channels, xp
-    )
-    return to_pixel_rows(hidden)
-
-
-def _spread_columns(
-    noise: Tensor,
-    patch_sizes: Sequence[int],
-    size_index: Tensor | None,
-    hide_probability: Any,
-    height: Any,
-    width: Any,
-    channels: int,
-    xp: Any,
-) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-    """Returns the mask of each row of cells, and the function that gives rows of pixels from it.
-
-    Returns:
-        (B, rows, width * channels) bool, and a function from (B, rows, n) to (B, height, n), which
-        serves whatever is made of the mask.
-    """
     batch, rows, columns = xp.shape(noise)
     hidden = xp.cast(noise < hide_probability, "float32")
-    row_of_pixel, column_of_pixel = _cells_of_pixels(
-        patch_sizes, height, width, columns, channels, xp
+    covers = _cells_on_columns(patch_sizes, width, columns, channels, xp)
+    covers = covers[0] if size_index is None else xp.take(covers, size_index, axis=0)
+    spread = xp.matmul(hidden, covers) > 0.5
+    return _to_pixel_rows(patch_sizes, size_index, batch, rows, height, xp)(spread)
+
+
+def _to_pixel_rows(
+    patch_sizes: Sequence[int],
+    size_index: Tensor | None,
+    batch: Any,
+    rows: Any,
+    height: Any,
+    xp: Any,
+) -> Callable[[Tensor], Tensor]:
+    """Returns a function from what is known of rows of cells to the same of rows of pixels.
+
+    Returns:
+        A function from (batch, rows, n) to (batch, height, n).
+    """
+    sizes = _sizes_of_grids(patch_sizes)
+    pixels: Any = (
+        np.arange(height, dtype="int32")
+        if isinstance(height, int)
+        else xp.arange(height, dtype="int32")
     )
+    row_of_pixel = pixels[None] // sizes[:, None]
     if size_index is None:
-        spread = xp.matmul(hidden, column_of_pixel[0]) > 0.5
-        return spread, lambda table: xp.take(table, row_of_pixel[0], axis=1)
-    spread = xp.matmul(hidden, xp.take(column_of_pixel, size_index, axis=0)) > 0.5
+        return lambda table: xp.take(table, row_of_pixel[0], axis=1)
+    if isinstance(batch, int) and batch == 1:
+        of_image = xp.take(row_of_pixel, size_index[0], axis=0)
+        return lambda table: xp.take(table, of_image, axis=1)
     first_row = xp.expand_dims(xp.arange(batch, dtype="int32") * rows, 1)
     index = xp.take(row_of_pixel, size_index, axis=0) + first_row
 
     def to_pixel_rows(table: Tensor) -> Tensor:
         return xp.take(xp.reshape(table, (batch * rows, table.shape[-1] or -1)), index, axis=0)
 
-    return spread, to_pixel_rows
+    return to_pixel_rows
 
 
-def _cells_of_pixels(
-    patch_sizes: Sequence[int], height: Any, width: Any, columns: Any, channels: int, xp: Any
-) -> tuple[Any, Any]:
-    """Returns for each size the row of cells of each pixel row, and the cells' columns, one-hot.
+def _cells_on_columns(
+    patch_sizes: Sequence[int], width: Any, columns: Any, channels: int, xp: Any
+) -> Any:
+    """Tells for each size which columns of pixels each column of cells covers.
 
     Returns:
-        (n, height) int32, and (n, columns, width * channels) float32: 1 where the cell covers the
-        pixel, all 0 for a size of 0. Constants in NumPy where height and width are known.
+        (n, columns, width * channels) float32, 1 where covered, all 0 for a size of 0. In NumPy
+        where the width is known: a constant then.
     """
-    sizes = np.array(patch_sizes, "int32")
-    is_grid = sizes > 0
-    # Where there is no grid any row will do, as long as it is one.
-    sizes = np.where(is_grid, sizes, sizes[is_grid].min() if is_grid.any() else 2**30)
-    if all(isinstance(length, int) for length in (height, width, channels)):
-        rows = np.arange(height, dtype="int32") // sizes[:, None]
+    sizes = _sizes_of_grids(patch_sizes)
+    is_grid = np.array(patch_sizes)[:, None, None] > 0
+    if isinstance(width, int) and isinstance(channels, int):
         covers = np.arange(columns)[:, None] == np.arange(width) // sizes[:, None, None]
-        covers &= is_grid[:, None, None]
-        return rows, np.repeat(covers.astype("float32"), channels, axis=2)
-    rows = xp.expand_dims(xp.arange(height, dtype="int32"), 0) // sizes[:, None]
+        return np.repeat((covers & is_grid).astype("float32"), channels, axis=2)
     column_of_pixel = xp.arange(width, dtype="int32") // sizes[:, None, None]
     covers = xp.expand_dims(xp.arange(columns, dtype="int32"), 1) == column_of_pixel
-    covers = xp.cast(covers & is_grid[:, None, None], "float32")
-    return rows, xp.repeat(covers, channels, axis=2)
+    return xp.repeat(xp.cast(covers & is_grid, "float32"), channels, axis=2)
+
+
+def _sizes_of_grids(patch_sizes: Sequence[int]) -> np.ndarray:
+    """Returns the sizes, each 0 replaced: where there is no grid any row will do, if it is one."""
+    sizes = np.array(patch_sizes, "int32")
+    is_grid = sizes > 0
+    return np.where(is_grid, sizes, sizes[is_grid].min() if is_grid.any() else 2**30)
 
 
 def hide_patches(
@@ -250,46 +253,61 @@ def hide_patches(
         if len(fill_value.shape) == 1:
             fill_value = xp.reshape(fill_value, (-1, 1, 1))
         return xp.where(xp.expand_dims(mask, 1), fill_value, images)
+    if _word_of(images, xp):
+        return _replace_words(
+            images, noise, patch_sizes, size_index, hide_probability, fill_value, xp
+        )
     batch, height, width, channels = shape
     # On (H, W * C) the inner axis is long; broadcasting over a last axis of three is slow.
-    hidden, to_pixel_rows = _spread_columns(
-        noise, patch_sizes, size_index, hide_probability, height, width, channels, xp
-    )
+    mask = grid_mask(noise, patch_sizes, size_index, hide_probability, height, width, channels, xp)
     if len(fill_value.shape) == 1:
         fill_value = xp.tile(fill_value, (width,))
     flat = xp.reshape(images, (batch, height, width * channels))
-    if hasattr(xp, "bitwise") and _dtype_name(images.dtype) == "uint8":
-        flat = _replace_bytes(flat, hidden, to_pixel_rows, fill_value, xp)
-    else:
-        flat = xp.where(to_pixel_rows(hidden), fill_value, flat)
-    return xp.reshape(flat, (batch, height, width, channels))
+    return xp.reshape(xp.where(mask, fill_value, flat), (batch, height, width, channels))
 
 
-def _replace_bytes(
-    flat: Tensor,
-    hidden: Tensor,
-    to_pixel_rows: Callable[[Tensor], Tensor],
+def _word_of(images: Tensor, xp: Any) -> str:
+    """Returns the dtype of the words that rows of images are made of; "" where there is none."""
+    length = math.prod(images.shape[-2:]) if None not in images.shape[-2:] else 0
+    if not hasattr(xp, "bitwise") or _dtype_name(images.dtype) != "uint8" or not length:
+        return ""
+    return next((word for word, size in _BYTES.items() if length % size == 0), "")
+
+
+def _replace_words(
+    images: Tensor,
+    noise: Tensor,
+    patch_sizes: Sequence[int],
+    size_index: Tensor | None,
+    hide_probability: Any,
     fill_value: Tensor,
     xp: Any,
 ) -> Tensor:
-    """Replaces uint8 by `(x & seen) | fill`, several bytes at a time where rows divide so.
+    """Replaces uint8 several bytes at a time, by `(x | covered) ^ (covered & ~fill)`.
 
-    TensorFlow selects byte by byte; words of eight are quicker (docs/performance.md).
+    TensorFlow selects byte by byte; words of eight are quicker (docs/performance.md). With single
+    images in `Dataset.map` each operation counts, so that all goes through as few as possible: the
+    words of a row of cells come from one product of integers, as no two cells share a bit.
     """
-    length = flat.shape[-1]
-    word = next((w for w in _BYTES if length and length % _BYTES[w] == 0), None)
-    if word is None:
-        return xp.where(to_pixel_rows(hidden), fill_value, flat)
-    seen = xp.where(hidden, xp.cast(0, "uint8"), xp.cast(255, "uint8"))
-    filled = xp.where(hidden, fill_value, xp.cast(0, "uint8"))
-
-    def words(x: Tensor) -> Tensor:
-        shape = (*xp.shape(x)[:-1], length // _BYTES[word], _BYTES[word])
-        return xp.bitcast(xp.reshape(x, shape), word)
-
-    kept = xp.bitwise.bitwise_and(words(flat), to_pixel_rows(words(seen)))
-    replaced = xp.bitwise.bitwise_or(kept, to_pixel_rows(words(filled)))
-    return xp.reshape(xp.bitcast(replaced, "uint8"), xp.shape(flat))
+    word = _word_of(images, xp)
+    batch, rows, _ = xp.shape(noise)
+    shape = xp.shape(images)
+    height, width, channels = shape[-3:]
+    columns = grid_shape(1, width, patch_sizes)[1]
+    covers = _cells_on_columns(patch_sizes, width, columns, channels, xp)
+    covers = (255 * covers).astype("uint8").view(word)
+    covers = covers[0] if size_index is None else xp.take(covers, size_index, axis=0)
+    covered = xp.matmul(xp.cast(noise < hide_probability, word), covers)
+    row = (width * channels // _BYTES[word], _BYTES[word])
+    repeats = width if len(fill_value.shape) else width * channels
+    fill = xp.tile(xp.reshape(fill_value, (-1,)), (repeats,))
+    fill = xp.bitcast(xp.reshape(fill, row), word)
+    without_fill = xp.bitwise.bitwise_and(covered, xp.bitwise.invert(fill))
+    to_pixel_rows = _to_pixel_rows(patch_sizes, size_index, batch, rows, height, xp)
+    words = xp.bitcast(xp.reshape(images, (batch, height, *row)), word)
+    words = xp.bitwise.bitwise_or(words, to_pixel_rows(covered))
+    words = xp.bitwise.bitwise_xor(words, to_pixel_rows(without_fill))
+    return xp.reshape(xp.bitcast(words, "uint8"), shape)
 
 
 def draw_and_hide(
@@ -318,19 +336,22 @@ def draw_and_hide(
         The images, same shape and dtype.
     """
     unbatched = len(images.shape) == 3
-    if unbatched:
+    # In words one image needs no axis for the batch, and is spared two operations.
+    needs_axis = unbatched and not (data_format == "channels_last" and _word_of(images, xp))
+    if needs_axis:
         images = xp.expand_dims(images, 0)
-    shape = xp.shape(images)
-    height, width = shape[1:3] if data_format == "channels_last" else shape[2:4]
+    shape = xp.shape(images)[-3:] if unbatched else xp.shape(images)[1:]
+    batch = 1 if unbatched else xp.shape(images)[0]
+    height, width = shape[:2] if data_format == "channels_last" else shape[1:]
     rows, columns = grid_shape(height, width, patch_sizes)
     # One draw for the size (first column) and the cells.
-    noise = uniform((shape[0], rows * columns + 1))
+    noise = uniform((batch, rows * columns + 1))
     size_index = None
     if len(patch_sizes) > 1:
         size_index = choose_size(noise[:, 0], size_weights, xp)
     hidden = hide_patches(
         images,
-        xp.reshape(noise[:, 1:], (shape[0], rows, columns)),
+        xp.reshape(noise[:, 1:], (batch, rows, columns)),
         patch_sizes,
         size_index,
         hide_probability,
@@ -338,7 +359,7 @@ def draw_and_hide(
         data_format,
         xp,
     )
-    return hidden[0] if unbatched else hidden
+    return hidden[0] if needs_axis else hidden
 
 
 def segment_index(
