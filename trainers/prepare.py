@@ -65,6 +65,26 @@ def progress(title: str) -> Callable[[int, int], None] | None:
     return show
 
 
+def _bars() -> Callable[[str, int, int], None]:
+    """Returns a function that draws a bar for each split that is written."""
+    bars: dict[str, Callable[[int, int], None] | None] = {}
+
+    def show(split: str, done: int, total: int) -> None:
+        if split not in bars:
+            bars[split] = progress(f"writing {split}")
+        bar = bars[split]
+        if bar is not None:
+            bar(done, total)
+
+    return show
+
+
+def _megabytes(out: str | os.PathLike[str], split: str) -> str:
+    """Returns the size of a split's records as text."""
+    size = sum(path.stat().st_size for path in Path(out).glob(f"{split}-*.tfrecord"))
+    return f"{size / 1e6:.1f}"
+
+
 def prepare(
     dataset: str,
     data_dir: str | os.PathLike[str] | None,
@@ -89,31 +109,21 @@ def prepare(
     """
     from keras_has import data
 
-    bars: dict[str, Callable[[int, int], None] | None] = {}
-
-    def show(split: str, done: int, total: int) -> None:
-        if split not in bars:
-            bars[split] = progress(f"writing {split}")
-        bar = bars[split]
-        if bar is not None:
-            bar(done, total)
-
     names = list(splits or SPLITS[dataset])
     read = {
         name: _read_split(dataset, data_dir, name, metadata_dir, mask_dir, train_boxes)
         for name in names
     }
     left_out = data.write_tfrecords(
-        read, out, shards, seed, label_offset, on_bad_image=on_bad_image, progress=show
+        read, out, shards, seed, label_offset, on_bad_image=on_bad_image, progress=_bars()
     )
     lines = [f"left out: {bad.path} (image id {bad.image_id!r}): {bad.reason}" for bad in left_out]
     for name in names:
         written = data.tfrecords(out, name)
-        size = sum(path.stat().st_size for path in Path(out).glob(f"{name}-*.tfrecord"))
         boxes = sum(len(boxes) for boxes in written.boxes)
         lines.append(
             f"{name}: {len(written)} images, {boxes} boxes, {len(written.class_names)} classes, "
-            f"{size / 1e6:.1f} MB"
+            f"{_megabytes(out, name)} MB"
         )
     return [*lines, f"{len(left_out)} images left out. The data set is in {out}."]
 
@@ -211,23 +221,13 @@ def prepare_temporal(
         if not data_dir:
             raise ValueError("--dataset=watch_untrimmed needs --data_dir=FOLDER.")
         read = {name: data.watch_untrimmed(data_dir, name) for name in names}
-    bars: dict[str, Callable[[int, int], None] | None] = {}
-
-    def show(split: str, done: int, total: int) -> None:
-        if split not in bars:
-            bars[split] = progress(f"writing {split}")
-        bar = bars[split]
-        if bar is not None:
-            bar(done, total)
-
-    data.write_sequence_records(read, out, shards, frames, settings, progress=show)
+    data.write_sequence_records(read, out, shards, frames, settings, progress=_bars())
     lines = [problem for each in read.values() for problem in each.problems]
     for name, each in read.items():
         segments = sum(map(len, each.segments))
-        size = sum(path.stat().st_size for path in Path(out).glob(f"{name}-*.tfrecord"))
         lines.append(
             f"{name}: {len(each)} videos, {segments} segments, {len(each.class_names)} classes, "
-            f"{size / 1e6:.1f} MB"
+            f"{_megabytes(out, name)} MB"
         )
     return [*lines, f"The data set is in {out}."]
 
