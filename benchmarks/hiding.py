@@ -1,4 +1,4 @@
-"""HideAndSeek against a plain copy, the authors' loop and `keras.layers.RandomErasing`.
+"""HideAndSeek against a plain copy and peers: layers of Keras and keras-cv, the authors' loop.
 
   python -m benchmarks.hiding
 
@@ -9,19 +9,26 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.timing import interleaved, print_machine, print_table
+from benchmarks.results import record
+from benchmarks.timing import interleaved, print_machine
 from keras_has.data import hide_images
 from keras_has.layers import HideAndSeek
 
 SHAPE = (64, 224, 224, 3)
 MIXED = (0, 16, 32, 44, 56)
+COPY = "plain copy, XLA"
+MAP = "map that only copies"
+IN_DATASETS = 1.3
+
+Candidates = dict[str, Callable[[int], Any]]
 
 
 def authors_loop(images: np.ndarray, size: int, random: np.random.Generator) -> np.ndarray:
@@ -35,90 +42,178 @@ def authors_loop(images: np.ndarray, size: int, random: np.random.Generator) -> 
     return images
 
 
+def peer_layers(fill: float, highest: float) -> dict[str, Callable[[], keras.Layer]]:
+    """Returns what makes layers of others that hide parts of images, those that are installed.
+
+    Args:
+        fill: What hidden pixels become.
+        highest: The images' highest value.
+    """
+    peers: dict[str, Callable[[], keras.Layer]] = {
+        "keras RandomErasing": lambda: keras.layers.RandomErasing(
+            factor=(1.0, 1.0), fill_value=fill, value_range=(0, highest), seed=1
+        )
+    }
+    try:
+        import keras_cv
+    except Exception as error:  # it may be there and yet not go with this Keras
+        print(f"keras-cv: left out: {type(error).__name__}: {error}")
+        return peers
+    peers["keras-cv GridMask"] = lambda: keras_cv.layers.GridMask(
+        ratio_factor=(0.5, 0.5), rotation_factor=0.0, fill_value=fill, seed=1
+    )
+    peers["keras-cv RandomCutout"] = lambda: keras_cv.layers.RandomCutout(
+        0.5, 0.5, fill_mode="constant", fill_value=fill, seed=1
+    )
+    return peers
+
+
+def torch_loop(size: int) -> Callable[[int], Any] | None:
+    """Returns the authors' loop on tensors of PyTorch (on the CPU); None where there is none."""
+    try:
+        import torch
+    except Exception as error:
+        print(f"PyTorch: left out: {type(error).__name__}: {error}")
+        return None
+    images = torch.rand((SHAPE[0], SHAPE[3], *SHAPE[1:3]))
+
+    def hide(number: int) -> Any:
+        copies = images.clone()
+        for image in copies:
+            for y in range(0, SHAPE[1], size):
+                for x in range(0, SHAPE[2], size):
+                    if torch.rand(()) < 0.5:
+                        image[:, y : y + size, x : x + size] = 0
+        return copies
+
+    return hide
+
+
+def working(candidates: Mapping[str, Callable[[], Callable[[int], Any]]]) -> Candidates:
+    """Returns the candidates that can be made and run; says of the others why they cannot."""
+    found: Candidates = {}
+    for name, make in candidates.items():
+        try:
+            candidate = make()
+            candidate(0)
+        except Exception as error:  # a peer that fails is told, not hidden
+            print(f"{name}: fails: {type(error).__name__}: {str(error).splitlines()[0][:100]}")
+            continue
+        found[name] = candidate
+    return found
+
+
+def print_cores(candidates: Candidates, repeats: int = 5) -> None:
+    """Prints how many cores each candidate keeps busy: processor time by time."""
+    print("\n  cores kept busy")
+    for name, candidate in candidates.items():
+        wall, processor = time.perf_counter(), time.process_time()
+        for repeat in range(repeats):
+            candidate(repeat)
+        wall, processor = time.perf_counter() - wall, time.process_time() - processor
+        print(f"  {name:<46}{processor / wall:>6.2f}")
+
+
 def layer_on_batches() -> None:
     """One batch of float32, compiled and not."""
     images = tf.random.stateless_uniform(SHAPE, (1, 2))
     array = images.numpy()
     random = np.random.default_rng(0)
-    layers = {
-        "HideAndSeek, one size (56)": HideAndSeek(56, seed=1),
-        "HideAndSeek, one size (16)": HideAndSeek(16, seed=1),
-        "HideAndSeek, mixed sizes": HideAndSeek(MIXED, seed=1),
-        "RandomErasing, constant fill": keras.layers.RandomErasing(
-            factor=(1.0, 1.0), fill_value=0.0, value_range=(0, 1), seed=1
-        ),
+    ours: dict[str, Callable[[], keras.Layer]] = {
+        "one size (56)": lambda: HideAndSeek(56, seed=1),
+        "one size (16)": lambda: HideAndSeek(16, seed=1),
+        "mixed sizes": lambda: HideAndSeek(MIXED, seed=1),
     }
 
-    def call(function: Callable[[tf.Tensor], tf.Tensor]) -> Callable[[int], Any]:
+    def compiled(make: Callable[[], keras.Layer], is_xla: bool) -> Callable[[int], Any]:
+        layer = make()
+        function = tf.function(lambda x: layer(x, training=True), jit_compile=is_xla)
         return lambda number: function(images)[0, 0, 0, 0].numpy()
 
-    candidates: dict[str, Callable[[int], Any]] = {}
-    copy = tf.function(lambda x: x + 0, jit_compile=True)
-    candidates["plain copy, XLA"] = call(copy)
-    for compiled in (True, False):
-        for name, layer in layers.items():
-            function = tf.function(
-                lambda x, layer=layer: layer(x, training=True), jit_compile=compiled
-            )
-            title = f"{name}, {'XLA' if compiled else 'not compiled'}"
-            try:
-                function(images)
-            except Exception as error:  # a peer that XLA cannot compile is told, not hidden
-                print(f"{title}: fails: {str(error).splitlines()[0][:120]}")
-                continue
-            candidates[title] = call(function)
+    def not_in_a_graph(make: Callable[[], keras.Layer]) -> Callable[[int], Any]:
+        layer = make()
+        return lambda number: layer(images, training=True)[0, 0, 0, 0].numpy()
+
+    makers: dict[str, Callable[[], Callable[[int], Any]]] = {}
+    for is_xla in (True, False):
+        mode = "XLA" if is_xla else "not compiled"
+        for name, make in {**ours, **peer_layers(0.0, 1.0)}.items():
+            makers[f"{name}, {mode}"] = lambda make=make, is_xla=is_xla: compiled(make, is_xla)
+    for name, make in {"mixed sizes": ours["mixed sizes"], **peer_layers(0.0, 1.0)}.items():
+        makers[f"{name}, eager"] = lambda make=make: not_in_a_graph(make)
     for size in (56, 16):
-        candidates[f"the authors' loop in NumPy ({size})"] = lambda number, size=size: authors_loop(
-            array, size, random
+        makers[f"the authors' loop, NumPy ({size})"] = lambda size=size: (
+            lambda number: authors_loop(array, size, random)
         )
-    print_table(
-        f"one batch of {' x '.join(map(str, SHAPE))}, float32",
-        interleaved(candidates),
-        "plain copy, XLA",
-    )
+        loop = torch_loop(size)
+        if loop:
+            makers[f"the authors' loop, PyTorch ({size})"] = lambda loop=loop: loop
+    copy = tf.function(lambda x: x + 0, jit_compile=True)
+    makers = {COPY: lambda: lambda number: copy(images)[0, 0, 0, 0].numpy(), **makers}
+    candidates = working(makers)
+    aims = {
+        f"{name}, {mode}": aim
+        for mode, one, mixed in (("XLA", 1.15, 1.8), ("not compiled", 2.0, 4.0))
+        for name, aim in (("one size (56)", one), ("one size (16)", one), ("mixed sizes", mixed))
+    }
+    title = f"HideAndSeek: one batch of {' x '.join(map(str, SHAPE))}, float32"
+    seconds = interleaved(candidates, repeats=11, warm_up=2)
+    record("hiding", title, seconds, COPY, aims, items=SHAPE[0])
+    print_cores(candidates)
 
 
-def datasets_of_uint8() -> None:
-    """Single images of uint8 in `Dataset.map(num_parallel_calls=2)`."""
-    count = 512
-    images = np.random.default_rng(0).integers(0, 256, (64, *SHAPE[1:]), dtype="uint8")
-    source = tf.data.Dataset.from_tensor_slices(images).repeat(count // 64)
+def datasets_of_uint8(is_batched: bool, count: int = 512) -> None:
+    """Images of uint8 in `Dataset.map(num_parallel_calls=2)`, one by one or in batches."""
+    images = np.random.default_rng(0).integers(0, 256, SHAPE, dtype="uint8")
+    if is_batched:
+        source = tf.data.Dataset.from_tensors(images).repeat(count // len(images))
+    else:
+        source = tf.data.Dataset.from_tensor_slices(images).repeat(count // len(images))
     fill = (124, 116, 103)
-    mixed, one_size = HideAndSeek(MIXED, fill_value=fill, seed=1), HideAndSeek(56, fill_value=fill)
-    erase = keras.layers.RandomErasing(
-        factor=(1.0, 1.0), fill_value=110.0, value_range=(0, 255), seed=1
-    )
-    transform = hide_images(MIXED, fill_value=fill, seed=1, num_parallel_calls=2)
+    layers: dict[str, keras.Layer] = {
+        "HideAndSeek, one size (56)": HideAndSeek(56, fill_value=fill, seed=1),
+        "HideAndSeek, mixed sizes": HideAndSeek(MIXED, fill_value=fill, seed=1),
+    }
+    ours = {
+        **layers,
+        "hide_images, one size (56)": hide_images(56, fill_value=fill, num_parallel_calls=2),
+        "hide_images, mixed sizes": hide_images(MIXED, fill_value=fill, num_parallel_calls=2),
+    }
 
     def mapped(function: Callable[[tf.Tensor], tf.Tensor]) -> tf.data.Dataset:
         return source.map(function, num_parallel_calls=2)
 
-    datasets = {
-        "map that only copies": mapped(lambda x: tf.identity(x) + 0),
-        "HideAndSeek, one size (56)": mapped(lambda x: one_size(x, training=True)),
-        "HideAndSeek, mixed sizes": mapped(lambda x: mixed(x, training=True)),
-        "hide_images, mixed sizes": source.apply(transform),
-        "hide_images on batches of 64": source.batch(64).apply(transform).unbatch(),
-        "RandomErasing, constant fill": mapped(lambda x: erase(x, training=True)),
-    }
-
     def drain(dataset: tf.data.Dataset) -> Callable[[int], Any]:
         return lambda number: dataset.reduce(0, lambda total, x: total + 1).numpy()
 
-    candidates = {name: drain(dataset) for name, dataset in datasets.items()}
-    seconds = interleaved(candidates, repeats=7, warm_up=1)
-    print_table(
-        f"{count} images of 224 x 224 x 3, uint8, in tf.data", seconds, "map that only copies"
-    )
-    for name, values in seconds.items():
-        print(f"  {name:<44}{count / np.median(values):>12.0f} images a second")
+    def of_layer(make: Callable[[], keras.Layer]) -> Callable[[int], Any]:
+        layer = make()
+        return drain(mapped(lambda x: layer(x, training=True)))
+
+    makers: dict[str, Callable[[], Callable[[int], Any]]] = {
+        MAP: lambda: drain(mapped(lambda x: tf.identity(x) + 0))
+    }
+    for name, one in ours.items():
+        if name in layers:
+            makers[name] = lambda one=one: of_layer(lambda: one)
+        else:
+            makers[name] = lambda one=one: drain(source.apply(one))
+    for name, make in peer_layers(110.0, 255.0).items():
+        makers[name] = lambda make=make: of_layer(make)
+    candidates = working(makers)
+    what = "batches of 64" if is_batched else "single images"
+    title = f"Dataset.map: {count} images of {' x '.join(map(str, SHAPE[1:]))}, uint8, {what}"
+    seconds = interleaved(candidates, repeats=9, warm_up=1)
+    record("hiding", title, seconds, MAP, dict.fromkeys(ours, IN_DATASETS), items=count)
+    print_cores(candidates, repeats=2)
 
 
 def main() -> None:
     """Runs all of it."""
     print_machine()
     layer_on_batches()
-    datasets_of_uint8()
+    datasets_of_uint8(is_batched=False)
+    datasets_of_uint8(is_batched=True)
 
 
 if __name__ == "__main__":
