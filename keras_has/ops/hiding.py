@@ -171,12 +171,7 @@ def _to_pixel_rows(
         A function from (batch, rows, n) to (batch, height, n).
     """
     sizes = _sizes_of_grids(patch_sizes)
-    pixels: Any = (
-        np.arange(height, dtype="int32")
-        if isinstance(height, int)
-        else xp.arange(height, dtype="int32")
-    )
-    row_of_pixel = pixels[None] // sizes[:, None]
+    row_of_pixel = _arange(height, xp)[None] // sizes[:, None]
     if size_index is None:
         return lambda table: xp.take(table, row_of_pixel[0], axis=1)
     if isinstance(batch, int) and batch == 1:
@@ -362,6 +357,12 @@ def draw_and_hide(
     return hidden[0] if needs_axis else hidden
 
 
+def _arange(stop: Any, xp: Any) -> Any:
+    """Returns int32 from 0 to `stop`, in NumPy where that is known: a constant then."""
+    space = np if isinstance(stop, int) else xp
+    return space.arange(stop, dtype="int32")
+
+
 def segment_index(
     steps: Any,
     segment_length: int | None,
@@ -393,11 +394,7 @@ def segment_index(
     array([0, 0, 0, 0, 1, 1, 1], dtype=int32)
     """
     if mask is None:
-        step: Any = (
-            np.arange(steps, dtype="int32")
-            if isinstance(steps, int)
-            else xp.arange(steps, dtype="int32")
-        )
+        step = _arange(steps, xp)
         length = steps
     else:
         valid = xp.cast(mask, "int32")
