@@ -10,6 +10,8 @@ Temporal data sets likewise: features of videos or signals, or frames of videos 
   python -m trainers.prepare --dataset=videos --annotations=annotations.json --data_dir=VIDEOS \
       --out=RECORDS
 
+A flag that has no effect on the data set is refused.
+
 Interrupted and started again with the same command, it goes on with the files that are missing.
 The layout of each data set, and of what is written, is in docs/data.md and docs/video.md.
 """
@@ -20,7 +22,7 @@ import inspect
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +48,44 @@ TEMPORAL_SPLITS = {
     "activitynet": ("training", "validation"),
     "videos": ("train", "test"),
 }
+
+_FILES_OF_FEATURES = ("thumos14", "activitynet")
+# Which data sets a flag has an effect on, where that is not all of them.
+DATASETS_OF_FLAG: dict[str, tuple[str, ...]] = {
+    "data_dir": (*(name for name in SPLITS if name != "parts"), "watch_untrimmed", "videos"),
+    "seed": tuple(SPLITS),
+    "label_offset": tuple(SPLITS),
+    "metadata_dir": ("wsol_metadata",),
+    "mask_dir": ("wsol_metadata",),
+    "train_boxes": ("imagenet", "wsol_metadata"),
+    "on_bad_image": tuple(name for name in SPLITS if name != "parts"),
+    "annotations": (*_FILES_OF_FEATURES, "videos"),
+    "features_dir": _FILES_OF_FEATURES,
+    "seconds_per_feature": _FILES_OF_FEATURES,
+    "missing_features": _FILES_OF_FEATURES,
+    "all_videos": ("thumos14",),
+    "frames_per_second": ("videos",),
+    "frame_size": ("videos",),
+}
+
+
+def check_flags(dataset: str, changed: Iterable[str]) -> None:
+    """Refuses flags that would change nothing.
+
+    Args:
+        dataset: The data set.
+        changed: The flags that have another value than their default.
+
+    Raises:
+        ValueError: If one has no effect on that data set.
+    """
+    for name in changed:
+        datasets = DATASETS_OF_FLAG.get(name, (dataset,))
+        if dataset not in datasets:
+            raise ValueError(
+                f"--{name} has no effect with --dataset={dataset}: it is for "
+                f"{', '.join(datasets)}. Leave it out."
+            )
 
 
 def progress(title: str) -> Callable[[int, int], None] | None:
@@ -291,8 +331,8 @@ def _define_flags() -> None:
     flags.DEFINE_string(
         "data_dir",
         None,
-        "Folder of the data set, in its official layout; of the images for wsol_metadata. Not for "
-        "parts and phases. Of the videos for videos.",
+        "Folder of the data set, in its official layout; of the images for wsol_metadata, of the "
+        "videos for videos. Not for parts, phases, thumos14 and activitynet.",
     )
     flags.DEFINE_string("out", None, "Folder to write to; made if needed.", required=True)
     flags.DEFINE_list(
@@ -309,11 +349,14 @@ def _define_flags() -> None:
         "512 MB of features or 50 videos.",
         lower_bound=1,
     )
-    flags.DEFINE_integer("seed", 0, "Of the shuffling of train over its files.", lower_bound=0)
+    flags.DEFINE_integer(
+        "seed", 0, "For images: of the shuffling of train over its files.", lower_bound=0
+    )
     flags.DEFINE_integer(
         "label_offset",
         0,
-        "Added to the labels, which count from 0; 1 for programs that keep 0 for the background.",
+        "For images: added to the labels, which count from 0; 1 for programs that keep 0 for the "
+        "background.",
         lower_bound=0,
     )
     flags.DEFINE_string(
@@ -329,8 +372,8 @@ def _define_flags() -> None:
         "on_bad_image",
         "error",
         ["error", "skip"],
-        "What to do about a file that cannot be decoded: stop and name it, or leave it out and "
-        "list it at the end and in dataset.json.",
+        "For files of images: what to do about one that cannot be decoded: stop and name it, or "
+        "leave it out and list it at the end and in dataset.json.",
     )
     flags.DEFINE_string(
         "annotations",
@@ -364,23 +407,39 @@ def _define_flags() -> None:
     )
 
 
+def _frame_size(values: Sequence[str]) -> tuple[int, int]:
+    try:
+        height, width = map(int, values)
+    except ValueError:
+        raise ValueError("--frame_size should be height,width in pixels.") from None
+    return height, width
+
+
 def main(argv: Sequence[str]) -> None:
     """Converts the data set that the flags ask for."""
     if len(argv) > 1:
         raise app.UsageError(f"unknown arguments: {' '.join(argv[1:])}")
     logging.set_verbosity(logging.WARNING)
-    import tensorflow as tf  # Loaded here, so that --help is quick.
-
-    is_temporal = flags.FLAGS["dataset"].value in TEMPORAL_SPLITS
-    convert = prepare_temporal if is_temporal else prepare
+    dataset = flags.FLAGS["dataset"].value
+    convert = prepare_temporal if dataset in TEMPORAL_SPLITS else prepare
     arguments = {name: flags.FLAGS[name].value for name in inspect.signature(convert).parameters}
     try:
-        if arguments.get("frame_size"):
-            try:
-                height, width = map(int, arguments["frame_size"])
-            except ValueError:
-                raise ValueError("--frame_size should be height,width in pixels.") from None
-            arguments["frame_size"] = (height, width)
+        size = flags.FLAGS["frame_size"].value
+        if size:
+            arguments["frame_size"] = _frame_size(size)
+        check_flags(
+            dataset,
+            [
+                name
+                for name in DATASETS_OF_FLAG
+                if flags.FLAGS[name].value != flags.FLAGS[name].default
+            ],
+        )
+    except ValueError as error:
+        sys.exit(f"error: {error}")
+    import tensorflow as tf  # Loaded here, so that --help is quick.
+
+    try:
         print("\n".join(convert(**arguments)))
     except (OSError, ValueError) as error:
         sys.exit(f"error: {error}")

@@ -1,5 +1,6 @@
 """`python -m trainers.prepare`: from every kind of data set to TFRecord files."""
 
+import inspect
 import json
 import subprocess
 import sys
@@ -11,7 +12,14 @@ import pytest
 pytest.importorskip("tensorflow")
 
 from keras_has import data
-from trainers.prepare import prepare, prepare_temporal
+from trainers.prepare import (
+    DATASETS_OF_FLAG,
+    SPLITS,
+    TEMPORAL_SPLITS,
+    check_flags,
+    prepare,
+    prepare_temporal,
+)
 
 
 @pytest.fixture
@@ -177,6 +185,27 @@ def test_flags_that_temporal_data_sets_need_are_named(tmp_path):
             prepare_temporal(dataset, None, tmp_path / "out")
 
 
+def test_flags_without_effect_are_refused_and_no_other():
+    for of_kind, convert in ((SPLITS, prepare), (TEMPORAL_SPLITS, prepare_temporal)):
+        parameters = inspect.signature(convert).parameters
+        for dataset in of_kind:
+            for flag in DATASETS_OF_FLAG:
+                if dataset in DATASETS_OF_FLAG[flag]:
+                    assert flag in parameters
+                    check_flags(dataset, [flag])
+                else:
+                    with pytest.raises(ValueError, match=f"--{flag} has no effect .*{dataset}: it"):
+                        check_flags(dataset, [flag])
+            check_flags(dataset, ["splits", "shards"])
+    known = {
+        *inspect.signature(prepare).parameters,
+        *inspect.signature(prepare_temporal).parameters,
+    }
+    assert known - set(DATASETS_OF_FLAG) == {"dataset", "out", "splits", "shards"}
+    with pytest.raises(ValueError, match=r"it is for imagenet, wsol_metadata\. Leave"):
+        check_flags("folder", ["label_offset", "train_boxes"])
+
+
 def run(*arguments):
     command = [sys.executable, "-m", "trainers.prepare", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
@@ -191,6 +220,13 @@ def test_the_command_converts_and_ends_in_one_line_where_it_cannot(write_folder,
     done = run("--dataset=thumos14", f"--out={out}", "--frame_size=8")
     assert done.returncode == 1
     assert "error: --frame_size should be height,width" in done.stderr
+    done = run("--dataset=parts", f"--out={tmp_path / 'more'}", "--all_videos", "--seed=0")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: --all_videos has no effect with --dataset=parts: it is for thumos14. "
+        "Leave it out.\n"
+    )
+    assert not (tmp_path / "more").exists()
     done = run("--dataset=cub", f"--data_dir={tmp_path / 'none'}", f"--out={out}")
     assert done.returncode == 1
     assert "error: There should be the folder of CUB-200-2011 at" in done.stderr
