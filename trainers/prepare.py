@@ -18,16 +18,20 @@ The layout of each data set, and of what is written, is in docs/data.md and docs
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # Broken files are named here.
+os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 
+import numpy as np
 from absl import app, flags, logging
 
 if TYPE_CHECKING:
@@ -66,6 +70,7 @@ DATASETS_OF_FLAG: dict[str, tuple[str, ...]] = {
     "all_videos": ("thumos14",),
     "frames_per_second": ("videos",),
     "frame_size": ("videos",),
+    "on_bad_video": ("videos",),
 }
 
 
@@ -212,6 +217,7 @@ def prepare_temporal(
     all_videos: bool = False,
     frames_per_second: float = 10.0,
     frame_size: Sequence[int] | None = None,
+    on_bad_video: str = "error",
 ) -> list[str]:
     """Converts a temporal data set; the arguments are the flags.
 
@@ -223,9 +229,11 @@ def prepare_temporal(
         ValueError: If it is not sound, a video cannot be read, or a flag is missing.
     """
     from keras_has import data
+    from trainers.extract_features import find_videos
 
     names = list(splits or TEMPORAL_SPLITS[dataset])
     frames, settings = None, None
+    end = f"The data set is in {out}."
     if dataset == "videos":
         if not (data_dir and annotations):
             raise ValueError(
@@ -234,7 +242,12 @@ def prepare_temporal(
             )
         # The annotations alone; the frames come from the videos.
         read = {name: _annotated(annotations, name) for name in names}
-        frames = _frames(data_dir, read, frames_per_second, frame_size)
+        files = find_videos(Path(data_dir))
+        annotated = sum(map(len, read.values()))
+        keep = _readable if on_bad_video == "skip" else _all_there
+        read = {name: keep(each, files, data_dir) for name, each in read.items()}
+        end = f"{annotated - sum(map(len, read.values()))} videos left out. {end}"
+        frames = _frames(files, frames_per_second, frame_size)
         settings = {
             "frames_per_second": frames_per_second,
             "frame_size": None if frame_size is None else list(frame_size),
@@ -269,7 +282,7 @@ def prepare_temporal(
             f"{name}: {len(each)} videos, {segments} segments, {len(each.class_names)} classes, "
             f"{_megabytes(out, name)} MB"
         )
-    return [*lines, f"The data set is in {out}."]
+    return [*lines, end]
 
 
 def _annotated(annotations: str | os.PathLike[str], split: str) -> TemporalDataset:
@@ -290,36 +303,73 @@ def _annotated(annotations: str | os.PathLike[str], split: str) -> TemporalDatas
     return temporal_dataset(f"videos/{split}", videos, class_names)
 
 
+def _all_there(
+    dataset: TemporalDataset, files: Mapping[str, Path], data_dir: str | os.PathLike[str]
+) -> TemporalDataset:
+    missing = [each for each in dataset.video_ids.tolist() if each not in files]
+    if missing:
+        raise FileNotFoundError(
+            f"{data_dir} should hold the {len(dataset)} videos of {dataset.name}. Received: "
+            f"none for {len(missing)} of them, such as {missing[:3]}. Add them, take them out of "
+            "the annotations, or leave them out with --on_bad_video=skip."
+        )
+    return dataset
+
+
+def _readable(
+    dataset: TemporalDataset, files: Mapping[str, Path], data_dir: str | os.PathLike[str]
+) -> TemporalDataset:
+    """Returns the videos that can be read; its `problems` name the others.
+
+    A video is bad where there is no file, or no first frame: it ends where decoding does.
+    """
+    from keras_has.data import VideoError, VideoFrames
+    from keras_has.data.video_frames import printable
+
+    show = progress(f"checking {dataset.name}")
+    is_good = []
+    left_out = []
+    for number, video_id in enumerate(dataset.video_ids.tolist(), start=1):
+        reason = None
+        if video_id not in files:
+            reason = f"{video_id}: no such video in {printable(data_dir)}"
+        else:
+            try:
+                for _ in VideoFrames(files[video_id]):
+                    break
+            except VideoError as error:
+                reason = f"{printable(error.path)}: {error.reason}"
+        is_good.append(reason is None)
+        if reason is not None:
+            left_out.append(f"left out: {reason}")
+        if show is not None:
+            show(number, len(dataset))
+    if not any(is_good):
+        raise ValueError(
+            f"No video of {dataset.name} can be read, such as {left_out[0].partition(': ')[2]}. "
+            "Check --data_dir."
+        )
+    good = dataset.select(np.array(is_good))
+    return dataclasses.replace(good, problems=(*dataset.problems, *left_out))
+
+
 def _frames(
-    data_dir: str | os.PathLike[str],
-    splits: dict[str, TemporalDataset],
-    frames_per_second: float,
-    frame_size: Sequence[int] | None,
+    files: Mapping[str, Path], frames_per_second: float, frame_size: Sequence[int] | None
 ) -> Callable[[str, str], Iterator[bytes]]:
-    """Returns the function that gives the JPEG frames of a video; finds all videos before."""
+    """Returns the function that gives the JPEG frames of a video."""
     import cv2
 
     from keras_has.data import VideoClips, VideoError, frame_preparation
-    from trainers.extract_features import find_videos
 
-    found = find_videos(Path(data_dir))
-    for dataset in splits.values():
-        missing = [each for each in dataset.video_ids.tolist() if each not in found]
-        if missing:
-            raise FileNotFoundError(
-                f"{data_dir} should hold the {len(dataset)} videos of {dataset.name}. Received: "
-                f"none for {len(missing)} of them, such as {missing[:3]}. Add them, or take them "
-                "out of the annotations."
-            )
     prepare_frame = None
     if frame_size is not None:
         prepare_frame = frame_preparation((frame_size[0], frame_size[1]), blue_first=True)
 
     def frames(_: str, video_id: str) -> Iterator[bytes]:
-        for clip in VideoClips(found[video_id], 1, frames_per_second, prepare_frame):
+        for clip in VideoClips(files[video_id], 1, frames_per_second, prepare_frame):
             is_encoded, encoded = cv2.imencode(".jpg", clip[0])
             if not is_encoded:
-                raise VideoError(found[video_id], "a frame of it cannot be encoded as JPEG")
+                raise VideoError(files[video_id], "a frame of it cannot be encoded as JPEG")
             yield encoded.tobytes()
 
     return frames
@@ -401,6 +451,13 @@ def _define_flags() -> None:
     )
     flags.DEFINE_float(
         "frames_per_second", 10.0, "For videos: frames that are kept.", lower_bound=1e-3
+    )
+    flags.DEFINE_enum(
+        "on_bad_video",
+        "error",
+        ["error", "skip"],
+        "For videos: what to do about one that is missing or cannot be read: stop and name it, or "
+        "leave it out and list it at the end and in dataset.json.",
     )
     flags.DEFINE_list(
         "frame_size", None, "For videos: height,width. Default: the frames as they are."

@@ -141,15 +141,21 @@ def test_features_beside_annotations_of_activitynet_are_converted(watch_folder, 
     assert data.sequence_records(tmp_path / "out", "training").read(0)[1] == 0.25
 
 
-def test_frames_of_videos_are_converted(watch_folder, tmp_path):
-    videos = tmp_path / "videos"
-    videos.mkdir()
-    writer = cv2.VideoWriter(str(videos / "v0.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 20, (32, 16))
+@pytest.fixture
+def videos(tmp_path):
+    """A folder with the first of the two videos of `watch_folder`, 30 frames."""
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    writer = cv2.VideoWriter(str(folder / "v0.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 20, (32, 16))
     if not writer.isOpened():
         pytest.skip("OpenCV has no encoder for MJPG here")
     for number in range(30):
         writer.write(np.full((16, 32, 3), 8 * number, np.uint8))
     writer.release()
+    return folder
+
+
+def test_frames_of_videos_are_converted(watch_folder, videos, tmp_path):
     settings = {
         "dataset": "videos",
         "data_dir": videos,
@@ -172,6 +178,40 @@ def test_frames_of_videos_are_converted(watch_folder, tmp_path):
         prepare_temporal(**{**settings, "out": tmp_path / "more"})
     with pytest.raises(ValueError, match=r"should be some of \['test', 'train'\]"):
         prepare_temporal(**settings, splits=["val"])
+
+
+def test_videos_that_cannot_be_read_stop_or_are_left_out_and_named(watch_folder, videos, tmp_path):
+    annotations = watch_folder / "annotations.json"
+    content = json.loads(annotations.read_text())
+    content["database"]["v2"] = content["database"]["v3"] = content["database"]["v0"]
+    annotations.write_text(json.dumps(content))
+    (videos / "v2.mp4").write_bytes(b"")
+    settings = {
+        "dataset": "videos", "data_dir": videos, "annotations": annotations, "splits": ["train"],
+        "out": tmp_path / "out", "frames_per_second": 4.0,
+    }  # fmt: skip
+    with pytest.raises(FileNotFoundError, match=r"\['v3'\].*--on_bad_video=skip"):
+        prepare_temporal(**settings)
+    *left_out, train, end = lines = prepare_temporal(**settings, on_bad_video="skip")
+    assert left_out == [
+        f"left out: {videos / 'v2.mp4'}: empty file",
+        f"left out: v3: no such video in {videos}",
+    ]
+    assert train.startswith("train: 1 videos, 1 segments")
+    assert end.startswith("2 videos left out. The data set is in")
+    written = data.sequence_records(tmp_path / "out")
+    assert written.video_ids.tolist() == ["v0"]
+    assert [problem for problem in written.problems if "v" in problem] == left_out
+    assert prepare_temporal(**settings, on_bad_video="skip") == lines
+    del content["database"]["v3"]
+    annotations.write_text(json.dumps(content))
+    with pytest.raises(data.VideoError, match=r"v2\.mp4: empty file"):
+        prepare_temporal(**{**settings, "out": tmp_path / "more"})
+    (videos / "v0.avi").write_bytes(b"none")
+    with pytest.raises(
+        ValueError, match=r"No video of videos/train can be read, .*Check --data_dir"
+    ):
+        prepare_temporal(**settings, on_bad_video="skip")
 
 
 def test_flags_that_temporal_data_sets_need_are_named(tmp_path):
