@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -105,3 +106,19 @@ def check_folder(
             f"Received: {others[0]!r} and {len(others) - 1} more. Write to another folder, or "
             "delete this one."
         )
+
+
+def file_state(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """Returns size and time of the last change of a file, by which another one is told from it.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Bytes, and nanoseconds; -1 and -1 where there is no such file.
+    """
+    try:
+        state = Path(path).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return -1, -1
+    return state.st_size, state.st_mtime_ns

@@ -22,7 +22,7 @@ from keras_has.data.image_files import (
     decode_image,
     encoded_image,
 )
-from keras_has.data.record_folder import check_folder, read_finished
+from keras_has.data.record_folder import check_folder, file_state, read_finished
 from keras_has.data.tfrecords import (
     DATASET_FILE,
     FOOTER_BYTES,
@@ -260,10 +260,14 @@ def _write_split(
                 if progress is not None:
                     progress(plan.name, before + count, len(plan.dataset))
 
+            # Before they are read: what changes meanwhile is found to have changed.
+            sources = () if subset.image_paths is None else subset.image_paths
+            times = [file_state(path)[1] for path in sources]
             writer = _ShardWriter(subset, plan.rows(number), number, label_offset)
             piece = {
                 **writer.write(file, on_bad_image, show),
                 "fingerprint": np.array(plan.fingerprint),
+                "source_times": np.array(times, np.int64),
                 "sha256": np.array(sha256(file.with_name(file.name + ".partial"))),
             }
             # The piece first: a file without one is somebody else's, and never overwritten.
@@ -312,16 +316,29 @@ def _read_piece(
     if file.stat().st_size != max(ends, default=0):
         return None  # Cut off: it is ours, and written again.
     if subset.image_paths is not None:
-        sizes = dict(zip(piece["rows"].tolist(), piece["lengths"].tolist(), strict=True))
-        for row, source in zip(plan.rows(number).tolist(), subset.image_paths, strict=True):
-            if row in sizes and (
-                not Path(source).is_file() or Path(source).stat().st_size != sizes[row]
-            ):
+        places = zip(piece["offsets"].tolist(), piece["lengths"].tolist(), strict=True)
+        place_of = dict(zip(piece["rows"].tolist(), places, strict=True))
+        rows = plan.rows(number).tolist()
+        # Pieces of former versions of this project have no times: there the size decides.
+        times = piece["source_times"].tolist() if "source_times" in piece else [None] * len(rows)
+        for row, source, time in zip(rows, subset.image_paths, times, strict=True):
+            if row in place_of and not _is_unchanged(source, time, file, *place_of[row]):
                 raise FileExistsError(
                     f"{file} was written from another file than {source} is now. Write to another "
                     f"folder, or delete {file}."
                 )
     return piece
+
+
+def _is_unchanged(source: str, time: int | None, shard: Path, offset: int, length: int) -> bool:
+    """Tells whether an image file is what was written from byte `offset` of a shard on."""
+    size, changed = file_state(source)
+    if size != length or time in (None, changed):
+        return size == length
+    # Copied anew, or another file of that size: its content tells.
+    with shard.open("rb") as file:
+        file.seek(offset)
+        return file.read(length) == Path(source).read_bytes()
 
 
 def _bad_images(dataset: ImageDataset, piece: Mapping[str, np.ndarray]) -> list[BadImage]:

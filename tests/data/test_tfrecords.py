@@ -1,8 +1,10 @@
 """TFRecord files: written, read back by this project and by plain TensorFlow."""
 
 import json
+import os
 import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -278,6 +280,37 @@ def test_a_part_of_something_else_is_not_gone_on_with(files, tmp_path, write_ima
         arguments["label_offset"] = 1
     with pytest.raises(FileExistsError, match="Write to another folder"):
         write_tfrecords({"train": files}, folder, **arguments)
+
+
+@pytest.mark.parametrize("knows_times", [True, False])
+def test_a_file_of_the_same_size_that_was_changed_is_found_by_its_time(
+    files, tmp_path, knows_times
+):
+    def stop(split, done, total):
+        if done == total:
+            raise StoppedError
+
+    folder = tmp_path / "out"
+    with pytest.raises(StoppedError):
+        write_tfrecords({"val": files}, folder, 2, progress=stop)
+    if not knows_times:  # As former versions left them.
+        for piece in folder.glob("val-*.npz"):
+            with np.load(piece) as arrays:
+                kept = {name: arrays[name] for name in arrays.files if name != "source_times"}
+            np.savez(piece, **kept)
+    shards = {path: path.stat().st_mtime_ns for path in folder.glob("*.tfrecord")}
+    source = Path(files.image_paths[2])
+    content = source.read_bytes()
+    os.utime(source, ns=(10**18, 10**18))  # Copied anew: the same content.
+    with pytest.raises(StoppedError):
+        write_tfrecords({"val": files}, folder, 2, progress=stop)
+    source.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    if knows_times:
+        with pytest.raises(FileExistsError, match=rf"written from another file than {source} is"):
+            write_tfrecords({"val": files}, folder, 2)
+    else:
+        write_tfrecords({"val": files}, folder, 2)
+    assert {path: path.stat().st_mtime_ns for path in shards} == shards
 
 
 def test_a_finished_data_set_is_left_alone(files, written):
