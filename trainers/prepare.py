@@ -232,7 +232,7 @@ def prepare_temporal(
     from trainers.extract_features import find_videos
 
     names = list(splits or TEMPORAL_SPLITS[dataset])
-    frames, settings = None, None
+    frames, settings, files = None, None, None
     end = f"The data set is in {out}."
     if dataset == "videos":
         if not (data_dir and annotations):
@@ -274,7 +274,9 @@ def prepare_temporal(
         if not data_dir:
             raise ValueError("--dataset=watch_untrimmed needs --data_dir=FOLDER.")
         read = {name: data.watch_untrimmed(data_dir, name) for name in names}
-    data.write_sequence_records(read, out, shards, frames, settings, progress=_bars())
+    data.write_sequence_records(
+        read, out, shards, frames, settings, progress=_bars(), frame_files=files
+    )
     lines = [problem for each in read.values() for problem in each.problems]
     for name, each in read.items():
         segments = sum(map(len, each.segments))

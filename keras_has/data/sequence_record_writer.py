@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_has.data.record_folder import check_folder, read_finished
+from keras_has.data.record_folder import check_folder, file_state, read_finished
 from keras_has.data.sequence_records import (
     FEATURES,
     FORMAT,
@@ -46,6 +46,7 @@ def write_sequence_records(
     frames: Callable[[str, str], Iterable[bytes]] | None = None,
     frame_settings: Any = None,
     progress: Progress | None = None,
+    frame_files: Mapping[str, str | os.PathLike[str]] | None = None,
 ) -> None:
     """Writes the splits of a temporal data set into TFRecord files.
 
@@ -74,6 +75,8 @@ def write_sequence_records(
         frames: Called with split and video id; returns the video's encoded frames, evenly spaced.
         frame_settings: What tells these frames from others, anything that JSON takes.
         progress: Called with the split, the number of videos done and of all.
+        frame_files: The files that the frames come from, by video id, or None. What was written
+            from a file, of these or of features, that has changed since is not gone on with.
 
     Raises:
         FileExistsError: If the folder holds anything else, another data set or other settings.
@@ -91,7 +94,7 @@ def write_sequence_records(
     _check(splits, num_shards)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    plans = _plans(splits, num_shards, frames, frame_settings)
+    plans = _plans(splits, num_shards, frames, frame_settings, frame_files)
     if read_finished(folder, plans, lambda told: [told["index"]]) is not None:
         return
     check_folder(
@@ -125,6 +128,7 @@ class _Plan:
     has_features: bool
     frames: Callable[[str, str], Iterable[bytes]] | None
     fingerprint: str
+    sources: tuple[str, ...] | None  # What each video's record is written from, if that are files.
 
     def rows(self, number: int) -> range:
         count = len(self.dataset)
@@ -164,6 +168,7 @@ def _plans(
     num_shards: int | None,
     frames: Callable[[str, str], Iterable[bytes]] | None,
     frame_settings: Any,
+    frame_files: Mapping[str, str | os.PathLike[str]] | None,
 ) -> list[_Plan]:
     lengths = {}
     for name, dataset in splits.items():
@@ -199,9 +204,18 @@ def _plans(
                 length is not None,
                 frames,
                 _fingerprint(dataset, settings, length),
+                _sources(dataset, frame_files),
             )
         )
     return plans
+
+
+def _sources(
+    dataset: TemporalDataset, frame_files: Mapping[str, str | os.PathLike[str]] | None
+) -> tuple[str, ...] | None:
+    if frame_files is not None:
+        return tuple(os.fspath(frame_files[each]) for each in dataset.video_ids.tolist())
+    return None if dataset.feature_paths is None else tuple(dataset.feature_paths.tolist())
 
 
 def _width(dataset: TemporalDataset, row: int) -> int:
@@ -289,7 +303,29 @@ def _read_piece(plan: _Plan, folder: Path, number: int) -> dict[str, np.ndarray]
         return None
     piece = load_arrays(path.read_bytes(), str(path))
     ends = piece["record_offsets"] + piece["record_lengths"] + FOOTER_BYTES
-    return piece if file.stat().st_size == max(ends, default=0) else None
+    if file.stat().st_size != max(ends, default=0):
+        return None  # Cut off: it is ours, and written again.
+    # Pieces of former versions of this project, and what is in memory, have no states.
+    if plan.sources is not None and "source_states" in piece:
+        states = map(tuple, piece["source_states"].tolist())
+        for place, (row, state) in enumerate(zip(plan.rows(number), states, strict=True)):
+            source = plan.sources[row]
+            if state != file_state(source) and not _is_record(plan, row, file, piece, place):
+                raise FileExistsError(
+                    f"{file} was written from another file than {source} is now. Write to another "
+                    f"folder, or delete {file}."
+                )
+    return piece
+
+
+def _is_record(
+    plan: _Plan, row: int, file: Path, piece: Mapping[str, np.ndarray], place: int
+) -> bool:
+    """Tells whether a video would be written as it stands in the file: its source, copied anew."""
+    record, _ = _record(plan, row)
+    with file.open("rb") as records:
+        records.seek(int(piece["record_offsets"][place]))
+        return records.read(int(piece["record_lengths"][place])) == record
 
 
 def _write_shard(
@@ -298,6 +334,8 @@ def _write_shard(
     """Writes the file aside, to `file` with ".partial" behind it; returns where its rows lie."""
     import tensorflow as tf
 
+    # Before they are read: what changes meanwhile is found to have changed.
+    states = [file_state(plan.sources[row]) for row in plan.rows(number) if plan.sources]
     places: dict[str, list[int]] = {name: [] for name in PLACE_FIELDS}
     start = 0
     with tf.io.TFRecordWriter(str(file.with_name(file.name + ".partial"))) as writer:
@@ -317,6 +355,8 @@ def _write_shard(
         name: np.array(values, np.int64) for name, values in places.items()
     }
     pieces["fingerprint"] = np.array(plan.fingerprint)
+    if plan.sources is not None:
+        pieces["source_states"] = np.array(states, np.int64)
     return pieces
 
 
