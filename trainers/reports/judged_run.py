@@ -6,15 +6,17 @@ import dataclasses
 import functools
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_has import data
 from keras_has.callbacks import CAMLocalization
 from keras_has.callbacks.localized_image import LocalizedImage
+from keras_has.cams import MapMethod
 from keras_has.models.pixel_scaling import IMAGENET_MEAN
 from trainers.image_task import ImageTask, mean_and_std
 from trainers.recipes import ImageRecipe
@@ -39,17 +41,6 @@ class JudgedRun(FinishedRun):
     recipe: ImageRecipe
     task: ImageTask
 
-    def __init__(
-        self,
-        run_dir: str | os.PathLike[str],
-        data_dir: str | os.PathLike[str] | None = None,
-        shares_data_with: JudgedRun | None = None,
-    ) -> None:
-        super().__init__(run_dir, data_dir, shares_data_with)
-        final = self.task.final_localization()
-        self._method = final.method
-        self._size: tuple[int, int] = tuple(final.dataset.element_spec["image"].shape[1:3])
-
     def _make_task(
         self, directory: RunDirectory, data_dir: str | os.PathLike[str] | None
     ) -> ImageTask:
@@ -73,7 +64,13 @@ class JudgedRun(FinishedRun):
     @property
     def map_size(self) -> tuple[int, int]:
         """Height and width, in pixels, that maps are enlarged to."""
-        return self._size
+        return self._method_and_size[1]
+
+    @functools.cached_property
+    def _method_and_size(self) -> tuple[Callable[[keras.Model], MapMethod], tuple[int, int]]:
+        """From a model to what makes its maps, and the size of images, as it was judged."""
+        final = self.task.final_localization()
+        return final.method, tuple(final.dataset.element_spec["image"].shape[1:3])
 
     @functools.cached_property
     def images(self) -> list[LocalizedImage]:
@@ -143,14 +140,14 @@ class JudgedRun(FinishedRun):
         self, rows: Sequence[int], colour: Sequence[float], seed: int
     ) -> np.ndarray:
         """Returns (rows, shares) booleans: classified right with a share of the boxes covered."""
-        method = self._method(self.model)
+        method = self._method_and_size[0](self.model)
 
         @tf.function(reduce_retracing=True)
         def probabilities(images: tf.Tensor) -> tf.Tensor:
             return method.probabilities(images)
 
         subset = self.split.select(np.array(rows))
-        batches = data.evaluation_batches(subset, self.recipe.batch_size, self._size[0])
+        batches = data.evaluation_batches(subset, self.recipe.batch_size, self.map_size[0])
         show = progress(f"covering for {self.name}")
         return accuracy_under_covers(
             lambda images: probabilities(tf.constant(images)),
@@ -162,8 +159,8 @@ class JudgedRun(FinishedRun):
         )
 
     def _iterate(self, split: data.ImageDataset) -> Any:
-        batches = data.evaluation_batches(split, self.recipe.batch_size, self._size[0])
-        callback = CAMLocalization(batches, self.threshold, method=self._method)
+        batches = data.evaluation_batches(split, self.recipe.batch_size, self.map_size[0])
+        callback = CAMLocalization(batches, self.threshold, method=self._method_and_size[0])
         callback.set_model(self.model)
         return callback.iterate()
 

@@ -56,22 +56,6 @@ class JudgedSequences(FinishedRun):
     recipe: VideoRecipe
     task: VideoTask
 
-    def __init__(
-        self,
-        run_dir: str | os.PathLike[str],
-        data_dir: str | os.PathLike[str] | None = None,
-        shares_data_with: JudgedSequences | None = None,
-    ) -> None:
-        super().__init__(run_dir, data_dir, shares_data_with)
-        self._kinds: dict[float, list[SortedSegments]] = {}
-        classes = len(self.split.class_names)
-        self._metrics = {
-            threshold: TemporalMeanAveragePrecision(
-                classes, self.recipe.iou_thresholds, self.recipe.protocol
-            )
-            for threshold in sorted({*THRESHOLDS, self.threshold})
-        }
-
     def check_comparable(self, baseline: JudgedSequences) -> None:
         """Raises where the two cannot be laid side by side.
 
@@ -130,6 +114,21 @@ class JudgedSequences(FinishedRun):
     def curve(self) -> dict[float, np.ndarray]:
         """The mAP at each IoU, (IoU thresholds,), by the threshold of the map."""
         return {each: self._metric_at(each).mean_average_precisions() for each in self._metrics}
+
+    @functools.cached_property
+    def _metrics(self) -> dict[float, TemporalMeanAveragePrecision]:
+        """A metric of the detections at each threshold of the map."""
+        return {
+            threshold: TemporalMeanAveragePrecision(
+                len(self.split.class_names), self.recipe.iou_thresholds, self.recipe.protocol
+            )
+            for threshold in sorted({*THRESHOLDS, self.threshold})
+        }
+
+    @functools.cached_property
+    def _kinds(self) -> dict[float, list[SortedSegments]]:
+        """What `kinds` has returned."""
+        return {}
 
     def kinds(self, iou_threshold: float) -> list[SortedSegments]:
         """Returns the kinds of detections and true segments of each sequence."""
