@@ -9,7 +9,6 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -76,13 +75,14 @@ def torch_loop(size: int) -> Callable[[int], Any] | None:
         print(f"PyTorch: left out: {type(error).__name__}: {error}")
         return None
     images = torch.rand((SHAPE[0], SHAPE[3], *SHAPE[1:3]))
+    random = np.random.default_rng(0)
 
     def hide(number: int) -> Any:
         copies = images.clone()
         for image in copies:
             for y in range(0, SHAPE[1], size):
                 for x in range(0, SHAPE[2], size):
-                    if torch.rand(()) < 0.5:
+                    if random.random() < 0.5:
                         image[:, y : y + size, x : x + size] = 0
         return copies
 
@@ -97,21 +97,11 @@ def working(candidates: Mapping[str, Callable[[], Callable[[int], Any]]]) -> Can
             candidate = make()
             candidate(0)
         except Exception as error:  # a peer that fails is told, not hidden
-            print(f"{name}: fails: {type(error).__name__}: {str(error).splitlines()[0][:100]}")
+            reason = f"{error}".partition("\n")[0][:100]
+            print(f"{name}: fails: {type(error).__name__}: {reason}")
             continue
         found[name] = candidate
     return found
-
-
-def print_cores(candidates: Candidates, repeats: int = 5) -> None:
-    """Prints how many cores each candidate keeps busy: processor time by time."""
-    print("\n  cores kept busy")
-    for name, candidate in candidates.items():
-        wall, processor = time.perf_counter(), time.process_time()
-        for repeat in range(repeats):
-            candidate(repeat)
-        wall, processor = time.perf_counter() - wall, time.process_time() - processor
-        print(f"  {name:<46}{processor / wall:>6.2f}")
 
 
 def layer_on_batches() -> None:
@@ -159,7 +149,6 @@ def layer_on_batches() -> None:
     title = f"HideAndSeek: one batch of {' x '.join(map(str, SHAPE))}, float32"
     seconds = interleaved(candidates, repeats=11, warm_up=2)
     record("hiding", title, seconds, COPY, aims, items=SHAPE[0])
-    print_cores(candidates)
 
 
 def datasets_of_uint8(is_batched: bool, count: int = 512) -> None:
@@ -205,7 +194,6 @@ def datasets_of_uint8(is_batched: bool, count: int = 512) -> None:
     title = f"Dataset.map: {count} images of {' x '.join(map(str, SHAPE[1:]))}, uint8, {what}"
     seconds = interleaved(candidates, repeats=9, warm_up=1)
     record("hiding", title, seconds, MAP, dict.fromkeys(ours, IN_DATASETS), items=count)
-    print_cores(candidates, repeats=2)
 
 
 def main() -> None:

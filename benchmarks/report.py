@@ -2,13 +2,16 @@
 
   python -m benchmarks.report
 
-Of each comparison the last run is taken. A table goes between the lines `<!-- benchmark: NAME -->`
-and `<!-- end -->`; `aims` is the table of all that was asked for.
+Of each benchmark the last run on each device is taken. A table goes between the lines
+`<!-- benchmark: NAME -->` and `<!-- end -->`; `aims` is the table of all that was asked for.
 """
 
 import argparse
+import importlib.util
 import re
 from pathlib import Path
+
+import numpy as np
 
 from benchmarks.results import FACTOR, FILE, Row, latest, read
 from trainers.text_files import write_aside
@@ -38,6 +41,7 @@ def draw(comparisons: list[list[Row]], path: Path) -> None:
         squeeze=False,
     )
     for axes, rows in zip(all_axes[:, 0], comparisons, strict=True):
+        rows = [row for row in rows if np.isfinite(row.ratio)]  # a base of 0 has no ratios
         ratios = [row.ratio for row in rows]
         is_wide = max(ratios) > 8 * max(min(ratios), 1e-3) and min(ratios) > 0
         low = min([1.0, *ratios, *(row.aim for row in rows if row.aim)]) / 2 if is_wide else 0
@@ -46,10 +50,14 @@ def draw(comparisons: list[list[Row]], path: Path) -> None:
             if row.candidate == row.base:
                 colour = BASE
             axes.barh(place, row.ratio - low, left=low, color=colour, height=0.7)
+            quartiles = [[row.ratio - row.ratio_low], [row.ratio_high - row.ratio]]
+            axes.errorbar(row.ratio, place, xerr=quartiles, color="black", linewidth=0.8)
             if row.aim is not None:
                 axes.plot([row.aim] * 2, [place - 0.45, place + 0.45], color="black", linewidth=2)
             text = f" {row.ratio:.3g}   ({amount(row)})"
-            axes.text(max(row.ratio, row.aim or low, low), place, text, va="center", fontsize=8)
+            axes.text(
+                max(row.ratio_high, row.aim or low, low), place, text, va="center", fontsize=8
+            )
         if is_wide:
             axes.set_xscale("log")
             axes.set_xlim(low, max(ratios) * 10)
@@ -70,10 +78,11 @@ def draw(comparisons: list[list[Row]], path: Path) -> None:
             Patch(color=MISSED, label="aim not met"),
             Patch(color=PLAIN, label="no aim"),
             Patch(color=BASE, label="what ratios refer to"),
+            Line2D([], [], color="black", linewidth=0.8, label="quartiles"),
             Line2D([], [], color="black", linewidth=2, label="aim (at most)"),
         ],
         loc="outside upper center",
-        ncols=5,
+        ncols=6,
         fontsize=8,
         frameon=False,
     )
@@ -97,64 +106,76 @@ def _rate(row: Row) -> str:
 
 
 def table(comparisons: list[list[Row]]) -> str:
-    """Returns comparisons as Markdown tables with their versions."""
+    """Returns the comparisons of one benchmark as Markdown tables, each run with its versions."""
     parts = []
+    origins: dict[str, None] = {}
     for rows in comparisons:
         first = rows[0]
-        rate = " a second |" if first.items else ""
-        head = [
-            f"**{first.comparison}** ({first.repeats} rounds)",
-            "",
-            f"| | median, {first.unit} | quartiles | ratio | aim |{rate}".replace(", |", " |"),
-            "|---|---|---|---|---|" + ("---|" if rate else ""),
-        ]
+        origins[f"{first.date}; {first.machine}; {first.device}; {first.versions}."] = None
+        has_cores = any(row.cores is not None for row in rows)
+        columns = ["", f"median, {first.unit}", "ratio", "quartiles", "aim"]
+        columns += ["cores busy"] * has_cores + ["a second"] * bool(first.items)
+        lines = [f"**{first.comparison}** ({first.repeats} rounds)", ""]
+        lines += [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
         for row in rows:
-            line = (
-                f"| {row.candidate} | {row.median:.4g} | {row.quartile_low:.4g} to "
-                f"{row.quartile_high:.4g} | {row.ratio:.3g} | {_aim(row)} |"
-            )
-            head.append(line + (f" {_rate(row)} |" if rate else ""))
-        parts.append("\n".join(head))
-    origins = sorted(
-        {f"{r[0].date}; {r[0].machine}; {r[0].device}; {r[0].versions}." for r in comparisons}
-    )
+            cells = [
+                row.candidate,
+                f"{row.median:.4g}",
+                f"{row.ratio:.3g}",
+                f"{row.ratio_low:.3g} to {row.ratio_high:.3g}",
+                _aim(row),
+            ]
+            if has_cores:
+                cells.append("" if row.cores is None else f"{row.cores:.1f}")
+            if first.items:
+                cells.append(_rate(row))
+            lines.append(f"| {' | '.join(cells)} |")
+        parts.append("\n".join(lines))
     return "\n\n".join([*parts, *origins])
 
 
 def _aim(row: Row) -> str:
     if row.aim is None:
         return ""
-    return f"{row.aim:g}" if row.is_met else f"{row.aim:g}, **missed**"
+    return f"{row.aim:g}: {row.verdict if row.is_met else f'**{row.verdict}**'}"
 
 
 def table_of_aims(comparisons: Comparisons) -> str:
     """Returns all that was asked for, and whether it is met, as a Markdown table."""
-    lines = ["| benchmark | what | ratio | aim (at most) | |", "|---|---|---|---|---|"]
-    for (benchmark, comparison), rows in sorted(comparisons.items()):
+    lines = ["| benchmark | what | ratio | quartiles | aim (at most) |", "|---|---|---|---|---|"]
+    asked: dict[str, list[Row]] = {}
+    for (benchmark, comparison), rows in comparisons.items():
         for row in rows:
             if row.aim is not None:
-                verdict = "met" if row.is_met else "**not met**"
+                asked.setdefault(row.device, []).append(row)
                 lines.append(
                     f"| {benchmark} | {comparison}: {row.candidate} | {row.ratio:.3g} | "
-                    f"{row.aim:g} | {verdict} |"
+                    f"{row.ratio_low:.3g} to {row.ratio_high:.3g} | {_aim(row)} |"
                 )
-    asked = [row for rows in comparisons.values() for row in rows if row.aim is not None]
-    met = sum(bool(row.is_met) for row in asked)
-    return "\n".join([*lines, "", f"{met} of {len(asked)} are met."])
+    for device, rows in asked.items():
+        met = sum(bool(row.is_met) for row in rows)
+        unsure = sum("noise" in row.verdict for row in rows)
+        lines += ["", f"{device}: {met} of {len(rows)} are met; {unsure} of all are within noise."]
+    return "\n".join(lines)
 
 
-def insert(text: str, tables: dict[str, str]) -> str:
-    """Returns a document with the tables between its marks.
+def insert(text: str, tables: dict[str, str]) -> tuple[str, list[str]]:
+    """Returns a document with the tables between its marks, and the marks that have no table.
 
     Raises:
-        ValueError: Where the document has a mark for which there is no table, or no marks at all.
+        ValueError: Where the document has no marks at all.
     """
     pattern = re.compile(r"(<!-- benchmark: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
     names = [match[1] for match in pattern.findall(text)]
-    missing = sorted(set(names) - set(tables))
-    if not names or missing:
-        raise ValueError(f"no results for the marks {missing} of {names}: run `make bench` first")
-    return pattern.sub(lambda match: f"{match[1]}{tables[match[2]]}\n{match[3]}", text)
+    if not names:
+        raise ValueError("no line such as <!-- benchmark: hiding --> says where tables belong")
+
+    def filled(match: re.Match[str]) -> str:
+        if match[2] not in tables:
+            return match[0]
+        return f"{match[1]}{tables[match[2]]}\n{match[3]}"
+
+    return pattern.sub(filled, text), [name for name in names if name not in tables]
 
 
 def main() -> None:
@@ -165,21 +186,28 @@ def main() -> None:
     flags = parser.parse_args()
     if not flags.results.exists():
         raise SystemExit(f"{flags.results}: no such file; `make bench` writes it.")
-    comparisons = latest(read(flags.results))
-    tables = {"aims": table_of_aims(comparisons)}
-    for name in dict.fromkeys(benchmark for benchmark, _ in comparisons):
-        group = [rows for (benchmark, _), rows in comparisons.items() if benchmark == name]
-        tables[name] = table(group)
+    if importlib.util.find_spec("matplotlib") is None:
+        raise SystemExit('Plots need matplotlib: pip install "matplotlib>=3.8".')
+    document = flags.docs / "performance.md"
+    try:
+        comparisons = latest(read(flags.results))
+        tables = {"aims": table_of_aims(comparisons)}
+        groups: dict[str, list[list[Row]]] = {}
+        for (benchmark, _), rows in comparisons.items():
+            groups.setdefault(benchmark, []).append(rows)
+        tables.update((name, table(group)) for name, group in groups.items())
+        text, without = insert(document.read_text(encoding="utf-8"), tables)
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"{document}: {error}") from error
+    for name, group in groups.items():
         path = flags.docs / "pictures" / f"benchmark_{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         draw(group, path)
         print(path)
-    document = flags.docs / "performance.md"
-    try:
-        write_aside(document, insert(document.read_text(encoding="utf-8"), tables))
-    except (OSError, ValueError) as error:
-        raise SystemExit(f"{document}: {error}") from error
+    write_aside(document, text)
     print(document)
+    if without:
+        print(f"Left as they are, for {flags.results} has no such results: {', '.join(without)}")
 
 
 if __name__ == "__main__":

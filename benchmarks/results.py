@@ -13,9 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.timing import Timed
+
 # Another file by KERAS_HAS_BENCHMARKS, for trials that are not to be kept.
 FILE = Path(os.environ.get("KERAS_HAS_BENCHMARKS", Path(__file__).with_name("results.csv")))
 PACKAGES = ("tensorflow", "keras", "numpy", "opencv-python", "numba", "torch", "keras-cv", "jax")
+STARTED = datetime.datetime.now(datetime.UTC).isoformat(timespec="minutes")
 FACTOR = {"s": 1.0, "ms": 1e3, "MiB": 1.0, "": 1.0}
 
 
@@ -24,7 +27,7 @@ class Row:
     """One candidate of one comparison.
 
     Attributes:
-        date: Day of the run, ISO 8601, UTC.
+        date: When the process began, ISO 8601, UTC: the same for all rows of a run.
         benchmark: The module's name.
         comparison: Title: what was done to what.
         candidate: What did it.
@@ -34,8 +37,11 @@ class Row:
         quartile_low: Lower quartile.
         quartile_high: Upper quartile.
         ratio: Median over the rounds of this candidate's value to the base's of the same round.
+        ratio_low: Lower quartile of the same.
+        ratio_high: Upper quartile.
         ratio_of_minima: Ratio of the smallest values, which bursts of other work disturb least.
         aim: What the ratio should be at most; empty where nothing is asked.
+        cores: How many cores were busy: processor time by time; None where that is not known.
         items: Images (or sequences) in one call, 0 where that makes no sense.
         repeats: Timed calls.
         machine: Processor architecture and number of cores.
@@ -53,8 +59,11 @@ class Row:
     quartile_low: float
     quartile_high: float
     ratio: float
+    ratio_low: float
+    ratio_high: float
     ratio_of_minima: float
     aim: float | None
+    cores: float | None
     items: int
     repeats: int
     machine: str
@@ -66,11 +75,22 @@ class Row:
         """Whether the aim is met; None where there is none."""
         return None if self.aim is None else self.ratio <= self.aim
 
+    @property
+    def verdict(self) -> str:
+        """Whether the aim is met, in words; "" where there is none.
+
+        Where the aim lies between the quartiles of the ratio, another run may say otherwise.
+        """
+        if self.aim is None:
+            return ""
+        noise = ", within noise" if self.ratio_low < self.aim < self.ratio_high else ""
+        return ("met" if self.is_met else "not met") + noise
+
 
 def record(
     benchmark: str,
     comparison: str,
-    values: Mapping[str, np.ndarray],
+    values: Mapping[str, Timed | np.ndarray],
     base: str,
     aims: Mapping[str, float] | None = None,
     items: int = 0,
@@ -82,8 +102,8 @@ def record(
     Args:
         benchmark: The module's name.
         comparison: Title: what was done to what.
-        values: Seconds of each call (or another quantity, with its `unit`) by candidate, one entry
-            a round: `benchmarks.timing.interleaved` gives them.
+        values: The timed calls of each candidate, as `benchmarks.timing.interleaved` gives them; or
+            an array with one entry a round, of seconds or of another quantity with its `unit`.
         base: The candidate that ratios refer to.
         aims: What the ratio of a candidate should be at most.
         items: Images (or sequences) in one call.
@@ -96,25 +116,34 @@ def record(
     unknown = sorted({base, *(aims or {})} - set(values))
     if unknown:
         raise ValueError(f"{comparison}: no candidate is called {unknown}; there is {list(values)}")
+    of_base = _entries(values[base])
     rows = []
     for candidate, each in values.items():
-        low, median, high = (float(v) for v in FACTOR[unit] * np.percentile(each, (25, 50, 75)))
+        entries = _entries(each)
+        low, median, high = FACTOR[unit] * np.percentile(entries, (25, 50, 75))
+        ratios = np.percentile(entries / of_base, (25, 50, 75))
+        cores = None
+        if isinstance(each, Timed):
+            cores = float(each.processor_seconds.sum() / each.seconds.sum())
         rows.append(
             Row(
-                date=datetime.datetime.now(datetime.UTC).date().isoformat(),
+                date=STARTED,
                 benchmark=benchmark,
                 comparison=comparison,
                 candidate=candidate,
                 base=base,
                 unit=unit,
-                median=median,
-                quartile_low=low,
-                quartile_high=high,
-                ratio=float(np.median(each / values[base])),
-                ratio_of_minima=float(each.min() / values[base].min()),
+                median=float(median),
+                quartile_low=float(low),
+                quartile_high=float(high),
+                ratio=float(ratios[1]),
+                ratio_low=float(ratios[0]),
+                ratio_high=float(ratios[2]),
+                ratio_of_minima=float(entries.min() / of_base.min()),
                 aim=(aims or {}).get(candidate),
+                cores=cores,
                 items=items,
-                repeats=len(each),
+                repeats=len(entries),
                 machine=machine(),
                 device=device(),
                 versions=versions(),
@@ -125,31 +154,39 @@ def record(
     return rows
 
 
+def _entries(values: Timed | np.ndarray) -> np.ndarray:
+    return values.seconds if isinstance(values, Timed) else values
+
+
 def print_rows(rows: list[Row]) -> None:
     """Prints the rows of one comparison as a table."""
     unit = rows[0].unit
     print(f"\n{rows[0].comparison}; ratios to: {rows[0].base}")
     print(
-        f"  {'':<46}{('median ' + unit).strip():>12}{'quartiles':>20}{'ratio':>8}{'of minima':>11}"
-        f"{'aim':>16}{'a second' if rows[0].items else '':>10}"
+        f"  {'':<46}{('median ' + unit).strip():>12}{'ratio':>8}{'quartiles':>18}"
+        f"{'of minima':>11}{'cores':>7}{'a second' if rows[0].items else '':>10}"
     )
     for row in rows:
-        quartiles = f"{row.quartile_low:.2f} to {row.quartile_high:.2f}"
-        aim = "" if row.aim is None else f"{row.aim:g} {'met' if row.is_met else 'NOT MET'}"
+        quartiles = f"{row.ratio_low:.3f} to {row.ratio_high:.3f}"
         rate = f"{row.items * FACTOR[unit] / row.median:.0f}" if row.items else ""
+        cores = "" if row.cores is None else f"{row.cores:.1f}"
+        aim = "" if row.aim is None else f"  aim {row.aim:g}: {row.verdict}"
         print(
-            f"  {row.candidate:<46}{row.median:>12.2f}{quartiles:>20}{row.ratio:>8.3f}"
-            f"{row.ratio_of_minima:>11.3f}{aim:>16}{rate:>10}"
+            f"  {row.candidate:<46}{row.median:>12.2f}{row.ratio:>8.3f}{quartiles:>18}"
+            f"{row.ratio_of_minima:>11.3f}{cores:>7}{rate:>10}{aim}"
         )
     sys.stdout.flush()
 
 
 def append(rows: list[Row], file: Path) -> None:
     """Appends rows to a CSV file, which is begun where there is none."""
-    is_new = not file.exists()
-    with file.open("a", newline="", encoding="utf-8") as stream:
+    with file.open("a+", newline="", encoding="utf-8") as stream:
+        stream.seek(0)
+        content = stream.read()
+        if content and not content.endswith("\n"):
+            stream.write("\n")  # a run was cut off; `read` names its line
         writer = csv.writer(stream, lineterminator="\n")
-        if is_new:
+        if not content:
             writer.writerow(field.name for field in dataclasses.fields(Row))
         for row in rows:
             values = dataclasses.asdict(row).values()
@@ -168,40 +205,50 @@ def read(file: Path | None = None) -> list[Row]:
     fields = {field.name: field.type for field in dataclasses.fields(Row)}
     rows = []
     with file.open(newline="", encoding="utf-8") as stream:
-        reader = csv.DictReader(stream)
-        if list(reader.fieldnames or []) != list(fields):
+        reader = csv.reader(stream)
+        if next(reader, None) != list(fields):
             raise ValueError(f"{file}:1: should name the columns {', '.join(fields)}")
         for line in reader:
+            place = f"{file}:{reader.line_num}"
+            if len(line) != len(fields):
+                raise ValueError(
+                    f"{place}: should hold {len(fields)} values. Received: {len(line)}"
+                )
             try:
-                rows.append(Row(**{name: _parsed(line[name], fields[name]) for name in fields}))
-            except (TypeError, ValueError) as error:
-                raise ValueError(f"{file}:{reader.line_num}: {error}") from error
+                values = (
+                    _parsed(text, kind) for text, kind in zip(line, fields.values(), strict=True)
+                )
+                rows.append(Row(*values))
+            except ValueError as error:
+                raise ValueError(f"{place}: {error}") from error
     return rows
 
 
 def latest(rows: list[Row]) -> dict[tuple[str, str], list[Row]]:
-    """Returns the rows of the last run of each comparison on each device.
+    """Returns the comparisons of the last run of each benchmark on each device.
 
-    Rows of one run follow one another; the same candidate again begins another run.
+    Returns:
+        Rows by benchmark and comparison; the device is added to the name of a comparison that was
+        made on another than a CPU.
     """
-    runs: dict[tuple[str, str, str], list[Row]] = {}
+    last: dict[tuple[str, str], str] = {}
     for row in rows:
-        key = (row.benchmark, row.comparison, row.device)
-        if any(row.candidate == earlier.candidate for earlier in runs.get(key, [])):
-            runs[key] = []
-        runs.setdefault(key, []).append(row)
-    return {
-        (benchmark, comparison if place == "CPU" else f"{comparison} ({place})"): found
-        for (benchmark, comparison, place), found in runs.items()
-    }
+        last[row.benchmark, row.device] = max(row.date, last.get((row.benchmark, row.device), ""))
+    comparisons: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        if row.date == last[row.benchmark, row.device]:
+            if row.device != "CPU":
+                row = dataclasses.replace(row, comparison=f"{row.comparison} ({row.device})")
+            comparisons.setdefault((row.benchmark, row.comparison), []).append(row)
+    return comparisons
 
 
 def _parsed(text: str, kind: object) -> object:
-    if kind == "float | None" or kind == float | None:
+    if kind == float | None:
         return float(text) if text else None
-    if kind in (float, "float"):
+    if kind is float:
         return float(text)
-    return int(text) if kind in (int, "int") else text
+    return int(text) if kind is int else text
 
 
 @functools.cache

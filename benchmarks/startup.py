@@ -3,7 +3,8 @@
   python -m benchmarks.startup          (imports, half a minute)
   python -m benchmarks.startup --demo   (the demo as well: about two minutes)
 
-Each import is timed in a process of its own.
+Each import is timed in a process of its own. `import keras_has` loads its parts when they are first
+asked for, so that the import of all of them is timed as well.
 """
 
 import argparse
@@ -48,7 +49,8 @@ def imports() -> None:
         repeats=5,
         warm_up=1,
     )
-    added = {name: values - seconds["import keras"] for name, values in seconds.items()}
+    alone = seconds["import keras"].seconds
+    added = {name: each.seconds - alone for name, each in seconds.items()}
     del added["import keras"]
     allowed = f"what may be added: {SECONDS_ADDED} s"
     record("startup", "import", seconds, base="import keras")
@@ -57,7 +59,7 @@ def imports() -> None:
         "seconds added to `import keras`",
         {allowed: np.full(5, SECONDS_ADDED), **added},
         base=allowed,
-        aims={"import keras, keras_has": 1.0},
+        aims=dict.fromkeys(added, 1.0),
         unit="s",
     )
 

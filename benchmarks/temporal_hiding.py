@@ -18,7 +18,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.hiding import COPY, IN_DATASETS, MAP, print_cores, working
+from benchmarks.hiding import COPY, IN_DATASETS, MAP, working
 from benchmarks.results import record
 from benchmarks.timing import interleaved, print_machine
 from keras_has.data import hide_video_segments
@@ -75,7 +75,6 @@ def layer_on_batches() -> None:
     title = f"TemporalHideAndSeek: one batch of {' x '.join(map(str, SHAPE))}, float32"
     seconds = interleaved(candidates, repeats=5, warm_up=1)
     record("temporal_hiding", title, seconds, COPY, aims, items=SHAPE[0])
-    print_cores(candidates, repeats=1)
 
 
 def datasets_of_features(count: int = 32) -> None:
@@ -101,7 +100,6 @@ def datasets_of_features(count: int = 32) -> None:
     seconds = interleaved(candidates, repeats=7, warm_up=1)
     aims = {name: IN_DATASETS for name in candidates if name != MAP}
     record("temporal_hiding", title, seconds, MAP, aims, items=count)
-    print_cores(candidates, repeats=1)
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """Interleaved timing: machines drift, so what is compared takes turns."""
 
+import dataclasses
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -7,9 +8,22 @@ from typing import Any
 import numpy as np
 
 
+@dataclasses.dataclass(frozen=True)
+class Timed:
+    """The timed calls of one candidate.
+
+    Attributes:
+        seconds: Of each call.
+        processor_seconds: Of each call, summed over the cores of this process.
+    """
+
+    seconds: np.ndarray
+    processor_seconds: np.ndarray
+
+
 def interleaved(
     candidates: Mapping[str, Callable[[int], Any]], repeats: int = 15, warm_up: int = 3
-) -> dict[str, np.ndarray]:
+) -> dict[str, Timed]:
     """Calls each candidate in turn, again and again.
 
     Args:
@@ -18,16 +32,18 @@ def interleaved(
         warm_up: Calls of each before.
 
     Returns:
-        Seconds of each timed call, by name.
+        The timed calls by name.
     """
-    seconds: dict[str, list[float]] = {name: [] for name in candidates}
+    clocks: dict[str, list[tuple[float, float]]] = {name: [] for name in candidates}
     for repeat in range(-warm_up, repeats):
         for name, candidate in candidates.items():
-            began = time.perf_counter()
+            began = time.perf_counter(), time.process_time()
             candidate(repeat + warm_up)
             if repeat >= 0:
-                seconds[name].append(time.perf_counter() - began)
-    return {name: np.array(values) for name, values in seconds.items()}
+                clocks[name].append(
+                    (time.perf_counter() - began[0], time.process_time() - began[1])
+                )
+    return {name: Timed(*np.array(each).T) for name, each in clocks.items()}
 
 
 def compiled(function: Callable[..., Any], mode: str) -> Callable[..., Any]:
@@ -45,6 +61,8 @@ def compiled(function: Callable[..., Any], mode: str) -> Callable[..., Any]:
         import tensorflow as tf
 
         return tf.function(function, jit_compile=mode == "XLA")
+    if keras.backend.backend() != "jax":
+        raise SystemExit(f"Keras runs on {keras.backend.backend()}: take tensorflow or jax.")
     import jax
 
     return jax.jit(function)

@@ -484,7 +484,7 @@ def main(argv: Sequence[str]) -> None:
     arguments = {name: flags.FLAGS[name].value for name in inspect.signature(convert).parameters}
     try:
         size = flags.FLAGS["frame_size"].value
-        if size:
+        if size is not None:
             arguments["frame_size"] = _frame_size(size)
         check_flags(
             dataset,

@@ -282,7 +282,7 @@ def _replace_words(
 
     TensorFlow selects byte by byte; words of eight are quicker (docs/performance.md). With single
     images in `Dataset.map` each operation counts, so that all goes through as few as possible: the
-    words of a row of cells come from one product of integers, as no two cells share a bit.
+    words of a row of cells come from one product.
     """
     word = _word_of(images, xp)
     batch, rows, _ = xp.shape(noise)
@@ -290,10 +290,15 @@ def _replace_words(
     height, width, channels = shape[-3:]
     columns = grid_shape(1, width, patch_sizes)[1]
     covers = _cells_on_columns(patch_sizes, width, columns, channels, xp)
-    covers = (255 * covers).astype("uint8").view(word)
+    # Four bytes as a number: float64 holds it exactly, and two cells in it add up, as they share no
+    # bit. On a GPU TensorFlow has no product of integers.
+    covers = (255 * covers).astype("uint8").view("int32").astype("float64")
     covers = covers[0] if size_index is None else xp.take(covers, size_index, axis=0)
-    covered = xp.matmul(xp.cast(noise < hide_probability, word), covers)
+    covered = xp.matmul(xp.cast(noise < hide_probability, "float64"), covers)
     row = (width * channels // _BYTES[word], _BYTES[word])
+    if word == "int64":
+        covered = xp.reshape(covered, (batch, rows, row[0], 2))
+    covered = xp.bitcast(xp.cast(covered, "int32"), word)
     repeats = width if len(fill_value.shape) else width * channels
     fill = xp.tile(xp.reshape(fill_value, (-1,)), (repeats,))
     fill = xp.bitcast(xp.reshape(fill, row), word)
