@@ -163,7 +163,7 @@ def print_rows(rows: list[Row]) -> None:
     unit = rows[0].unit
     print(f"\n{rows[0].comparison}; ratios to: {rows[0].base}")
     print(
-        f"  {'':<46}{('median ' + unit).strip():>12}{'ratio':>8}{'quartiles':>18}"
+        f"  {'':<46}{('median ' + unit).strip():>12}{'ratio':>9}{'quartiles':>20}"
         f"{'of minima':>11}{'cores':>7}{'a second' if rows[0].items else '':>10}"
     )
     for row in rows:
@@ -172,7 +172,7 @@ def print_rows(rows: list[Row]) -> None:
         cores = "" if row.cores is None else f"{row.cores:.1f}"
         aim = "" if row.aim is None else f"  aim {row.aim:g}: {row.verdict}"
         print(
-            f"  {row.candidate:<46}{row.median:>12.2f}{row.ratio:>8.3f}{quartiles:>18}"
+            f"  {row.candidate:<46}{row.median:>12.2f}{row.ratio:>9.3f}{quartiles:>20}"
             f"{row.ratio_of_minima:>11.3f}{cores:>7}{rate:>10}{aim}"
         )
     sys.stdout.flush()
