@@ -6,6 +6,10 @@ BIN := $(VENV)/bin
 # (PIP_FIND_LINKS); without, the index gives the build for CUDA, which is large and works too.
 TORCH ?= torch==2.13.0
 
+# A process for each core, four at most for the sake of memory; a file's tests stay together, as they
+# share what they trained.
+PARALLEL ?= --numprocesses=auto --maxprocesses=4 --dist=loadfile
+
 .PHONY: help demo compare test test-backends lint format bench bench-report clean
 
 help:
@@ -49,11 +53,11 @@ compare: $(VENV)/installed
 	$(BIN)/python -m trainers.compare --recipes=parts_gap,parts_has,parts_has_mixed --seeds=3
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 test-backends: $(VENV)/installed-backends
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -m backends
-	KERAS_BACKEND=torch $(BIN)/python -m pytest -m backends
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -m backends $(PARALLEL)
+	KERAS_BACKEND=torch $(BIN)/python -m pytest -m backends $(PARALLEL)
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
