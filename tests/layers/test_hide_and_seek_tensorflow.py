@@ -74,6 +74,14 @@ def test_bytes_are_replaced_as_numbers_are(width, jit_compile, patch_sizes):
 
 
 @needs_tensorflow_backend
+def test_no_product_is_of_integers_which_tensorflow_has_none_of_on_gpus():
+    layer = HideAndSeek((2, 3), fill_value=7, seed=1)
+    hide = tf.function(lambda x: layer(x, training=True))
+    graph = hide.get_concrete_function(tf.TensorSpec((2, 8, 8, 3), tf.uint8)).graph
+    products = [each for each in graph.get_operations() if "MatMul" in each.type]
+    assert products and all(each.outputs[0].dtype.is_floating for each in products)
+
+
 def test_xla_draws_new_masks_at_each_call_and_sees_a_changed_probability():
     layer = HideAndSeek(4, seed=3)
     function = tf.function(lambda x: layer(x, training=True), jit_compile=True)
