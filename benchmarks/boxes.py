@@ -12,8 +12,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.results import record
-from benchmarks.timing import interleaved, print_machine
+from benchmarks.results import print_machine, record
+from benchmarks.timing import interleaved
 from keras_has.ops.boxes import boxes_from_maps
 from keras_has.ops.cam import upsample_maps
 from keras_has.ops.component_boxes import component_boxes

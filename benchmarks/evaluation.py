@@ -11,8 +11,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.results import record
-from benchmarks.timing import interleaved, print_machine
+from benchmarks.results import print_machine, record
+from benchmarks.timing import interleaved
 from keras_has.callbacks import CAMLocalization
 from keras_has.data import ImageDataset, evaluation_batches, parts
 from keras_has.models import GAPClassifier, SmallGAP

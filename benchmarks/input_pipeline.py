@@ -25,8 +25,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.results import record
-from benchmarks.timing import interleaved, print_machine
+from benchmarks.results import print_machine, record
+from benchmarks.timing import interleaved
 from keras_has.data import (
     ImageDataset,
     hide_images,

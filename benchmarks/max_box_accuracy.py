@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 
 from benchmarks.plain_protocol import plain_hits
-from benchmarks.results import record
-from benchmarks.timing import interleaved, print_machine
+from benchmarks.results import print_machine, record
+from benchmarks.timing import interleaved
 from keras_has.metrics import MaxBoxAccuracy, MaxBoxAccuracyV2, max_box_metric
 from keras_has.metrics.max_box_metric import numbers
 from keras_has.ops import contour_boxes

@@ -286,3 +286,8 @@ def versions() -> str:
         except importlib.metadata.PackageNotFoundError:
             continue
     return "; ".join(found)
+
+
+def print_machine() -> None:
+    """Prints what the figures belong to."""
+    print(f"{machine()}; {device()}; {versions()}")

@@ -16,8 +16,8 @@ import time
 
 import numpy as np
 
-from benchmarks.results import record
-from benchmarks.timing import interleaved, print_machine
+from benchmarks.results import print_machine, record
+from benchmarks.timing import interleaved
 
 IMPORTS = {
     "import keras": "import keras",

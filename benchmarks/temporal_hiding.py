@@ -19,8 +19,8 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.hiding import COPY, IN_DATASETS, MAP, working
-from benchmarks.results import record
-from benchmarks.timing import interleaved, print_machine
+from benchmarks.results import print_machine, record
+from benchmarks.timing import interleaved
 from keras_has.data import hide_video_segments
 from keras_has.layers import TemporalHideAndSeek
 

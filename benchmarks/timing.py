@@ -66,10 +66,3 @@ def compiled(function: Callable[..., Any], mode: str) -> Callable[..., Any]:
     import jax
 
     return jax.jit(function)
-
-
-def print_machine() -> None:
-    """Prints what the figures belong to."""
-    from benchmarks.results import device, machine, versions
-
-    print(f"{machine()}; {device()}; {versions()}")

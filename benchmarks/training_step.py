@@ -19,8 +19,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from benchmarks.results import device, record
-from benchmarks.timing import compiled, interleaved, print_machine
+from benchmarks.results import device, print_machine, record
+from benchmarks.timing import compiled, interleaved
 from keras_has.layers import HideAndSeek
 from keras_has.models import AlexNetGAP, GAPClassifier
 

@@ -155,7 +155,7 @@ def test_bad_feature_files_are_named_and_nothing_is_unpickled(tmp_path, database
     def read():
         return thumos14(path, features_dir=tmp_path).read(0)
 
-    np.save(file, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    np.save(file, np.array([{"a": 1}], dtype=object))  # which NumPy can only write as a pickle
     with pytest.raises(ValueError, match=r"a\.npy: cannot be read"):
         read()
     for wrong, words in (

@@ -91,7 +91,7 @@ def test_missing_surplus_and_unusable_maps_are_named_and_stop_the_command(folder
     (maps / "val" / "image.1.npy").unlink()
     np.save(maps / "other.npy", np.zeros((2, 2)))
     np.save(maps / "val" / "image.0.JPEG.npy", np.zeros((2, 2, 1)))
-    np.save(maps / "val" / "image.3.npy", np.array([[None]]), allow_pickle=True)
+    np.save(maps / "val" / "image.3.npy", np.array([[None]]))  # NumPy can only write it as a pickle
     arguments = [f"--score_maps={maps}", f"--metadata={folder}"]
     stopped = evaluate(*arguments)
     assert stopped.returncode == 1

@@ -232,7 +232,7 @@ SCRIPT = r"""
 
   // A link to a section is no threshold, and leaves the one that was chosen.
   function fromAddress(otherwise) {
-    const found = /^#threshold=([0-9.]+)$/.exec(location.hash);
+    const found = location.hash.match(/^#threshold=([0-9.]+)$/);
     const asked = found ? Number(found[1]) : NaN;
     const value = asked > 0 && asked < 1 ? asked : otherwise;
     if (value === null) { return; }
