@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.results import FACTOR, FILE, Row, latest, read
-from trainers.text_files import write_aside
+from trainers.engine.text_files import write_aside
 
 DOCS = Path(__file__).parent.parent / "docs"
 MET, MISSED, PLAIN, BASE = "#009e73", "#d55e00", "#56b4e9", "#999999"  # Okabe and Ito

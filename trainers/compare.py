@@ -21,7 +21,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 from absl import app, flags, logging
 
-from trainers.experiments import (
+from trainers.engine.experiments import (
     OWN_FLAGS,
     Results,
     data_dir_among,
@@ -32,8 +32,8 @@ from trainers.experiments import (
     run_jobs,
     training_job,
 )
+from trainers.engine.text_files import write_aside
 from trainers.recipes import RECIPES, find_recipe
-from trainers.text_files import write_aside
 
 _RECIPES = flags.DEFINE_list(
     "recipes", ["parts_gap", "parts_has"], "Recipes; the first is what the others are compared to."
@@ -154,9 +154,9 @@ def draw_maps(results: Results, out: Path, data_dir: str | None) -> None:
 
     from keras_has import drawing
     from keras_has.ops.boxes import box_iou
-    from trainers.image_task import read_split
+    from trainers.engine.runs import RunDirectory
     from trainers.recipes import ImageRecipe
-    from trainers.runs import RunDirectory
+    from trainers.tasks.image_localization import read_split
 
     recipes = list(results)
     seed = min(results[recipes[0]])

@@ -21,7 +21,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 from absl import app, flags, logging
 
-from trainers.text_files import write_aside
+from trainers.engine.text_files import write_aside
 
 SUFFIXES = (".npy", ".npz", ".h5", ".hdf5")
 
@@ -61,7 +61,7 @@ def seconds_per_feature(folder: Path, given: float | None) -> float:
         if not 0 < given < np.inf:
             raise ValueError(f"--seconds_per_feature should be above 0. Received: {given}")
         return given
-    from trainers.video_task import told_seconds_per_feature
+    from trainers.tasks.temporal_localization import told_seconds_per_feature
 
     seconds = told_seconds_per_feature(folder)
     if seconds is None:

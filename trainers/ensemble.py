@@ -41,7 +41,7 @@ def main(argv: Sequence[str]) -> None:
     logging.set_verbosity(logging.WARNING)
     map_runs = list(_MAP_RUNS.value)
     probability_runs = list(_PROBABILITY_RUNS.value or map_runs)
-    from trainers.runs import RunError
+    from trainers.engine.runs import RunError
 
     try:
         judge_together(map_runs, probability_runs, _RUN_DIR.value, _DATA_DIR.value)
@@ -70,9 +70,9 @@ def judge_together(
         RunError: If a run is not finished, or they do not fit together.
     """
     from keras_has import cams, drawing
-    from trainers import image_task
+    from trainers.engine.runs import RunDirectory, RunError, load_network
     from trainers.recipes import ImageRecipe
-    from trainers.runs import RunDirectory, RunError, load_network
+    from trainers.tasks import image_localization
 
     directory = RunDirectory(run_dir)
     members = {"maps": list(map_runs), "probabilities": list(probability_runs)}
@@ -83,7 +83,7 @@ def judge_together(
         raise RunError(f"{run_dir} is not empty and holds no ensemble. Choose another --run_dir.")
     if there is not None and (results := directory.read_results()) is not None:
         print(f"{run_dir} is finished already.")
-        print("\n".join(image_task.table_of_results(results)))
+        print("\n".join(image_localization.table_of_results(results)))
         return results
     all_runs = list(dict.fromkeys([*map_runs, *probability_runs]))
     directories = {run: RunDirectory(run) for run in all_runs}
@@ -108,27 +108,27 @@ def judge_together(
     networks = []
     for run, recipe in recipes.items():
         leaves_out = bool(directories[run].read_json("bad_images.json"))
-        own_task = image_task.ImageTask(recipe, data_dir, "skip" if leaves_out else "error")
+        own_task = image_localization.ImageTask(recipe, data_dir, "skip" if leaves_out else "error")
         if task is None:
             task = own_task
             task.load(directories[run])
         own_task.train_split, own_task.val_split = task.train_split, task.val_split
         network = load_network(own_task, directories[run])
         networks.append(network)
-        methods[run] = image_task.map_method(recipe, recipe.crops)(network)
+        methods[run] = image_localization.map_method(recipe, recipe.crops)(network)
     ensemble = cams.Ensemble(
         [methods[run] for run in map_runs], [methods[run] for run in probability_runs]
     )
     assert task is not None  # noqa: S101 (there is at least one run)
     final = task.final_localization(lambda _: ensemble)
-    results = image_task.judge(networks[0], final, len(task.val_split))
+    results = image_localization.judge(networks[0], final, len(task.val_split))
     directory.path.mkdir(parents=True, exist_ok=True)
     directory.write_json("ensemble.json", members)
     if final.panel is not None:
         drawing.write_png(directory.panel, final.panel)
     directory.write_json("results.json", results)
     print(f"{len(map_runs)} maps, {len(probability_runs)} probabilities, per cent")
-    print("\n".join(image_task.table_of_results(results)))
+    print("\n".join(image_localization.table_of_results(results)))
     return results
 
 

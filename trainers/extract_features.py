@@ -70,7 +70,7 @@ def find_videos(folder: Path, out: Path | None = None) -> dict[str, Path]:
         FileNotFoundError: If there is none.
         ValueError: If two have the same id.
     """
-    from keras_has.data.video_frames import VIDEO_EXTENSIONS, printable
+    from keras_has.data.video.video_frames import VIDEO_EXTENSIONS, printable
 
     found: dict[str, Path] = {}
     files = [folder] if folder.is_file() else sorted(folder.rglob("*"), key=os.fsencode)
@@ -336,7 +336,7 @@ def _one_row(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
 
 def _identity(path: str | os.PathLike[str]) -> dict[str, str]:
     """Returns name and content of a file, so that another one of that name is told from it."""
-    from keras_has.data.tfrecords import sha256
+    from keras_has.data.records.tfrecords import sha256
 
     return {"file": Path(path).name, "sha256": sha256(Path(path))}
 
@@ -564,7 +564,7 @@ def extract_features(
             `on_bad_video` is "error".
     """
     from keras_has.data import VideoClips, VideoError
-    from keras_has.data.video_frames import printable
+    from keras_has.data.video.video_frames import printable
 
     folder = Path(out)
     found = find_videos(Path(videos), folder)

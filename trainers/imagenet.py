@@ -22,8 +22,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from absl import app, flags
 
+from trainers.engine.command import define_run_flags, run_from_flags
 from trainers.recipes import DEFAULT_RECIPES, RECIPES, ImageRecipe
-from trainers.run_command import define_run_flags, run_from_flags
 
 _ON_BAD_IMAGE = flags.DEFINE_enum(
     "on_bad_image",
@@ -37,10 +37,10 @@ define_run_flags(ImageRecipe, RECIPES)
 
 def train(recipe: ImageRecipe, run_dir: str) -> None:
     """Does the run."""
-    from trainers import image_task
+    from trainers.tasks import image_localization
 
     values = flags.FLAGS
-    image_task.train(
+    image_localization.train(
         recipe,
         run_dir,
         values.data_dir,

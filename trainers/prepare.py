@@ -289,7 +289,7 @@ def prepare_temporal(
 
 def _annotated(annotations: str | os.PathLike[str], split: str) -> TemporalDataset:
     """Returns what annotations in ActivityNet's layout say of the videos of any subset."""
-    from keras_has.data.temporal_annotations import (
+    from keras_has.data.readers.temporal_annotations import (
         read_activitynet_json,
         temporal_dataset,
         videos_of_json,
@@ -326,7 +326,7 @@ def _readable(
     A video is bad where there is no file, or no first frame: it ends where decoding does.
     """
     from keras_has.data import VideoError, VideoFrames
-    from keras_has.data.video_frames import printable
+    from keras_has.data.video.video_frames import printable
 
     show = progress(f"checking {dataset.name}")
     is_good = []

@@ -40,8 +40,8 @@ def main(argv: Sequence[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"unknown arguments: {' '.join(argv[1:])}")
     logging.set_verbosity(logging.ERROR)  # TensorFlow warns of tracing once for each run
+    from trainers.engine.runs import RunError
     from trainers.reports.run_report import write_report
-    from trainers.runs import RunError
 
     try:
         out = write_report(

@@ -32,7 +32,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 from absl import app, flags, logging
 
-from trainers.experiments import (
+from trainers.engine.experiments import (
     OWN_FLAGS,
     Job,
     mean_and_spread,
@@ -42,9 +42,9 @@ from trainers.experiments import (
     run_jobs,
     training_job,
 )
+from trainers.engine.text_files import write_aside
 from trainers.recipes import VIDEO_RECIPES, Recipe, find_recipe, find_video_recipe
 from trainers.recipes.tables import TABLES, Row, Table
-from trainers.text_files import write_aside
 
 Measured = dict[str, dict[int, dict[str, Any]]]
 

@@ -24,18 +24,18 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from absl import app, flags
 
+from trainers.engine.command import define_run_flags, run_from_flags
 from trainers.recipes import DEFAULT_VIDEO_RECIPES, VIDEO_RECIPES, VideoRecipe
-from trainers.run_command import define_run_flags, run_from_flags
 
 define_run_flags(VideoRecipe, VIDEO_RECIPES)
 
 
 def train(recipe: VideoRecipe, run_dir: str) -> None:
     """Does the run."""
-    from trainers import video_task
+    from trainers.tasks import temporal_localization
 
     values = flags.FLAGS
-    video_task.train(recipe, run_dir, values.data_dir, network_from=values.network_from)
+    temporal_localization.train(recipe, run_dir, values.data_dir, network_from=values.network_from)
 
 
 def main(argv: Sequence[str]) -> None:

@@ -1,7 +1,5 @@
 """Readers that all give one kind of dataset, and its way into batches."""
 
-from keras_has.data.activitynet import activitynet as activitynet
-from keras_has.data.cub import cub as cub
 from keras_has.data.feature_files import read_features as read_features
 from keras_has.data.hide_images import hide_images as hide_images
 from keras_has.data.hide_images import stateless_hide_images as stateless_hide_images
@@ -15,19 +13,30 @@ from keras_has.data.image_files import BadImageError as BadImageError
 from keras_has.data.image_files import find_bad_images as find_bad_images
 from keras_has.data.image_files import name_bad_image as name_bad_image
 from keras_has.data.image_files import skip_bad_images as skip_bad_images
-from keras_has.data.image_folder import image_folder as image_folder
-from keras_has.data.imagenet import imagenet as imagenet
-from keras_has.data.imagenet_v2 import imagenet_v2 as imagenet_v2
 from keras_has.data.masks import load_mask as load_mask
-from keras_has.data.parts import parts as parts
-from keras_has.data.phases import phases as phases
 from keras_has.data.pipelines import evaluation_batches as evaluation_batches
 from keras_has.data.pipelines import training_batches as training_batches
-from keras_has.data.record_files import RecordFiles as RecordFiles
-from keras_has.data.sequence_record_writer import write_sequence_records as write_sequence_records
-from keras_has.data.sequence_records import is_sequence_records as is_sequence_records
-from keras_has.data.sequence_records import sequence_frames as sequence_frames
-from keras_has.data.sequence_records import sequence_records as sequence_records
+from keras_has.data.readers.activitynet import activitynet as activitynet
+from keras_has.data.readers.cub import cub as cub
+from keras_has.data.readers.generated_parts import parts as parts
+from keras_has.data.readers.generated_phases import phases as phases
+from keras_has.data.readers.image_folder import image_folder as image_folder
+from keras_has.data.readers.imagenet import imagenet as imagenet
+from keras_has.data.readers.imagenet_v2 import imagenet_v2 as imagenet_v2
+from keras_has.data.readers.thumos14 import thumos14 as thumos14
+from keras_has.data.readers.tiny_imagenet import tiny_imagenet as tiny_imagenet
+from keras_has.data.readers.watch_untrimmed import watch_untrimmed as watch_untrimmed
+from keras_has.data.readers.wsol_metadata import wsol_metadata as wsol_metadata
+from keras_has.data.records.record_files import RecordFiles as RecordFiles
+from keras_has.data.records.sequence_record_writer import (
+    write_sequence_records as write_sequence_records,
+)
+from keras_has.data.records.sequence_records import is_sequence_records as is_sequence_records
+from keras_has.data.records.sequence_records import sequence_frames as sequence_frames
+from keras_has.data.records.sequence_records import sequence_records as sequence_records
+from keras_has.data.records.tfrecord_writer import write_tfrecords as write_tfrecords
+from keras_has.data.records.tfrecords import is_tfrecords as is_tfrecords
+from keras_has.data.records.tfrecords import tfrecords as tfrecords
 from keras_has.data.temporal_dataset import TemporalDataset as TemporalDataset
 from keras_has.data.temporal_pipelines import (
     temporal_evaluation_batches as temporal_evaluation_batches,
@@ -35,14 +44,7 @@ from keras_has.data.temporal_pipelines import (
 from keras_has.data.temporal_pipelines import (
     temporal_training_batches as temporal_training_batches,
 )
-from keras_has.data.tfrecord_writer import write_tfrecords as write_tfrecords
-from keras_has.data.tfrecords import is_tfrecords as is_tfrecords
-from keras_has.data.tfrecords import tfrecords as tfrecords
-from keras_has.data.thumos14 import thumos14 as thumos14
-from keras_has.data.tiny_imagenet import tiny_imagenet as tiny_imagenet
-from keras_has.data.video_clips import VideoClips as VideoClips
-from keras_has.data.video_clips import frame_preparation as frame_preparation
-from keras_has.data.video_frames import VideoError as VideoError
-from keras_has.data.video_frames import VideoFrames as VideoFrames
-from keras_has.data.watch_untrimmed import watch_untrimmed as watch_untrimmed
-from keras_has.data.wsol_metadata import wsol_metadata as wsol_metadata
+from keras_has.data.video.video_clips import VideoClips as VideoClips
+from keras_has.data.video.video_clips import frame_preparation as frame_preparation
+from keras_has.data.video.video_frames import VideoError as VideoError
+from keras_has.data.video.video_frames import VideoFrames as VideoFrames

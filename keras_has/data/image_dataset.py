@@ -11,7 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from keras_has.data.record_files import RecordFiles
+    from keras_has.data.records.record_files import RecordFiles
 
 _FIELDS_BY_IMAGE = (
     "labels",

@@ -151,7 +151,7 @@ def test_phases_have_actions_within_the_sequence_with_background_around():
 
 def test_the_telling_phase_is_shorter_than_the_action():
     """By the strong signs themselves: they are seen in a part of each action, and nowhere else."""
-    from keras_has.data.phases import _signs
+    from keras_has.data.readers.generated_phases import _signs
 
     dataset = phases("train", num_videos=40)
     strong, _, _ = _signs()

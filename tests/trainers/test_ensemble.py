@@ -7,13 +7,15 @@ import pytest
 
 pytest.importorskip("tensorflow")
 
-from trainers import ensemble, image_task, runs
+from trainers import ensemble
+from trainers.engine import runs
+from trainers.tasks import image_localization
 
 
 @pytest.fixture
 def two_runs(few_parts, tiny_recipe, tmp_path):
     for seed in (0, 1):
-        image_task.train(tiny_recipe(epochs=1, seed=seed), tmp_path / f"run{seed}")
+        image_localization.train(tiny_recipe(epochs=1, seed=seed), tmp_path / f"run{seed}")
     return [str(tmp_path / f"run{seed}") for seed in (0, 1)]
 
 
@@ -39,7 +41,7 @@ def test_an_ensemble_of_one_network_is_that_network(two_runs, tmp_path, capsys):
 def test_what_does_not_fit_together_is_named(two_runs, tiny_recipe, tmp_path):
     with pytest.raises(runs.RunError, match="holds no run"):
         ensemble.judge_together([str(tmp_path / "nowhere")], two_runs, tmp_path / "a")
-    image_task.train(tiny_recipe(epochs=1, cam_threshold=0.4), tmp_path / "other")
+    image_localization.train(tiny_recipe(epochs=1, cam_threshold=0.4), tmp_path / "other")
     with pytest.raises(runs.RunError, match=r"share cam_threshold.*0\.2.*0\.4"):
         ensemble.judge_together([two_runs[0], str(tmp_path / "other")], two_runs, tmp_path / "b")
 

@@ -5,7 +5,6 @@ import pytest
 
 tf = pytest.importorskip("tensorflow")
 
-from trainers import image_task  # noqa: E402
 from trainers.recipes import (  # noqa: E402
     DEFAULT_RECIPES,
     DEFAULT_VIDEO_RECIPES,
@@ -17,6 +16,7 @@ from trainers.recipes import (  # noqa: E402
     find_video_recipe,
 )
 from trainers.recipes.tables import TABLES  # noqa: E402
+from trainers.tasks import image_localization  # noqa: E402
 
 
 def test_alexnet_follows_the_authors_schedule():
@@ -290,7 +290,7 @@ def test_small_rows_keep_what_the_row_is_about():
 def test_a_row_of_table_1_runs_on_images_in_the_official_layout(tmp_path, write_ilsvrc, capsys):
     """AlexNet-HaS-Mixed as it is, but for a few steps on a few images."""
     recipe = find_recipe("alexnet_has_mixed").override(epochs=2, steps_per_epoch=1, batch_size=4)
-    results = image_task.train(recipe, tmp_path / "run", write_ilsvrc(tmp_path / "ilsvrc"))
+    results = image_localization.train(recipe, tmp_path / "run", write_ilsvrc(tmp_path / "ilsvrc"))
     assert results["images"] == 4
     out = capsys.readouterr().out
     assert "published: GT-known Loc 58.68, Top-1 Loc 37.65, Top-1 Clas 58.68" in out

@@ -25,7 +25,7 @@ def command(*arguments):
 
 def test_the_command_finds_the_data_of_the_run_and_writes_the_report_into_it(tmp_path):
     pytest.importorskip("tensorflow")
-    from trainers import image_task
+    from trainers.tasks import image_localization
 
     random = np.random.default_rng(0)
     for split in ("train", "val"):
@@ -44,7 +44,7 @@ def test_the_command_finds_the_data_of_the_run_and_writes_the_report_into_it(tmp
         mean=(127.0,) * 3,
         std=(60.0,) * 3,
     )
-    image_task.train(recipe, tmp_path / "run", tmp_path / "data")
+    image_localization.train(recipe, tmp_path / "run", tmp_path / "data")
     done = command(f"--run_dir={tmp_path / 'run'}", "--images=4")
     assert done.returncode == 0, done.stderr[-3000:]
     file = tmp_path / "run" / "report.html"
@@ -66,8 +66,8 @@ def test_the_command_names_what_is_wrong(tmp_path):
 
 def test_a_run_on_ones_own_sequences_is_reported_on_by_the_same_command(tmp_path):
     pytest.importorskip("tensorflow")
-    from trainers import video_task
     from trainers.recipes import find_video_recipe
+    from trainers.tasks import temporal_localization
 
     random = np.random.default_rng(0)
     (tmp_path / "data" / "features").mkdir(parents=True)
@@ -87,7 +87,7 @@ def test_a_run_on_ones_own_sequences_is_reported_on_by_the_same_command(tmp_path
     recipe = find_video_recipe("watch_has").override(
         epochs=1, batch_size=4, widths=(4,), num_segments=5
     )
-    video_task.train(recipe, tmp_path / "run", tmp_path / "data")
+    temporal_localization.train(recipe, tmp_path / "run", tmp_path / "data")
     done = command(f"--run_dir={tmp_path / 'run'}", "--images=3")
     assert done.returncode == 0, done.stderr[-3000:]
     text = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
-from trainers import runs
+from trainers.engine import runs
+from trainers.engine.runs import RunDirectory, RunError, Task, progress
 from trainers.recipes import Recipe
-from trainers.runs import RunDirectory, RunError, Task, progress
 
 Judged = TypeVar("Judged")
 

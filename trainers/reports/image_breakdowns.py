@@ -11,7 +11,6 @@ import numpy as np
 
 from keras_has.callbacks.localized_image import LocalizedImage
 from keras_has.metrics.max_box_accuracy_v2 import MaxBoxAccuracyV2
-from trainers.image_task import TITLES
 from trainers.reports import page
 from trainers.reports.failures import KINDS, count_kinds, shares_in_common
 from trainers.reports.image_sample import evenly
@@ -21,6 +20,7 @@ from trainers.reports.page import Markup, element, paragraph
 from trainers.reports.plots import Series, bar_plot, line_plot, ranked_bars, series_of_shares
 from trainers.reports.proportions import NOTHING, per_cent
 from trainers.reports.tiles import tile, tile_picture, tiles, view
+from trainers.tasks.image_localization import TITLES
 
 _EXAMPLES = 4
 _MOST_CLASSES = 40

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from trainers.engine.text_files import write_aside
 from trainers.reports import page, threshold_slider
 from trainers.reports.image_breakdowns import (
     classes_and_sizes,
@@ -20,7 +21,6 @@ from trainers.reports.judged_run import JudgedRun
 from trainers.reports.page import Markup, paragraph
 from trainers.reports.proportions import per_cent
 from trainers.reports.report_page import differing_figures, report_file, report_page
-from trainers.text_files import write_aside
 
 _MOST_BYTES = 7_500_000
 _FIGURES = (

@@ -18,12 +18,12 @@ from keras_has.callbacks import CAMLocalization
 from keras_has.callbacks.localized_image import LocalizedImage
 from keras_has.cams import MapMethod
 from keras_has.models.pixel_scaling import IMAGENET_MEAN
-from trainers.image_task import ImageTask, mean_and_std
+from trainers.engine.runs import RunDirectory, progress
 from trainers.recipes import ImageRecipe
 from trainers.reports.failures import failure_kind
 from trainers.reports.finished_run import FinishedRun
 from trainers.reports.occlusion import SHARES, accuracy_under_covers
-from trainers.runs import RunDirectory, progress
+from trainers.tasks.image_localization import ImageTask, mean_and_std
 
 _NO_PIXELS = np.zeros((0, 0))
 

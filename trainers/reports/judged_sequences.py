@@ -12,11 +12,11 @@ import numpy as np
 from keras_has.callbacks import LocalizedVideo
 from keras_has.metrics import TemporalMeanAveragePrecision
 from keras_has.ops.temporal_cam import detections_from_maps
+from trainers.engine.runs import RunDirectory, RunError
 from trainers.recipes import VideoRecipe
 from trainers.reports.finished_run import FinishedRun
 from trainers.reports.segment_failures import SortedSegments, sort_segments
-from trainers.runs import RunDirectory, RunError
-from trainers.video_task import VideoTask, whole_sequence
+from trainers.tasks.temporal_localization import VideoTask, whole_sequence
 
 # Shares of a map's maximum at which mAP is measured, beside the run's own.
 THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)

@@ -6,10 +6,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from trainers.engine.runs import RunError
 from trainers.reports import page
 from trainers.reports.finished_run import FinishedRun
 from trainers.reports.page import Markup, element, paragraph
-from trainers.runs import RunError
 
 
 def report_page(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from trainers.engine.runs import RunDirectory, RunError
 from trainers.recipes import ImageRecipe, Recipe, VideoRecipe
-from trainers.runs import RunDirectory, RunError
 
 # A field that recipes of this kind alone have.
 _FIELDS: dict[str, type[Recipe]] = {"patch_size": ImageRecipe, "num_segments": VideoRecipe}

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from trainers.engine.runs import RunError
+from trainers.engine.text_files import write_aside
 from trainers.reports import page
 from trainers.reports.judged_sequences import JudgedSequences
 from trainers.reports.page import Markup, paragraph
@@ -16,8 +18,6 @@ from trainers.reports.proportions import NOTHING, per_cent
 from trainers.reports.report_page import differing_figures, report_file, report_page
 from trainers.reports.sequence_breakdowns import classes, kinds_of_failure, thresholds
 from trainers.reports.sequence_grid import sequence_grid
-from trainers.runs import RunError
-from trainers.text_files import write_aside
 
 _MOST_BYTES = 7_500_000
 _WORDS = ("name", "description", "published", "choices")

@@ -13,13 +13,14 @@ import pytest
 tf = pytest.importorskip("tensorflow")
 
 import keras_has.data  # noqa: E402
-from trainers import runs, video_task  # noqa: E402
+from trainers.engine import runs  # noqa: E402
 from trainers.recipes import ImageRecipe, VideoRecipe, find_recipe, find_video_recipe  # noqa: E402
 from trainers.reports import sequence_report  # noqa: E402
 from trainers.reports.judged_sequences import THRESHOLDS, JudgedSequences  # noqa: E402
 from trainers.reports.run_report import recipe_kind, write_report  # noqa: E402
 from trainers.reports.segment_failures import DETECTION_KINDS, TRUTH_KINDS  # noqa: E402
 from trainers.reports.sequence_report import write_sequence_report  # noqa: E402
+from trainers.tasks import temporal_localization  # noqa: E402
 
 NASTY = "</script><img src=x onerror=alert(1)>"
 VIDEOS = 24
@@ -40,7 +41,7 @@ def few_phases():
         )
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(video_task.data, "phases", phases)
+        patch.setattr(temporal_localization.data, "phases", phases)
         yield
 
 
@@ -50,7 +51,7 @@ def run_dirs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     for name in ("phases_full", "phases_has"):
         recipe = find_video_recipe(name).override(epochs=2, batch_size=8, widths=(8,))
-        video_task.train(recipe, folder / name)
+        temporal_localization.train(recipe, folder / name)
     return folder
 
 
@@ -189,7 +190,7 @@ def test_a_run_as_in_the_papers_table_is_reported_on_with_its_figures(tmp_path, 
         iou_thresholds=(0.5,),
         published={"temporal_map_at_0.5": 6.84},
     )
-    video_task.train(recipe, tmp_path / "run")
+    temporal_localization.train(recipe, tmp_path / "run")
     page = page_of(write_report(tmp_path / "run", tmp_path / "run", shown=4))
     text = "".join(page.text)
     assert "Judged on the sequences that it was trained on" in text
@@ -281,6 +282,6 @@ def test_real_signals_are_called_semi_synthetic(shared_data, tmp_path, page_of):
     with tarfile.open(shared_data / "watch-untrimmed.tar.gz") as archive:
         archive.extractall(tmp_path, filter="data")
     recipe = find_video_recipe("watch_has").override(epochs=1, widths=(8,))
-    video_task.train(recipe, tmp_path / "run", tmp_path / "watch-untrimmed")
+    temporal_localization.train(recipe, tmp_path / "run", tmp_path / "watch-untrimmed")
     out = write_report(tmp_path / "run", shown=4)
     assert "are semi-synthetic: composed of real recordings" in "".join(page_of(out).text)

@@ -1,0 +1,1 @@
+"""Readers of published layouts: one file per dataset."""

@@ -1,0 +1,340 @@
+"""The published splits for evaluating weakly supervised localization: folders of metadata."""
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from keras_has.data.folders import require_file, require_folder
+from keras_has.data.image_dataset import ImageDataset
+from keras_has.data.image_files import for_each_file, image_size
+from keras_has.data.problems import Problems
+from keras_has.data.readers.annotation_files import clip_box, numbered_lines, parse_corners
+
+_SPLITS = {
+    "train": "train",
+    "train-weaksup": "train",
+    "val": "val",
+    "train-fullsup": "val",
+    "test": "test",
+}
+_ADVICE = (
+    "Pass as metadata_dir the folder of one data set in the metadata folder of "
+    "https://github.com/clovaai/wsolevaluation, such as metadata/CUB, which holds train, val and "
+    "test."
+)
+
+# For each image its lines of localization.txt: the line's number and what follows the image.
+_Rows = dict[str, list[tuple[int, list[str]]]]
+
+
+def wsol_metadata(
+    metadata_dir: str | os.PathLike[str],
+    image_dir: str | os.PathLike[str],
+    split: str = "train",
+    mask_dir: str | os.PathLike[str] | None = None,
+    class_names: Sequence[str] | None = None,
+    read_boxes: bool | None = None,
+    use_proxy: bool = False,
+) -> ImageDataset:
+    """Reads the index of a published split of the WSOL evaluation, as it lies.
+
+    These are the splits of "Evaluating Weakly Supervised Object Localization Methods Right": for
+    ILSVRC (with ImageNetV2 for choosing hyper-parameters), CUB (with CUBV2) and OpenImages30k.
+
+    ```
+    train/  image_ids.txt                path of an image below image_dir
+            class_labels.txt             path,label
+            image_ids_proxy.txt          the images of a smaller train split; may be absent
+    val/    the same, and
+            localization.txt             path,x0,y0,x1,y1; as many lines an image as it has boxes
+                                         or, for OpenImages, path,mask,ignore; below mask_dir
+            image_sizes.txt              path,width,height; may be absent
+    test/   the same
+    ```
+
+    Image ids are the paths as they stand there.
+
+    **Boxes.** The rows are whole pixels with the last one included (the protocol's overlap counts
+    `x1 - x0 + 1`), so one is added to `x1` and `y1` for this project's half-open boxes, and nothing
+    is clipped: the rows are `boxes - [0, 0, 1, 1]`, exactly, and a row that reaches beyond its
+    image stays so. The boxes of `metadata/CUB` differ from those of `cub` by that one pixel: the
+    protocol takes `x + width` for the last pixel where it lies in the image.
+
+    **Masks.** `mask_paths` and `ignore_paths` of the result are the paths of the files, below
+    `mask_dir`; `load_mask` reads them as the protocol does.
+
+    Args:
+        metadata_dir: The folder that holds `train`, `val` and `test`.
+        image_dir: The folder that the paths of the images start from.
+        split: `"train"` (default), `"val"` or `"test"`; the paper's `"train-weaksup"` is train and
+            its `"train-fullsup"` is val: hyper-parameters are chosen on val and results reported on
+            test.
+        mask_dir: The folder that the paths of the masks start from, or `None` (default) for
+            `image_dir`.
+        class_names: What to call the classes, in the order of the labels. The metadata has no
+            names: the numbers where `None` (default).
+        read_boxes: Whether to read boxes or masks. `None` (default) reads those of "val" and
+            "test", and none of "train", which no weakly supervised method needs.
+        use_proxy: Whether to read `image_ids_proxy.txt` in place of `image_ids.txt`.
+
+    Returns:
+        An `ImageDataset` in the order of `image_ids.txt`. `image_sizes` is filled where
+        `image_sizes.txt` is there.
+
+    Raises:
+        FileNotFoundError: If a part is missing; the message says which, and what to do.
+        ValueError: If lines cannot be read, a box is inverted or outside its image, images and
+            lines do not fit each other, or an image is not there or, where its boxes are read, of
+            another size than `image_sizes.txt` says. The message counts all of it and names file
+            and line of the first ten.
+
+    Reference:
+        Choe et al., Evaluating Weakly Supervised Object Localization Methods Right, CVPR 2020,
+        arXiv:2001.07437.
+    """
+    if split not in _SPLITS:
+        raise ValueError(f"`split` should be one of {', '.join(_SPLITS)}. Received: split={split}")
+    folder = require_folder(
+        Path(metadata_dir) / _SPLITS[split], f"the metadata of {split}", _ADVICE
+    )
+    image_root = require_folder(
+        Path(image_dir),
+        "the folder of the images",
+        "Pass as image_dir the folder that the paths of image_ids.txt start from.",
+    )
+    problems = Problems(f"The metadata of {folder}")
+    list_name = "image_ids_proxy.txt" if use_proxy else "image_ids.txt"
+    image_ids = _read_image_ids(folder / list_name, problems)
+    labels = _read_labels(folder / "class_labels.txt", problems)
+    for image_id, number in image_ids.items():
+        if image_id not in labels:
+            problems.add(
+                f"{folder}/{list_name}:{number}: the image should have a line in class_labels.txt. "
+                f"Received: none for {image_id!r}."
+            )
+    sizes = _read_sizes(folder / "image_sizes.txt", image_ids, problems)
+    _check_images(image_root, folder / list_name, image_ids, problems)
+    rows: _Rows = {}
+    if _SPLITS[split] != "train" if read_boxes is None else read_boxes:
+        rows = _read_rows(folder / "localization.txt", image_ids, problems)
+    problems.raise_if_any()
+
+    boxes: list[np.ndarray] = [np.zeros((0, 4), np.float32)] * len(image_ids)
+    masks: tuple[list[tuple[str, ...]], list[str]] | None = None
+    has_masks = any(len(fields) == 2 for lines in rows.values() for _, fields in lines)
+    if has_masks:
+        mask_root = image_root if mask_dir is None else Path(mask_dir)
+        masks = _masks(folder / "localization.txt", mask_root, image_ids, rows, problems)
+    elif rows:
+        _compare_sizes(image_root, folder, image_ids, sizes, problems)
+        boxes = _boxes(folder / "localization.txt", image_ids, rows, sizes, problems)
+    problems.raise_if_any()
+
+    num_classes = _count_classes(folder, labels)
+    names = tuple(str(label) for label in range(num_classes))
+    if class_names is not None:
+        if len(class_names) < num_classes:
+            raise ValueError(
+                f"`class_names` should name the {num_classes} classes of {folder}. "
+                f"Received: {len(class_names)} names."
+            )
+        names = tuple(class_names)
+    return ImageDataset(
+        name=f"{folder.resolve().parent.name.lower()}/{_SPLITS[split]}",
+        class_names=names,
+        image_ids=np.array(list(image_ids), np.str_),
+        labels=np.array([labels[image_id] for image_id in image_ids], np.int64),
+        boxes=tuple(boxes),
+        image_paths=np.array([f"{image_root}/{image_id}" for image_id in image_ids], np.str_),
+        image_sizes=None if sizes is None else np.array([sizes[i] for i in image_ids], np.int64),
+        mask_paths=None if masks is None else tuple(masks[0]),
+        ignore_paths=None if masks is None else np.array(masks[1], np.str_),
+    )
+
+
+def _read_image_ids(path: Path, problems: Problems) -> dict[str, int]:
+    """Returns the line of each image."""
+    image_ids: dict[str, int] = {}
+    for number, line in numbered_lines(require_file(path, "the list of the images", _ADVICE)):
+        if not _is_below(line):
+            problems.add(
+                f"{path}:{number}: a line should be the path of an image below image_dir. "
+                f"Received: {line!r}"
+            )
+        elif line in image_ids:
+            problems.add(
+                f"{path}:{number}: an image should be listed once. Received: {line!r}, which line "
+                f"{image_ids[line]} names too."
+            )
+        else:
+            image_ids[line] = number
+    if not image_ids and not problems.count:
+        raise ValueError(f"{path} should list images. Received: an empty file.")
+    return image_ids
+
+
+def _is_below(path: str) -> bool:
+    return bool(path) and not path.startswith("/") and ".." not in path.split("/")
+
+
+def _read_labels(path: Path, problems: Problems) -> dict[str, int]:
+    labels: dict[str, int] = {}
+    for number, line in numbered_lines(require_file(path, "the labels of the images", _ADVICE)):
+        image_id, _, label = line.rpartition(",")
+        if not image_id or not re.fullmatch(r"\d{1,6}", label, re.ASCII) or image_id in labels:
+            problems.add(
+                f"{path}:{number}: a line should be the path of an image that has no line yet, a "
+                f"comma and its label, counted from 0. Received: {line!r}"
+            )
+            continue
+        labels[image_id] = int(label)
+    return labels
+
+
+def _read_sizes(
+    path: Path, image_ids: Iterable[str], problems: Problems
+) -> dict[str, tuple[int, int]] | None:
+    """Returns height and width of each image, `None` where there is no such file."""
+    if not path.is_file():
+        return None
+    sizes = {}
+    for number, line in numbered_lines(path):
+        match = re.fullmatch(r"(.+),([1-9]\d{0,6}),([1-9]\d{0,6})", line, re.ASCII)
+        if match is None or match[1] in sizes:
+            problems.add(
+                f"{path}:{number}: a line should be the path of an image that has no line yet, its "
+                f"width and its height, with commas between them. Received: {line!r}"
+            )
+            continue
+        sizes[match[1]] = int(match[3]), int(match[2])
+    for image_id in image_ids:
+        if image_id not in sizes:
+            problems.add(f"{path}: every image should have a line. Received: none for {image_id!r}")
+    return sizes
+
+
+def _check_images(root: Path, path: Path, image_ids: dict[str, int], problems: Problems) -> None:
+    """Notes images that are not there; a folder is listed once, no file is asked for its state."""
+    there: dict[str, set[str]] = {}
+    for image_id, number in image_ids.items():
+        folder, _, name = image_id.rpartition("/")
+        if folder not in there:
+            try:
+                there[folder] = set(os.listdir(root / folder))  # noqa: PTH208 (a million names)
+            except OSError:
+                there[folder] = set()
+        if name not in there[folder]:
+            problems.add(
+                f"{path}:{number}: there should be such an image. Received: none at "
+                f"{root}/{image_id}."
+            )
+
+
+def _read_rows(path: Path, image_ids: dict[str, int], problems: Problems) -> _Rows:
+    """Reads `localization.txt`: boxes (four fields an image) or masks (two), never both."""
+    rows: _Rows = {}
+    num_fields = 0
+    for number, line in numbered_lines(require_file(path, "the boxes or masks", _ADVICE)):
+        image_id, *fields = line.split(",")
+        num_fields = num_fields or len(fields)
+        if len(fields) not in (2, 4) or len(fields) != num_fields:
+            problems.add(
+                f"{path}:{number}: a line should be path,x0,y0,x1,y1 in every line, or "
+                f"path,mask,ignore in every line. Received: {line!r}"
+            )
+        elif image_id not in image_ids:
+            problems.add(
+                f"{path}:{number}: the image should be one of image_ids.txt. Received: {image_id!r}"
+            )
+        else:
+            rows.setdefault(image_id, []).append((number, fields))
+    for image_id in image_ids:
+        if image_id not in rows:
+            problems.add(f"{path}: every image should have a line. Received: none for {image_id!r}")
+    return rows
+
+
+def _boxes(
+    path: Path,
+    image_ids: Iterable[str],
+    rows: _Rows,
+    sizes: dict[str, tuple[int, int]] | None,
+    problems: Problems,
+) -> list[np.ndarray]:
+    boxes = []
+    for image_id in image_ids:
+        of_image = []
+        for number, fields in rows[image_id]:
+            where = f"{path}:{number}"
+            try:
+                x0, y0, x1, y1 = parse_corners(fields, where)
+                if not all(corner.is_integer() for corner in (x0, y0, x1, y1)):
+                    raise ValueError(f"{where}: corners should be whole pixels. Received: {fields}")
+                box = [x0, y0, x1 + 1, y1 + 1]
+                clip_box(box, None if sizes is None else sizes[image_id], where)
+                of_image.append(box)
+            except ValueError as error:
+                problems.add(error)
+        boxes.append(np.array(of_image, np.float32).reshape(-1, 4))
+    return boxes
+
+
+def _compare_sizes(
+    image_root: Path,
+    folder: Path,
+    image_ids: Iterable[str],
+    sizes: dict[str, tuple[int, int]] | None,
+    problems: Problems,
+) -> None:
+    """Notes images that were resized after their boxes were drawn."""
+    if sizes is None:
+        return
+    files = [f"{image_root}/{image_id}" for image_id in image_ids]
+    for image_id, found in zip(image_ids, for_each_file(image_size, files), strict=True):
+        if found is not None and found != sizes[image_id]:
+            problems.add(
+                f"{folder}/image_sizes.txt: the size of {image_root}/{image_id} should be that of "
+                f"the original, which its boxes are drawn on: {sizes[image_id][1]} x "
+                f"{sizes[image_id][0]} (width x height). Received: {found[1]} x {found[0]}."
+            )
+
+
+def _masks(
+    path: Path, mask_root: Path, image_ids: Iterable[str], rows: _Rows, problems: Problems
+) -> tuple[list[tuple[str, ...]], list[str]]:
+    """Returns the paths of the masks of each image and of what is to be ignored in it."""
+    masks, ignored = [], []
+    for image_id in image_ids:
+        first, *others = rows[image_id]
+        for number, fields in rows[image_id]:
+            for field in fields:
+                if field and not (_is_below(field) and (mask_root / field).is_file()):
+                    problems.add(
+                        f"{path}:{number}: there should be such a mask. Received: none at "
+                        f"{mask_root}/{field}."
+                    )
+            if not fields[0]:
+                problems.add(f"{path}:{number}: a line should name a mask. Received: none.")
+        for number, fields in others:
+            if fields[1]:
+                problems.add(
+                    f"{path}:{number}: only the first line of an image should name what is to be "
+                    f"ignored. Received: {fields[1]!r}, and line {first[0]} is the first."
+                )
+        masks.append(tuple(f"{mask_root}/{fields[0]}" for _, fields in rows[image_id]))
+        ignored.append(f"{mask_root}/{first[1][1]}" if first[1][1] else "")
+    return masks, ignored
+
+
+def _count_classes(folder: Path, labels: dict[str, int]) -> int:
+    """Returns one more than the largest label of the splits: they share their classes."""
+    largest = max(labels.values())
+    for name in set(_SPLITS.values()) - {folder.name}:
+        path = folder.parent / name / "class_labels.txt"
+        if path.is_file():
+            others = _read_labels(path, Problems(""))
+            largest = max([largest, *others.values()])
+    return largest + 1

@@ -1,0 +1,1 @@
+"""Frames and clips of video files."""

@@ -1,0 +1,261 @@
+import os
+import re
+import shutil
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from keras_has.data.readers.image_folder import image_folder
+
+HEADER = "image,x0,y0,x1,y1\n"
+
+
+@pytest.fixture
+def folder(tmp_path, write_image):
+    """Cats and dogs, 20 x 30 pixels (height x width)."""
+    root = tmp_path / "pets"
+    for name in ("train/dog/2.png", "train/dog/10.JPG", "train/cat/a.jpeg", "val/dog/d, e.bmp"):
+        write_image(root / name, (20, 30))
+    return root
+
+
+def test_train_is_read_by_sorted_class_and_name(folder):
+    dataset = image_folder(folder)
+    assert dataset.name == "pets/train"
+    assert dataset.class_names == ("cat", "dog")
+    assert dataset.image_ids.tolist() == ["train/cat/a.jpeg", "train/dog/10.JPG", "train/dog/2.png"]
+    assert dataset.labels.tolist() == [0, 1, 1]
+    assert [boxes.shape for boxes in dataset.boxes] == [(0, 4)] * 3
+    assert dataset.image_sizes is None
+    assert len(list(dataset.examples())) == 3
+
+
+def test_other_splits_take_the_labels_of_train(folder, write_image):
+    assert image_folder(str(folder), "val").labels.tolist() == [1]
+    write_image(folder / "test" / "cat" / "1.gif.png")
+    assert image_folder(folder, "test").image_ids.tolist() == ["test/cat/1.gif.png"]
+
+
+def test_other_files_are_left_alone(folder, write_text, write_image):
+    write_text(folder / "train" / "dog" / "notes.txt", "good dogs")
+    write_text(folder / "train" / "notes.txt", "all good")
+    write_image(folder / "train" / "dog" / ".hidden.png")
+    write_image(folder / "train" / ".thumbnails" / "a.png")
+    (folder / "train" / "dog" / "older").mkdir()
+    assert len(image_folder(folder)) == 3
+
+
+def test_boxes_come_from_a_table(folder, write_text):
+    write_text(
+        folder / "boxes.csv",
+        HEADER + '"val/dog/d, e.bmp",1,2,3.5,4\n"val/dog/d, e.bmp",-9,0,99,10\n'
+        "train/dog/2.png,0,0,30,20\n",
+    )
+    val = image_folder(folder, "val")
+    assert val.boxes[0].tolist() == [[1, 2, 3.5, 4], [0, 0, 30, 10]]
+    assert val.image_sizes.tolist() == [[20, 30]]
+    train = image_folder(folder)
+    assert [len(boxes) for boxes in train.boxes] == [0, 0, 1]
+    assert train.image_sizes is None
+    assert [len(boxes) for boxes in image_folder(folder, read_boxes=False).boxes] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("place", ["val/dog", "annotations/val/dog"])
+def test_boxes_come_from_xml_files_counted_from_one(folder, write_text, voc_xml, place):
+    objects = [("dog", 1, 2, 3, 4), ("cat", 1, 1, 30, 20), ("dog", 0, 0, 99, 99)]
+    write_text(folder / place / "d, e.xml", voc_xml(objects, (20, 30)))
+    dataset = image_folder(folder, "val")
+    assert dataset.boxes[0].tolist() == [[0, 1, 3, 4], [0, 0, 30, 20]]
+    assert dataset.image_sizes.tolist() == [[20, 30]]
+
+
+def test_an_annotation_without_objects_is_an_image_without_boxes(folder, write_text, voc_xml):
+    write_text(folder / "val" / "dog" / "d, e.xml", voc_xml([]))
+    assert image_folder(folder, "val").boxes[0].shape == (0, 4)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("val/dog/x.bmp,1,2,3,4", "no such image"),
+        ("train/dog/x.png,1,2,3,4", "no such image"),
+        ("dog/2.png,1,2,3,4", "no such image"),
+        ("../pets/train/dog/2.png,1,2,3,4", "no such image"),
+        ("train/../train/dog/2.png,1,2,3,4", "no such image"),
+        ("/etc/hosts,1,2,3,4", "no such image"),
+        ("train/dog/" + "x" * 300 + ",1,2,3,4", "no such image"),
+        ("train/dog/\0,1,2,3,4", ""),
+        ("train/dog/2.png,1,2,3", "a line should be image,x0,y0,x1,y1"),
+        ("train/dog/2.png,1,2,3,4,dog", "a line should be image,x0,y0,x1,y1"),
+        ("train/dog/2.png,1,2,3,", "the corners of a box should be four numbers"),
+        ("train/dog/2.png,1,2,3,nan", "the corners of a box should be four numbers"),
+        ("train/dog/2.png,3,2,1,4", "inverted or empty"),
+        ("train/dog/2.png,3,2,3,4", "inverted or empty"),
+        ("train/dog/2.png,30,2,33,4", "a box should overlap its image of 30 x 20"),
+        ('"train/dog/2.png,1,2,3,4', "the line should be CSV"),
+        ('"train/dog/2.png"x,1,2,3,4', "the line should be CSV"),
+    ],
+)
+def test_lines_of_the_table_that_do_not_fit_are_named(folder, write_text, line, message):
+    path = write_text(folder / "boxes.csv", f"{HEADER}\ntrain/cat/a.jpeg,1,2,3,4\n{line}\n")
+    with pytest.raises(ValueError, match=f"{re.escape(str(path))}:4: .*{message}"):
+        image_folder(folder)
+
+
+def test_bad_lines_for_another_split_are_named_too(folder, write_text):
+    write_text(folder / "boxes.csv", f"{HEADER}train/dog/2.png,3,2,1,4\n")
+    with pytest.raises(ValueError, match=r"boxes\.csv:2: .*inverted or empty"):
+        image_folder(folder, "val")
+
+
+@pytest.mark.parametrize("text", ["", "\n", "train/cat/a.jpeg,1,2,3,4\n", "image,x,y,w,h\n"])
+def test_a_table_without_its_header_is_named(folder, write_text, text):
+    write_text(folder / "boxes.csv", text)
+    with pytest.raises(ValueError, match=r"boxes\.csv:1: the header should be image,x0,y0,x1,y1"):
+        image_folder(folder)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("<!DOCTYPE x><annotation/>", ":1: .* entity declaration"),
+        ("<annotation>", ":1: the file should be well-formed XML"),
+        ([("dog", 9, 2, 8, 4)], ":3: .* inverted or empty"),
+        ([("dog", 31, 2, 40, 4)], ":3: a box should overlap its image of 30 x 20"),
+        ([("Dog", 1, 2, 3, 4)], r" should have an object of its image's class, 'dog'.*\['Dog'\]"),
+    ],
+)
+def test_xml_files_that_do_not_fit_are_named(folder, write_text, voc_xml, text, message):
+    text = text if isinstance(text, str) else voc_xml(text, (20, 30))
+    path = write_text(folder / "train" / "dog" / "2.xml", text)
+    with pytest.raises(ValueError, match=re.escape(str(path)) + message):
+        image_folder(folder)
+
+
+def test_a_size_that_is_not_the_images_is_named(folder, write_text, voc_xml):
+    write_text(folder / "train" / "dog" / "2.xml", voc_xml([("dog", 1, 2, 3, 4)], (30, 20)))
+    with pytest.raises(ValueError, match=r"30 x 20 pixels .* Received: 20 x 30\. Was the image"):
+        image_folder(folder)
+
+
+def test_an_xml_file_without_an_image_is_named(folder, write_text, voc_xml):
+    path = write_text(folder / "train" / "dog" / "7.xml", voc_xml([]))
+    with pytest.raises(ValueError, match=re.escape(str(path))):
+        image_folder(folder)
+
+
+def test_an_xml_file_for_two_images_is_named(folder, write_text, write_image, voc_xml):
+    write_image(folder / "train" / "dog" / "2.jpg")
+    path = write_text(folder / "train" / "dog" / "2.xml", voc_xml([]))
+    with pytest.raises(ValueError, match=re.escape(str(path))):
+        image_folder(folder)
+
+
+def test_two_xml_files_for_an_image_are_named(folder, write_text, voc_xml):
+    for place in (folder, folder / "annotations"):
+        write_text(place / "train" / "dog" / "2.xml", voc_xml([]))
+    with pytest.raises(ValueError, match=r"annotations/train/dog/2\.xml .* as well"):
+        image_folder(folder)
+
+
+def test_boxes_in_a_table_and_in_xml_files_raise(folder, write_text, voc_xml):
+    write_text(folder / "boxes.csv", HEADER)
+    write_text(folder / "train" / "dog" / "2.xml", voc_xml([]))
+    with pytest.raises(ValueError, match=r"either in boxes\.csv or in XML files"):
+        image_folder(folder)
+
+
+def test_a_class_that_train_does_not_have_is_named(folder, write_image):
+    write_image(folder / "val" / "Dog" / "1.png")
+    with pytest.raises(ValueError, match=r"class folders of .*/val should be among .* 'Dog'"):
+        image_folder(folder, "val")
+    assert len(image_folder(folder, "train")) == 3
+
+
+@pytest.mark.parametrize("extension", [".webp", ".TIFF", ".heic"])
+def test_images_of_a_kind_that_is_not_read_are_named(folder, write_text, extension):
+    path = write_text(folder / "train" / "dog" / f"photo{extension}", "")
+    with pytest.raises(ValueError, match=re.escape(str(path))):
+        image_folder(folder)
+
+
+@pytest.mark.parametrize("part", [".", "train", "train/*", "train/cat/*", "val", "val/dog/*"])
+def test_a_missing_part_is_named_with_what_to_do(folder, part):
+    for path in [folder] if part == "." else list(folder.glob(part)):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    named = folder / part.partition("/*")[0] if part != "val/dog/*" else folder / "val"
+    with pytest.raises(FileNotFoundError, match=re.escape(str(named))) as caught:
+        image_folder(folder, "val" if part.startswith("val") else "train")
+    assert "Put the images into data_dir/train/CLASS/" in str(caught.value)
+
+
+@pytest.mark.parametrize("split", ["", ".", "..", "train/cat", "/etc"])
+def test_a_split_that_is_no_folder_name_raises(folder, split):
+    with pytest.raises(ValueError, match="`split` should be the name of a folder"):
+        image_folder(folder, split)
+
+
+CORNERS = st.tuples(
+    st.floats(0, 29, width=32),
+    st.floats(0, 19, width=32),
+    st.floats(0.125, 30, width=32),
+    st.floats(0.125, 20, width=32),
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(CORNERS, max_size=5))
+def test_boxes_written_to_a_table_come_back_exactly(folder, write_text, places):
+    boxes = [
+        np.float32([x, y, min(x + width, 30), min(y + height, 20)]).tolist()
+        for x, y, width, height in places
+    ]
+    lines = ["train/dog/2.png," + ",".join(map(str, box)) for box in boxes]
+    write_text(folder / "boxes.csv", HEADER + "\n".join(lines))
+    assert image_folder(folder).boxes[2].tolist() == boxes
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(noise=st.text(max_size=40).filter(lambda text: not re.search(r"[\ud800-\udfff]", text)))
+def test_random_lines_raise_with_their_place_and_never_otherwise(folder, write_text, noise):
+    path = write_text(folder / "boxes.csv", HEADER + noise)
+    if all(not line.strip() for line in noise.split("\n")):
+        assert not any(len(boxes) for boxes in image_folder(folder).boxes)
+        return
+    with pytest.raises(ValueError) as caught:
+        image_folder(folder)
+    assert str(caught.value).startswith(f"{path}:")
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.text(max_size=8), min_size=4, max_size=4))
+def test_random_corners_are_read_or_raise_with_their_place(folder, texts):
+    line = ",".join('"' + text.replace('"', '""') + '"' for text in texts)
+    path = folder / "boxes.csv"
+    path.write_bytes(f"{HEADER}train/dog/2.png,{line}".encode(errors="replace"))
+    try:
+        boxes = image_folder(folder).boxes[2]
+    except ValueError as error:
+        assert str(error).startswith(f"{path}:")
+    else:
+        assert boxes.shape == (1, 4)
+
+
+def test_a_name_that_is_not_utf8_is_named(tmp_path, write_image):
+    write_image(tmp_path / "train" / "cat" / "a.jpg")
+    os.rename(  # noqa: PTH104 (bytes)
+        os.fsencode(tmp_path / "train" / "cat" / "a.jpg"),
+        os.fsencode(tmp_path / "train" / "cat") + b"/caf\xe9.jpg",
+    )
+    with pytest.raises(ValueError, match=r"should be UTF-8. Received: b'caf\\xe9\.jpg' in .*cat"):
+        image_folder(tmp_path)
+
+
+def test_a_folder_whose_path_is_not_utf8_is_named(tmp_path, write_image):
+    write_image(tmp_path / "data" / "train" / "cat" / "a.jpg")
+    folder = os.fsencode(tmp_path) + b"/d\xe9"
+    os.rename(os.fsencode(tmp_path / "data"), folder)  # noqa: PTH104 (bytes)
+    with pytest.raises(ValueError, match=r"`image_paths` should be texts .*d\\udce9"):
+        image_folder(os.fsdecode(folder))

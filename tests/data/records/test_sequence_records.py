@@ -1,0 +1,309 @@
+"""Temporal data sets in TFRecord files, written and read back."""
+
+import dataclasses
+import json
+import os
+
+import numpy as np
+import pytest
+
+tf = pytest.importorskip("tensorflow")
+
+from keras_has import data  # noqa: E402
+from keras_has.data.records import sequence_record_writer  # noqa: E402
+from keras_has.data.temporal_dataset import TemporalDataset  # noqa: E402
+
+
+def make(count=5, width=3, seed=0, **changes):
+    random = np.random.default_rng(seed)
+    lengths = [int(n) for n in random.integers(1, 60, count)]
+    fields = {
+        "name": "mine/train",
+        "class_names": ("jump", "springen über", "run"),
+        "video_ids": [f"vidéo {n}" for n in range(count)],
+        "durations": random.uniform(1, 9, count),
+        "labels": random.random((count, 3)) < 0.5,
+        "segments": [np.sort(random.uniform(0, 9, (n % 3, 2))) for n in range(count)],
+        "segment_labels": [random.integers(0, 3, n % 3) for n in range(count)],
+        "ambiguous": [np.array([[1.5, 2.25]] * (n % 2)) for n in range(count)],
+        "features": [random.normal(size=(n, width)).astype("float32") for n in lengths],
+        "seconds_per_feature": 0.1,
+        "problems": ("video 0: is odd.",),
+    }
+    return TemporalDataset(**{**fields, **changes})
+
+
+def assert_equal(got, wanted):
+    for field in dataclasses.fields(TemporalDataset):
+        one, other = getattr(got, field.name), getattr(wanted, field.name)
+        if isinstance(other, tuple) and other and isinstance(other[0], np.ndarray):
+            assert len(one) == len(other)
+            for a, b in zip(one, other, strict=True):
+                assert (a.shape, a.dtype) == (b.shape, b.dtype)
+                np.testing.assert_array_equal(a, b)
+        elif isinstance(other, np.ndarray):
+            assert one.dtype == other.dtype
+            np.testing.assert_array_equal(one, other)
+        else:
+            assert one == other
+
+
+@pytest.mark.parametrize("width", [1, 3, 40, 5000])  # Heads of different lengths.
+def test_a_data_set_comes_back_exactly(tmp_path, width):
+    train, test = make(width=width), make(2, width, seed=1, name="mine/test")
+    data.write_sequence_records({"train": train, "test": test}, tmp_path, num_shards=2)
+    assert_equal(data.sequence_records(tmp_path, "train"), train)
+    assert_equal(data.sequence_records(tmp_path, "test"), test)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "dataset.json",
+        "test-00000-of-00001.tfrecord",
+        "test.index.npz",
+        "train-00000-of-00002.tfrecord",
+        "train-00001-of-00002.tfrecord",
+        "train.index.npz",
+    ]
+    assert data.is_sequence_records(tmp_path)
+
+
+def test_features_stay_in_the_files_until_they_are_used(tmp_path):
+    data.write_sequence_records({"train": make()}, tmp_path)
+    dataset = data.sequence_records(tmp_path)
+    assert all(not features.flags.owndata for features in dataset.features)
+    bases = {
+        id(features.base.obj if hasattr(features.base, "obj") else features.base)
+        for features in dataset.features
+    }
+    assert len(bases) == 1  # One map of the file for all.
+    chosen = dataset.select([3, 1])
+    np.testing.assert_array_equal(chosen.features[0], make().features[3])
+
+
+def test_batches_are_those_of_the_data_set_that_was_written(tmp_path):
+    wanted = make()
+    data.write_sequence_records({"train": wanted}, tmp_path)
+    got = data.sequence_records(tmp_path)
+    for num_features in (7, None):
+        batches = [
+            next(iter(data.temporal_evaluation_batches(each, 5, num_features)))
+            for each in (wanted, got)
+        ]
+        for key in batches[0]:
+            np.testing.assert_array_equal(batches[0][key], batches[1][key])
+
+
+def test_records_are_sequence_examples_that_tensorflow_parses(tmp_path):
+    dataset = make()
+    data.write_sequence_records({"train": dataset}, tmp_path)
+    records = tf.data.TFRecordDataset([str(tmp_path / "train-00000-of-00001.tfrecord")])
+    for row, serialized in enumerate(records):
+        number, text = tf.io.VarLenFeature(tf.int64), tf.io.VarLenFeature(tf.string)
+        real = tf.io.VarLenFeature(tf.float32)
+        context, lists = tf.io.parse_single_sequence_example(
+            serialized,
+            {
+                "video/id": text,
+                "video/row": number,
+                "video/duration": real,
+                "video/seconds_per_feature": real,
+                "video/labels": number,
+                "video/label_names": text,
+                "segments/start": real,
+                "segments/end": real,
+                "segments/label": number,
+                "ambiguous/end": real,
+            },
+            {"features": tf.io.FixedLenSequenceFeature([3], tf.float32)},
+        )
+        values = {key: value.values.numpy() for key, value in context.items()}
+        np.testing.assert_array_equal(lists["features"], dataset.features[row])
+        assert values["video/id"][0].decode() == dataset.video_ids[row]
+        assert values["video/row"] == [row]
+        assert values["video/duration"] == dataset.durations[row].astype(np.float32)
+        assert values["video/seconds_per_feature"] == np.float32(0.1)
+        assert values["video/labels"].tolist() == np.flatnonzero(dataset.labels[row]).tolist()
+        assert [name.decode() for name in values["video/label_names"]] == [
+            dataset.class_names[label] for label in values["video/labels"]
+        ]
+        segments = np.stack([values["segments/start"], values["segments/end"]], axis=1)
+        np.testing.assert_array_equal(segments, dataset.segments[row])
+        assert values["segments/label"].tolist() == dataset.segment_labels[row].tolist()
+        assert values["ambiguous/end"].tolist() == dataset.ambiguous[row][:, 1].tolist()
+    assert row == 4
+
+
+def test_features_in_files_are_packed_like_those_in_memory(tmp_path):
+    wanted = make(2)
+    for number, features in enumerate(wanted.features):
+        np.save(tmp_path / f"{number}.npy", features)
+    paths = [tmp_path / "0.npy", tmp_path / "1.npy"]
+    dataset = make(2, features=None, feature_paths=paths)
+    data.write_sequence_records({"train": dataset}, tmp_path / "out")
+    assert_equal(data.sequence_records(tmp_path / "out"), wanted)
+
+
+def test_a_video_without_a_feature_is_kept(tmp_path):
+    dataset = make(2, features=[np.zeros((0, 4)), np.ones((2, 4))])
+    data.write_sequence_records({"train": dataset}, tmp_path)
+    assert_equal(data.sequence_records(tmp_path), dataset)
+
+
+def frames_of(split, video_id):
+    return [f"{split} {video_id} {number}".encode() * (number + 1) for number in range(3)]
+
+
+@pytest.mark.parametrize("with_features", [True, False])
+def test_frames_are_packed_beside_features_or_alone(tmp_path, with_features):
+    dataset = make(3) if with_features else make(3, features=None)
+    data.write_sequence_records({"train": dataset}, tmp_path, 2, frames_of, {"fps": 5})
+    assert_equal(data.sequence_records(tmp_path), dataset)
+    got = list(data.sequence_frames(tmp_path).as_numpy_iterator())
+    assert [each["row"] for each in got] == [0, 1, 2]
+    for row, each in enumerate(got):
+        assert each["video_id"].decode() == dataset.video_ids[row]
+        assert each["frames"].tolist() == frames_of("train", dataset.video_ids[row])
+    with pytest.raises(FileExistsError, match="another one, or was written under other settings"):
+        data.write_sequence_records({"train": dataset}, tmp_path, 2, frames_of, {"fps": 6})
+
+
+def test_an_interrupted_writing_goes_on_with_the_files_that_are_missing(tmp_path):
+    splits = {"train": make()}
+
+    def stop(split, done, total):
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        data.write_sequence_records(splits, tmp_path, 5, progress=stop)
+    assert not data.is_sequence_records(tmp_path)
+    done = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.tfrecord")}
+    assert len(done) == 3
+    with pytest.raises(FileExistsError, match="should be a part of this data set"):
+        data.write_sequence_records({"train": make(seed=3)}, tmp_path, 5)
+    cut = sorted(done)[1]
+    cut.write_bytes(cut.read_bytes()[:-1])
+    data.write_sequence_records(splits, tmp_path, 5)
+    assert sorted(done)[0].stat().st_mtime_ns == done[sorted(done)[0]]
+    assert_equal(data.sequence_records(tmp_path), splits["train"])
+    data.write_sequence_records(splits, tmp_path, 5)  # Finished: nothing to do.
+    assert sorted(done)[0].stat().st_mtime_ns == done[sorted(done)[0]]
+
+
+@pytest.mark.parametrize("knows_states", [True, False])
+@pytest.mark.parametrize("kind", ["features", "frames"])
+def test_what_was_written_from_another_file_is_not_gone_on_with(tmp_path, kind, knows_states):
+    wanted, paths = make(4, name="mine/val"), []
+    for number, features in enumerate(wanted.features):
+        paths.append(tmp_path / f"{number}.npy")
+        np.save(paths[-1], features)
+    settings = {}
+    dataset = dataclasses.replace(wanted, features=None, feature_paths=paths)
+    if kind == "frames":
+        dataset = dataclasses.replace(wanted, features=None)
+        files = dict(zip(wanted.video_ids.tolist(), paths, strict=True))
+        settings = {
+            "frames": lambda split, video_id: [files[video_id].read_bytes()],
+            "frame_files": files,
+        }
+
+    def write(progress=None):
+        data.write_sequence_records(
+            {"val": dataset}, tmp_path / "out", 2, progress=progress, **settings
+        )
+
+    def stop(split, done, total):
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write(stop)
+    (piece,) = (tmp_path / "out").glob("*.npz")
+    if not knows_states:  # As former versions left it.
+        with np.load(piece) as arrays:
+            kept = {name: arrays[name] for name in arrays.files if name != "source_states"}
+        np.savez(piece, **kept)
+    (shard,) = (tmp_path / "out").glob("*.tfrecord")
+    written = shard.stat().st_mtime_ns
+    os.utime(paths[1], ns=(10**18, 10**18))  # Copied anew: the same content.
+    with pytest.raises(KeyboardInterrupt):
+        write(stop)
+    np.save(paths[1], wanted.features[1] + 1)
+    if knows_states:
+        with pytest.raises(FileExistsError, match=rf"another file than {paths[1]} is now"):
+            write()
+    else:
+        write()
+        assert data.is_sequence_records(tmp_path / "out")
+    assert shard.stat().st_mtime_ns == written
+
+
+def test_what_is_somebody_elses_is_not_overwritten(tmp_path):
+    data.write_sequence_records({"train": make()}, tmp_path / "a")
+    with pytest.raises(FileExistsError, match="finished data set that is another one"):
+        data.write_sequence_records({"train": make(seed=1)}, tmp_path / "a")
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "train-00000-of-00001.tfrecord").write_bytes(b"mine")
+    with pytest.raises(FileExistsError, match="should be empty"):
+        data.write_sequence_records({"train": make()}, tmp_path / "b")
+    (tmp_path / "a" / "train.index.npz").unlink()
+    with pytest.raises(FileExistsError, match=r"train\.index\.npz is not there"):
+        data.write_sequence_records({"train": make()}, tmp_path / "a")
+
+
+def test_folders_that_are_not_sound_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"dataset\.json"):
+        data.sequence_records(tmp_path)
+    data.write_sequence_records({"train": make()}, tmp_path)
+    with pytest.raises(ValueError, match=r"`split` should be one of those in .*: train"):
+        data.sequence_records(tmp_path, "val")
+    with pytest.raises(ValueError, match="should hold frames"):
+        data.sequence_frames(tmp_path)
+    shard = tmp_path / "train-00000-of-00001.tfrecord"
+    content = shard.read_bytes()
+    shard.write_bytes(content[:-5])
+    with pytest.raises(ValueError, match=r"tfrecord should have \d+ bytes"):
+        data.sequence_records(tmp_path)
+    shard.unlink()
+    with pytest.raises(FileNotFoundError, match=r"00001\.tfrecord"):
+        data.sequence_records(tmp_path)
+    shard.write_bytes(content)
+    index = tmp_path / "train.index.npz"
+    index.write_bytes(b"nothing")
+    with pytest.raises(ValueError, match="should be a whole"):
+        data.sequence_records(tmp_path)
+    np.savez(index, fingerprint="another")
+    with pytest.raises(ValueError, match="should be the index of the records beside it"):
+        data.sequence_records(tmp_path)
+    path = tmp_path / "dataset.json"
+    sound = json.loads(path.read_text())
+    for change, message in (
+        ({"version": 9}, "should be of version 1"),
+        ({"format": "keras_has.tfrecords"}, 'should say "format"'),
+        ({"splits": {"train": {}}}, "is not sound"),
+    ):
+        path.write_text(json.dumps({**sound, **change}))
+        with pytest.raises(ValueError, match=message):
+            data.sequence_records(tmp_path)
+
+
+def test_what_cannot_be_written_is_named(tmp_path, monkeypatch):
+    broken = make()
+    broken.features[2][0, 1] = np.nan
+    with pytest.raises(ValueError, match="NaN or inf for the video 'vidéo 2' of 'mine/train'"):
+        data.write_sequence_records({"train": broken}, tmp_path / "a")
+    with pytest.raises(ValueError, match="should have features, or `frames` be given"):
+        data.write_sequence_records({"train": make(features=None)}, tmp_path / "b")
+    other = make(class_names=("a", "b", "c"))
+    with pytest.raises(ValueError, match="should have the same classes"):
+        data.write_sequence_records({"train": make(), "test": other}, tmp_path / "b")
+    with pytest.raises(ValueError, match="should hold a video"):
+        data.write_sequence_records({"train": make().select([])}, tmp_path / "b")
+    for splits, shards, message in (
+        ({}, None, "at least one split"),
+        ({"a-b": make()}, None, "letters, digits"),
+        ({"train": make()}, 0, "`num_shards` should be from 1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            data.write_sequence_records(splits, tmp_path / "b", shards)
+    monkeypatch.setattr(sequence_record_writer, "_LARGEST_RECORD", 100)
+    with pytest.raises(ValueError, match=r"at most 2 GB.*'vidéo 0'"):
+        data.write_sequence_records({"train": make()}, tmp_path / "c")

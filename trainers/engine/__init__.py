@@ -1,0 +1,1 @@
+"""What every command and every task share: run directory, training loop, flags, experiments."""

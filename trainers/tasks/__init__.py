@@ -1,0 +1,1 @@
+"""One file per task: data, network, loss and evaluation."""
