@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         metrics,
         models,
         ops,
+        optimizers,
         timelines,
     )
 
@@ -34,6 +35,7 @@ __all__ = [
     "metrics",
     "models",
     "ops",
+    "optimizers",
     "timelines",
 ]
 

@@ -33,7 +33,7 @@ from trainers.engine.experiments import (
     training_job,
 )
 from trainers.engine.text_files import write_aside
-from trainers.recipes import RECIPES, find_recipe
+from trainers.tasks.registry import find_recipe
 
 _RECIPES = flags.DEFINE_list(
     "recipes", ["parts_gap", "parts_has"], "Recipes; the first is what the others are compared to."
@@ -156,13 +156,13 @@ def draw_maps(results: Results, out: Path, data_dir: str | None) -> None:
     from keras_has.ops.boxes import box_iou
     from trainers.engine.runs import RunDirectory
     from trainers.recipes import ImageRecipe
-    from trainers.tasks.image_localization import read_split
+    from trainers.tasks.image_localization import ImageLocalization
 
     recipes = list(results)
     seed = min(results[recipes[0]])
     run_dirs = {recipe: run_dir_of(out, recipe, seed) for recipe in recipes}
     resolved = RunDirectory(run_dirs[recipes[0]]).read_recipe(ImageRecipe)
-    split = read_split(resolved, data_dir, "val")
+    split = ImageLocalization(resolved, data_dir).read_split("val")
     boxed = np.flatnonzero([len(boxes) > 0 for boxes in split.boxes])
     if not len(boxed):
         return
@@ -205,11 +205,9 @@ def main(argv: Sequence[str]) -> None:
     flags_for_all = list(argv[1:])
     recipes = list(_RECIPES.value)
     try:
-        for recipe in recipes:
-            find_recipe(recipe)
+        datasets = {find_recipe(recipe).dataset for recipe in recipes}
     except ValueError as error:
         raise app.UsageError(str(error)) from error
-    datasets = {RECIPES[recipe].dataset for recipe in recipes}
     if len(datasets) > 1:
         raise app.UsageError(f"--recipes should be of one data set. They are of {datasets}.")
     if own_flags_among(flags_for_all):

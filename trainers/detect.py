@@ -61,9 +61,9 @@ def seconds_per_feature(folder: Path, given: float | None) -> float:
         if not 0 < given < np.inf:
             raise ValueError(f"--seconds_per_feature should be above 0. Received: {given}")
         return given
-    from trainers.tasks.temporal_localization import told_seconds_per_feature
+    from trainers.tasks.temporal_localization import seconds_per_feature_in
 
-    seconds = told_seconds_per_feature(folder)
+    seconds = seconds_per_feature_in(folder)
     if seconds is None:
         raise ValueError(
             f"There is no features.json in {folder} that says what time a feature stands for: give "

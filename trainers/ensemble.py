@@ -83,7 +83,7 @@ def judge_together(
         raise RunError(f"{run_dir} is not empty and holds no ensemble. Choose another --run_dir.")
     if there is not None and (results := directory.read_results()) is not None:
         print(f"{run_dir} is finished already.")
-        print("\n".join(image_localization.table_of_results(results)))
+        print("\n".join(image_localization.localization_table(results)))
         return results
     all_runs = list(dict.fromkeys([*map_runs, *probability_runs]))
     directories = {run: RunDirectory(run) for run in all_runs}
@@ -108,7 +108,9 @@ def judge_together(
     networks = []
     for run, recipe in recipes.items():
         leaves_out = bool(directories[run].read_json("bad_images.json"))
-        own_task = image_localization.ImageTask(recipe, data_dir, "skip" if leaves_out else "error")
+        own_task = image_localization.ImageLocalization(
+            recipe, data_dir, "skip" if leaves_out else "error"
+        )
         if task is None:
             task = own_task
             task.load(directories[run])
@@ -121,14 +123,14 @@ def judge_together(
     )
     assert task is not None  # noqa: S101 (there is at least one run)
     final = task.final_localization(lambda _: ensemble)
-    results = image_localization.judge(networks[0], final, len(task.val_split))
+    results = image_localization.evaluate_localization(networks[0], final, len(task.val_split))
     directory.path.mkdir(parents=True, exist_ok=True)
     directory.write_json("ensemble.json", members)
     if final.panel is not None:
         drawing.write_png(directory.panel, final.panel)
     directory.write_json("results.json", results)
     print(f"{len(map_runs)} maps, {len(probability_runs)} probabilities, per cent")
-    print("\n".join(image_localization.table_of_results(results)))
+    print("\n".join(image_localization.localization_table(results)))
     return results
 
 

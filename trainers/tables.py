@@ -43,8 +43,8 @@ from trainers.engine.experiments import (
     training_job,
 )
 from trainers.engine.text_files import write_aside
-from trainers.recipes import VIDEO_RECIPES, Recipe, find_recipe, find_video_recipe
 from trainers.recipes.tables import TABLES, Row, Table
+from trainers.tasks.registry import find_recipe
 
 Measured = dict[str, dict[int, dict[str, Any]]]
 
@@ -92,7 +92,8 @@ class TableRuns:
                 (
                     other
                     for other, other_seed in trained
-                    if other_seed == seed and not _find(other).training_differences(_find(name))
+                    if other_seed == seed
+                    and not find_recipe(other).training_differences(find_recipe(name))
                 ),
                 None,
             )
@@ -183,10 +184,6 @@ class TableRuns:
                     "Choose another --runs."
                 )
         write_aside(file, json.dumps(wanted) + "\n")
-
-
-def _find(name: str) -> Recipe:
-    return find_video_recipe(name) if name in VIDEO_RECIPES else find_recipe(name)
 
 
 def _percent(results: Mapping[int, Mapping[str, Any]], key: str) -> np.ndarray:

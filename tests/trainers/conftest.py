@@ -1,5 +1,6 @@
 """Runs small enough for a test."""
 
+import dataclasses
 import json
 import sys
 
@@ -8,7 +9,7 @@ import pytest
 pytest.importorskip("tensorflow")
 
 import keras_has.data
-from trainers.recipes import find_recipe
+from trainers.tasks.registry import find_recipe
 
 
 @pytest.fixture
@@ -82,3 +83,44 @@ def write_ilsvrc():
         return root
 
     return write
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """One's own images: two colours in a folder each, one file broken, boxes for some."""
+    import numpy as np
+    import tensorflow as tf
+
+    root = tmp_path / "own"
+    random = np.random.default_rng(0)
+    for split, count in (("train", 12), ("val", 5)):
+        for label, name in enumerate(("red", "blue")):
+            (root / split / name).mkdir(parents=True)
+            for number in range(count):
+                image = random.integers(0, 80, (40, 60, 3), dtype="uint8")
+                image[10:30, 20:45, 2 * label] = 250
+                path = root / split / name / f"{number}.png"
+                tf.io.write_file(str(path), tf.io.encode_png(image))
+    lines = ["image,x0,y0,x1,y1"]
+    lines += [f"val/{name}/{n}.png,20,10,45,30" for name in ("red", "blue") for n in range(3)]
+    (root / "boxes.csv").write_text("\n".join(lines) + "\n")
+    return root
+
+
+@pytest.fixture
+def own_recipe(tiny_recipe):
+    """Returns a function from fields to a recipe for `folder`."""
+
+    def recipe(**fields):
+        return dataclasses.replace(
+            tiny_recipe(batch_size=8, epochs=2),
+            name="own",
+            dataset="folder",
+            image_size=32,
+            resize_size=36,
+            mean=(60.0, 60.0, 60.0),
+            std=(50.0, 50.0, 50.0),
+            **fields,
+        )
+
+    return recipe

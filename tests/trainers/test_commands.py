@@ -100,7 +100,7 @@ def test_a_run_killed_at_any_moment_goes_on_from_its_last_epoch(tmp_path):
     assert 1 <= epochs < 40
     again = command("imagenet", *arguments)
     assert again.returncode == 0, again.stderr[-3000:]
-    assert f"going on after epoch {epochs}" in again.stdout
+    assert f"resuming after epoch {epochs}" in again.stdout
     assert f"epoch {epochs + 1:>2}/40" in again.stdout
     assert f"epoch {epochs:>2}/40" not in again.stdout
 

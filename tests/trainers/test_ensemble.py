@@ -8,14 +8,14 @@ import pytest
 pytest.importorskip("tensorflow")
 
 from trainers import ensemble
-from trainers.engine import runs
-from trainers.tasks import image_localization
+from trainers.engine.run_error import RunError
+from trainers.engine.training import train_recipe
 
 
 @pytest.fixture
 def two_runs(few_parts, tiny_recipe, tmp_path):
     for seed in (0, 1):
-        image_localization.train(tiny_recipe(epochs=1, seed=seed), tmp_path / f"run{seed}")
+        train_recipe(tiny_recipe(epochs=1, seed=seed), tmp_path / f"run{seed}")
     return [str(tmp_path / f"run{seed}") for seed in (0, 1)]
 
 
@@ -34,19 +34,19 @@ def test_an_ensemble_of_one_network_is_that_network(two_runs, tmp_path, capsys):
     # A second time it is only read; with other members it is refused.
     assert ensemble.judge_together(two_runs, two_runs, tmp_path / "both") == both
     assert "finished already" in capsys.readouterr().out
-    with pytest.raises(runs.RunError, match="holds another ensemble"):
+    with pytest.raises(RunError, match="holds another ensemble"):
         ensemble.judge_together(two_runs[:1], two_runs[:1], tmp_path / "both")
 
 
 def test_what_does_not_fit_together_is_named(two_runs, tiny_recipe, tmp_path):
-    with pytest.raises(runs.RunError, match="holds no run"):
+    with pytest.raises(RunError, match="contains no run"):
         ensemble.judge_together([str(tmp_path / "nowhere")], two_runs, tmp_path / "a")
-    image_localization.train(tiny_recipe(epochs=1, cam_threshold=0.4), tmp_path / "other")
-    with pytest.raises(runs.RunError, match=r"share cam_threshold.*0\.2.*0\.4"):
+    train_recipe(tiny_recipe(epochs=1, cam_threshold=0.4), tmp_path / "other")
+    with pytest.raises(RunError, match=r"share cam_threshold.*0\.2.*0\.4"):
         ensemble.judge_together([two_runs[0], str(tmp_path / "other")], two_runs, tmp_path / "b")
 
 
 def test_networks_trained_on_other_data_are_refused(two_runs, tmp_path):
     (tmp_path / "run1" / "source.json").write_text(json.dumps({"data_dir": "elsewhere"}))
-    with pytest.raises(runs.RunError, match=r"share their data.*elsewhere"):
+    with pytest.raises(RunError, match=r"share their data.*elsewhere"):
         ensemble.judge_together(two_runs, two_runs, tmp_path / "both")

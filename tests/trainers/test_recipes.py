@@ -5,18 +5,13 @@ import pytest
 
 tf = pytest.importorskip("tensorflow")
 
-from trainers.recipes import (  # noqa: E402
-    DEFAULT_RECIPES,
-    DEFAULT_VIDEO_RECIPES,
-    RECIPES,
-    VIDEO_RECIPES,
-    ImageRecipe,
-    VideoRecipe,
-    find_recipe,
-    find_video_recipe,
-)
+from trainers.engine.training import train_recipe  # noqa: E402
+from trainers.recipes import ImageRecipe, VideoRecipe  # noqa: E402
 from trainers.recipes.tables import TABLES  # noqa: E402
-from trainers.tasks import image_localization  # noqa: E402
+from trainers.tasks.registry import TASKS, find_recipe  # noqa: E402
+
+RECIPES = TASKS["image_localization"].recipes
+VIDEO_RECIPES = TASKS["temporal_localization"].recipes
 
 
 def test_alexnet_follows_the_authors_schedule():
@@ -80,10 +75,10 @@ def test_every_recipe_survives_json(name):
 
 @pytest.mark.parametrize("name", sorted(VIDEO_RECIPES))
 def test_every_recipe_for_videos_survives_json(name):
-    recipe = find_video_recipe(name)
+    recipe = find_recipe(name)
     assert VideoRecipe.from_json(recipe.to_json()) == recipe
     assert recipe.choices
-    assert DEFAULT_VIDEO_RECIPES[recipe.dataset] in VIDEO_RECIPES
+    assert TASKS["temporal_localization"].default_recipes[recipe.dataset] in VIDEO_RECIPES
 
 
 @pytest.mark.parametrize(
@@ -94,7 +89,7 @@ def test_every_recipe_for_videos_survives_json(name):
     ],
 )
 def test_rows_of_table_7_hold_their_published_figures(name, published):
-    recipe = find_video_recipe(name)
+    recipe = find_recipe(name)
     assert tuple(recipe.published.values()) == published
     assert recipe.num_features == 2000
     assert recipe.widths == (500, 500)
@@ -117,11 +112,11 @@ def test_rows_of_table_7_hold_their_published_figures(name, published):
 )
 def test_bad_fields_for_videos_are_named(fields):
     with pytest.raises(ValueError, match=next(iter(fields))):
-        find_video_recipe("phases_full").override(**fields)
+        find_recipe("phases_full").override(**fields)
 
 
 def test_every_dataset_has_a_default_recipe_of_its_own():
-    for dataset, name in DEFAULT_RECIPES.items():
+    for dataset, name in TASKS["image_localization"].default_recipes.items():
         assert find_recipe(name).dataset == dataset
     with pytest.raises(ValueError, match="There is no recipe 'resnet'"):
         find_recipe("resnet")
@@ -197,7 +192,7 @@ def test_what_would_have_no_effect_or_no_meaning_is_refused(name, fields):
 @pytest.mark.parametrize("field", ["hide_probability", "momentum", "nesterov"])
 def test_what_would_have_no_effect_on_videos_is_refused(field):
     with pytest.raises(ValueError, match=f"`{field}` has no effect"):
-        find_video_recipe("phases_full").override(**{field: 0.5})
+        find_recipe("phases_full").override(**{field: 0.5})
 
 
 def test_rows_at_full_scale_are_what_their_names_say():
@@ -224,7 +219,7 @@ def test_rows_at_full_scale_are_what_their_names_say():
     assert (cub.model, cub.mean[0], cub.std[0]) == ("efficientnet_lite0", 127.5, 127.5)
     np.testing.assert_allclose(cub.fill_value, (-0.0293, -0.0893, -0.1921))
     for name in ("video_full", "video_has"):
-        video = find_video_recipe(name)
+        video = find_recipe(name)
         assert (video.protocol, video.known_classes) == ("thumos14_11point", True)
         assert video.all_videos
 
@@ -284,13 +279,13 @@ def test_small_rows_keep_what_the_row_is_about():
     assert find_recipe("parts_googlenet_gap").cam_threshold == 0.3
     gap, backprop = find_recipe("parts_gap"), find_recipe("parts_alexnet_backprop")
     assert gap.training_differences(backprop) == []
-    assert gap.differences(backprop) == ["cam: 'cam' there, 'backprop' asked for"]
+    assert gap.differences(backprop) == ["cam: 'cam' there, 'backprop' requested"]
 
 
 def test_a_row_of_table_1_runs_on_images_in_the_official_layout(tmp_path, write_ilsvrc, capsys):
     """AlexNet-HaS-Mixed as it is, but for a few steps on a few images."""
     recipe = find_recipe("alexnet_has_mixed").override(epochs=2, steps_per_epoch=1, batch_size=4)
-    results = image_localization.train(recipe, tmp_path / "run", write_ilsvrc(tmp_path / "ilsvrc"))
+    results = train_recipe(recipe, tmp_path / "run", write_ilsvrc(tmp_path / "ilsvrc"))
     assert results["images"] == 4
     out = capsys.readouterr().out
     assert "published: GT-known Loc 58.68, Top-1 Loc 37.65, Top-1 Clas 58.68" in out

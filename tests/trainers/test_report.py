@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from keras_has.drawing import write_png
-from trainers.recipes import find_recipe
+from trainers.tasks.registry import find_recipe
 
 
 def command(*arguments):
@@ -25,7 +25,7 @@ def command(*arguments):
 
 def test_the_command_finds_the_data_of_the_run_and_writes_the_report_into_it(tmp_path):
     pytest.importorskip("tensorflow")
-    from trainers.tasks import image_localization
+    from trainers.engine.training import train_recipe
 
     random = np.random.default_rng(0)
     for split in ("train", "val"):
@@ -44,7 +44,7 @@ def test_the_command_finds_the_data_of_the_run_and_writes_the_report_into_it(tmp
         mean=(127.0,) * 3,
         std=(60.0,) * 3,
     )
-    image_localization.train(recipe, tmp_path / "run", tmp_path / "data")
+    train_recipe(recipe, tmp_path / "run", tmp_path / "data")
     done = command(f"--run_dir={tmp_path / 'run'}", "--images=4")
     assert done.returncode == 0, done.stderr[-3000:]
     file = tmp_path / "run" / "report.html"
@@ -66,8 +66,7 @@ def test_the_command_names_what_is_wrong(tmp_path):
 
 def test_a_run_on_ones_own_sequences_is_reported_on_by_the_same_command(tmp_path):
     pytest.importorskip("tensorflow")
-    from trainers.recipes import find_video_recipe
-    from trainers.tasks import temporal_localization
+    from trainers.engine.training import train_recipe
 
     random = np.random.default_rng(0)
     (tmp_path / "data" / "features").mkdir(parents=True)
@@ -84,10 +83,8 @@ def test_a_run_on_ones_own_sequences_is_reported_on_by_the_same_command(tmp_path
     (tmp_path / "data" / "annotations.json").write_text(
         json.dumps({"taxonomy": taxonomy, "database": database})
     )
-    recipe = find_video_recipe("watch_has").override(
-        epochs=1, batch_size=4, widths=(4,), num_segments=5
-    )
-    temporal_localization.train(recipe, tmp_path / "run", tmp_path / "data")
+    recipe = find_recipe("watch_has").override(epochs=1, batch_size=4, widths=(4,), num_segments=5)
+    train_recipe(recipe, tmp_path / "run", tmp_path / "data")
     done = command(f"--run_dir={tmp_path / 'run'}", "--images=3")
     assert done.returncode == 0, done.stderr[-3000:]
     text = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")

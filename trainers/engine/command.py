@@ -1,69 +1,102 @@
-"""What the commands that train have in common: flags, and how they end."""
+"""The commands: flags, errors without tracebacks, and the one training command of all tasks."""
 
+import contextlib
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from absl import app, flags, logging
 
-from trainers.engine.recipe_flags import define_recipe_flags, recipe_from_flags
-from trainers.recipes import Recipe
+from trainers.engine.flags import define_recipe_flags, recipe_from_flags
+from trainers.engine.run_error import RunError
+from trainers.tasks.registry import find_task
 
-RecipeType = TypeVar("RecipeType", bound=Recipe)
-flags.disclaim_key_flags()  # --help shows them as those of the command that defines them here
+flags.disclaim_key_flags()  # --help shows them as flags of the command that defines them
+
+RESUME = "The same command resumes it."
 
 
-def define_run_flags(kind: type[Recipe], recipes: Mapping[str, Recipe]) -> None:
-    """Defines the flags of a run, and one for each field of a recipe.
+@contextlib.contextmanager
+def exit_on_error(*errors: type[Exception], interrupted: str = RESUME) -> Iterator[None]:
+    """Ends the command with a message instead of a traceback for errors the user can fix.
 
     Args:
-        kind: The class of the recipes.
-        recipes: Those that there are, by name.
+        *errors: The errors that are reported in this way, besides RunError.
+        interrupted: What to say after "Interrupted." if the user presses Ctrl-C.
     """
-    flags.DEFINE_string("run_dir", None, "Folder of this run. Default: runs/RECIPE-seedSEED.")
+    try:
+        yield
+    except (RunError, *errors) as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit(f"Interrupted. {interrupted}".rstrip())
+
+
+def refuse_arguments(argv: Sequence[str]) -> None:
+    """Raises a usage error if there are arguments that are not flags.
+
+    Args:
+        argv: The name of the command, and what the flags left of the command line.
+    """
+    if len(argv) > 1:
+        raise app.UsageError(f"unknown arguments: {' '.join(argv[1:])}")
+
+
+def training_command(
+    task: str, **options: flags.FlagHolder[Any]
+) -> Callable[[Sequence[str]], None]:
+    """Defines the flags of a training command and returns its main function.
+
+    TensorFlow is loaded when a run starts, so that `--help` and usage errors are quick.
+
+    Args:
+        task: The name of the task in the registry.
+        **options: Further arguments of the task, as the flags that hold their values.
+
+    Returns:
+        The function to pass to `absl.app.run`.
+    """
+    entry = find_task(task)
+    flags.DEFINE_string("run_dir", None, "Folder of the run. Default: runs/RECIPE-seedSEED.")
     flags.DEFINE_string(
-        "data_dir", None, "Folder of the data set, in its official layout. Not for generated ones."
+        "data_dir",
+        None,
+        "Folder of the dataset in its official layout, or of its records. Not for generated ones.",
     )
     flags.DEFINE_enum(
-        "recipe", None, sorted(recipes), "What to run. Default: the dataset's, with hiding."
+        "recipe",
+        None,
+        sorted(entry.recipes),
+        "The recipe to run. Default: the default recipe of the dataset.",
     )
     flags.DEFINE_string(
         "network_from",
         None,
-        "Folder of a finished run that trained alike: its network is judged, and none trained.",
+        "Folder of a finished run that was trained in the same way: its network is evaluated "
+        "instead of training one.",
     )
-    define_recipe_flags(kind)
+    define_recipe_flags(entry.recipe_class)
 
+    def main(argv: Sequence[str]) -> None:
+        refuse_arguments(argv)
+        values = flags.FLAGS
+        try:
+            defaults = entry.default_recipes
+            name = values.recipe or defaults[values.dataset or next(iter(defaults))]
+            recipe = recipe_from_flags(entry.recipes[name])
+        except ValueError as error:
+            raise app.UsageError(str(error)) from error
+        run_dir = values.run_dir or f"runs/{recipe.name}-seed{recipe.seed}"
+        logging.set_verbosity(logging.WARNING)  # TensorFlow logs every function that it exports
+        from trainers.engine.training import train_recipe
 
-def run_from_flags(
-    argv: Sequence[str],
-    recipes: Mapping[str, RecipeType],
-    defaults: Mapping[str, str],
-    train: Callable[[RecipeType, str], object],
-) -> None:
-    """Runs the recipe that the flags ask for, and ends as a command should.
+        with exit_on_error(ValueError, interrupted="The same command resumes the run."):
+            train_recipe(
+                recipe,
+                run_dir,
+                values.data_dir,
+                network_from=values.network_from,
+                **{name: holder.value for name, holder in options.items()},
+            )
 
-    Args:
-        argv: What was left of the command line.
-        recipes: By name.
-        defaults: Name of the recipe for each data set; that of the first is run without flags.
-        train: Called with the recipe and the run directory.
-    """
-    if len(argv) > 1:
-        raise app.UsageError(f"unknown arguments: {' '.join(argv[1:])}")
-    values = flags.FLAGS
-    try:
-        name = values.recipe or defaults[values.dataset or next(iter(defaults))]
-        recipe = recipe_from_flags(recipes[name])
-    except ValueError as error:
-        raise app.UsageError(str(error)) from error
-    run_dir = values.run_dir or f"runs/{recipe.name}-seed{recipe.seed}"
-    logging.set_verbosity(logging.WARNING)  # TensorFlow tells of every function that it exports
-    from trainers.engine.runs import RunError  # TensorFlow is loaded here, so that --help is quick
-
-    try:
-        train(recipe, run_dir)
-    except (RunError, ValueError) as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("Interrupted. The same command goes on from the last finished epoch.")
+    return main

@@ -35,3 +35,4 @@ _HAS = dataclasses.replace(
     patch_size=(0, 11, 22, 31, 40),
 )
 RECIPES = (_GAP, _HAS)
+DEFAULT_RECIPES = {"cub": "cub_has"}

@@ -27,3 +27,4 @@ _HAS = dataclasses.replace(
     patch_size=(0, 16, 32, 44, 56),
 )
 RECIPES = (_GAP, _HAS)
+DEFAULT_RECIPES = {"folder": "folder_has"}

@@ -239,3 +239,4 @@ RECIPES = (
         patch_size=MIXED,
     ),
 )
+DEFAULT_RECIPES = {"imagenet": "alexnet_has_mixed"}

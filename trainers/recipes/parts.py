@@ -30,3 +30,4 @@ _MIXED = dataclasses.replace(
     patch_size=(0, 4, 9, 12, 16),
 )
 RECIPES = (_GAP, _HAS, _MIXED)
+DEFAULT_RECIPES = {"parts": "parts_has"}

@@ -1,4 +1,4 @@
-"""What every recipe consists of, whatever it trains."""
+"""The fields that every recipe has, whatever it trains."""
 
 import dataclasses
 import json
@@ -6,143 +6,128 @@ import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
+from trainers.recipes.fields import field
+
 SCHEDULES = ("cosine", "regimes")
-MOST_SEEDS = 2**31  # TensorFlow's and Keras' seeds are 32 bits wide
+SEED_LIMIT = 2**31  # seeds of TensorFlow and Keras have 32 bits
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """One experiment: everything that decides its result.
+    """One experiment: everything that determines its result.
 
-    Args:
-        name: What `--recipe` asks for.
-        description: One line that says what it is.
-        dataset: Which data set.
-        hide_probability: Probability that a patch or segment is hidden.
-        fill_value: What hidden values become, after normalisation: one number or one a channel.
-        epochs: How often the training data are gone through.
-        steps_per_epoch: Batches an epoch; 0 for as many as the training data fill.
-        batch_size: Examples a batch, over all devices.
-        schedule: "cosine" from `learning_rate` to 0, or "regimes".
-        learning_rate: For "cosine".
-        momentum: Of stochastic gradient descent.
-        nesterov: Whether the momentum is Nesterov's.
-        weight_decay: For "cosine"; added to the gradient, as in PyTorch.
-        regimes: For "regimes": (first epoch from 0, learning rate, weight decay); the momentum
-            starts anew with each. Where `epochs` is overridden they are stretched with it. On the
-            command line: FIRST:RATE:DECAY, with commas between them.
-        evaluate_every: Epochs from one evaluation to the next; the last epoch has one always.
-        cam_threshold: Share of the map's maximum above which a place belongs to the object, or a
-            moment to the action.
-        seed: Of everything random.
-        mixed_precision: "", "mixed_float16" or "mixed_bfloat16".
-        published: Figures in per cent that the paper gives for this row, if it does.
-        choices: What the sources do not give and this project chose.
+    The meaning of each field is the `help` in its metadata, which is also the help of its flag.
+    A subclass adds the fields of one task, and sets `TASK` and `DATASETS`.
     """
 
-    name: str
-    description: str
-    dataset: str
-    hide_probability: float = 0.5
-    fill_value: tuple[float, ...] = (0.0,)
-    epochs: int = 12
-    steps_per_epoch: int = 0
-    batch_size: int = 64
-    schedule: str = "cosine"
-    learning_rate: float = 0.05
-    momentum: float = 0.9
-    nesterov: bool = True
-    weight_decay: float = 5e-4
-    regimes: tuple[tuple[int, float, float], ...] = ()
-    evaluate_every: int = 1
-    cam_threshold: float = 0.2
-    seed: int = 0
-    mixed_precision: str = ""
-    published: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    choices: tuple[str, ...] = ()
-
-    # Fields that say something of a recipe and decide nothing.
-    WORDS: ClassVar[tuple[str, ...]] = (
-        "name",
-        "description",
-        "published",
-        "choices",
-        "evaluate_every",
+    name: str = field(help="The value of `--recipe`.", role="description", is_flag=False)
+    description: str = field(help="One-line description.", role="description", is_flag=False)
+    dataset: str = field(help="The dataset.")
+    epochs: int = field(12, help="Number of passes over the training data.")
+    steps_per_epoch: int = field(
+        0, help="Batches per epoch; 0 for as many as the training data fill."
     )
-    # Fields that decide how a trained network is judged, and nothing of its training.
-    JUDGING: ClassVar[tuple[str, ...]] = ("cam_threshold",)
+    batch_size: int = field(64, help="Examples per batch, over all devices.")
+    schedule: str = field(
+        "cosine", help='"cosine", which decays `learning_rate` to 0, or "regimes".'
+    )
+    learning_rate: float = field(0.05, help='Initial learning rate for "cosine".')
+    momentum: float = field(0.9, help="Momentum of stochastic gradient descent.")
+    nesterov: bool = field(True, help="Whether to use Nesterov momentum.")
+    weight_decay: float = field(
+        5e-4, help='Weight decay for "cosine"; added to the gradient, as in PyTorch.'
+    )
+    regimes: tuple[tuple[int, float, float], ...] = field(
+        (),
+        help='For "regimes": (first epoch from 0, learning rate, weight decay); each regime resets '
+        "the momentum. If `epochs` is overridden, the regimes are stretched to match. On the "
+        "command line: FIRST:RATE:DECAY, separated by commas.",
+    )
+    evaluate_every: int = field(
+        1,
+        help="Epochs between evaluations; the last epoch is always evaluated.",
+        role="description",
+    )
+    seed: int = field(0, help="Seed of everything random.")
+    mixed_precision: str = field("", help='"", "mixed_float16" or "mixed_bfloat16".')
+    published: Mapping[str, float] = field(
+        default_factory=dict,
+        help="The figures that the paper gives for this row, in percent.",
+        role="description",
+        is_flag=False,
+    )
+    choices: tuple[str, ...] = field(
+        (),
+        help="Settings that the sources do not give, and the values this project chose.",
+        role="description",
+        is_flag=False,
+    )
+
+    # Name of the task in the registry; recipe.json states it.
+    TASK: ClassVar[str] = ""
     DATASETS: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         self._check_choice("dataset", self.DATASETS)
         self._check_choice("schedule", SCHEDULES)
         self._check_choice("mixed_precision", ("", "mixed_float16", "mixed_bfloat16"))
-        for field in ("epochs", "batch_size", "evaluate_every"):
-            self._check_range(field, 1)
-        for field in ("steps_per_epoch", "learning_rate", "weight_decay"):
-            self._check_range(field, 0)
-        self._check_range("hide_probability", 0, 1)
+        for name in ("epochs", "batch_size", "evaluate_every"):
+            self._check_range(name, 1)
+        for name in ("steps_per_epoch", "learning_rate", "weight_decay"):
+            self._check_range(name, 0)
         self._check_range("momentum", 0, 1)
-        self._check_range("seed", 0, MOST_SEEDS - 1)
-        if not 0 <= self.cam_threshold < 1:
-            raise ValueError(
-                "`cam_threshold` should be in [0, 1): it is a share of the map's maximum. "
-                f"Received: cam_threshold={self.cam_threshold}"
-            )
+        self._check_range("seed", 0, SEED_LIMIT - 1)
         if (self.schedule == "regimes") != bool(self.regimes):
             raise ValueError(
-                '`regimes` belong to `schedule="regimes"`, and have to be given there. '
+                '`regimes` should be given if and only if `schedule="regimes"`. '
                 f"Received: schedule={self.schedule!r}, regimes={self.regimes}"
             )
-        for name, numbers in (
-            ("learning_rate", (self.learning_rate,)),
-            ("fill_value", self.fill_value),
-            ("regimes", [number for _, *rest in self.regimes for number in rest]),
-        ):
-            if not all(math.isfinite(number) for number in numbers):
-                raise ValueError(
-                    f"`{name}` should be finite. Received: {name}={getattr(self, name)}"
-                )
+        self._check_finite("learning_rate", (self.learning_rate,))
+        self._check_finite("regimes", [number for _, *rest in self.regimes for number in rest])
         if any(rate < 0 or decay < 0 for _, rate, decay in self.regimes):
             raise ValueError(
-                "`regimes` should hold rates and decays of at least 0. "
+                "`regimes` should have rates and decays of at least 0. "
                 f"Received: regimes={self.regimes}"
             )
         firsts = [first for first, *_ in self.regimes]
         if self.regimes and (firsts[0] != 0 or firsts != sorted(set(firsts))):
             raise ValueError(
-                "`regimes` should begin at epoch 0, each later than the one before. "
+                "`regimes` should start at epoch 0 and be in increasing order. "
                 f"Received: regimes={self.regimes}"
             )
 
-    def _check_choice(self, field: str, values: tuple[str, ...]) -> None:
-        if getattr(self, field) not in values:
+    def _check_choice(self, name: str, values: tuple[str, ...]) -> None:
+        if getattr(self, name) not in values:
             allowed = ", ".join(repr(value) for value in values)
             raise ValueError(
-                f"`{field}` should be one of {allowed}. Received: {field}={getattr(self, field)!r}"
+                f"`{name}` should be one of {allowed}. Received: {name}={getattr(self, name)!r}"
             )
 
-    def _check_range(self, field: str, lowest: float, highest: float | None = None) -> None:
-        value = getattr(self, field)
+    def _check_range(self, name: str, lowest: float, highest: float | None = None) -> None:
+        value = getattr(self, name)
         if not value >= lowest or (highest is not None and not value <= highest):
-            wanted = f"at least {lowest}" if highest is None else f"from {lowest} to {highest}"
-            raise ValueError(f"`{field}` should be {wanted}. Received: {field}={value}")
+            allowed = f"at least {lowest}" if highest is None else f"from {lowest} to {highest}"
+            raise ValueError(f"`{name}` should be {allowed}. Received: {name}={value}")
+
+    def _check_finite(self, name: str, numbers: Any) -> None:
+        if not all(math.isfinite(number) for number in numbers):
+            raise ValueError(f"`{name}` should be finite. Received: {name}={getattr(self, name)}")
 
     def override(self, **fields: Any) -> Self:
-        """Returns a recipe with some fields replaced; regimes are stretched with the epochs.
+        """Returns a copy with some fields replaced; regimes are stretched with the epochs.
 
-        Where stretched regimes begin at one epoch, the first of them stays at epoch 0 and a later
-        one wins elsewhere: training begins with the first learning rate, however short it is.
+        If stretched regimes start at the same epoch, the first one stays at epoch 0, and the later
+        one wins anywhere else: training starts with the first learning rate, however short it is.
 
         Raises:
-            ValueError: If a value is outside its range, or would be ignored.
+            ValueError: If a value is out of range, or would have no effect.
         """
         if fields.get("schedule", self.schedule) == "regimes":
-            for ignored in ("learning_rate", "weight_decay"):
-                if ignored in fields and fields[ignored] != getattr(self, ignored):
+            for name in ("learning_rate", "weight_decay"):
+                if name in fields and fields[name] != getattr(self, name):
                     raise ValueError(
-                        f'`{ignored}` has no effect under schedule="regimes": give `regimes`, or '
-                        f'schedule="cosine". Received: {ignored}={fields[ignored]}'
+                        f'`{name}` has no effect with schedule="regimes": set `regimes`, or use '
+                        f'schedule="cosine". Received: {name}={fields[name]}'
                     )
         elif "regimes" not in fields:
             fields["regimes"] = ()
@@ -156,42 +141,57 @@ class Recipe:
             fields["regimes"] = tuple((first, *rest) for first, rest in sorted(stretched.items()))
         return dataclasses.replace(self, **fields)
 
+    @staticmethod
+    def _refuse_unused(fields: Mapping[str, Any], *rules: tuple[str, bool, str]) -> None:
+        """Raises if an overridden field has no effect: (field, is it used, used with what)."""
+        for name, is_used, setting in rules:
+            if fields.get(name) not in (None, False) and not is_used:
+                raise ValueError(
+                    f"`{name}` has no effect with {setting}. Received: {name}={fields[name]}"
+                )
+
     def training_differences(self, other: "Recipe") -> list[str]:
-        """Returns the fields in which another recipe trains otherwise, with both values."""
-        return self._differences(other, (*self.WORDS, *self.JUDGING))
+        """Returns the fields that make another recipe train differently, with both values."""
+        return self._differences(other, ("training",))
 
     def differences(self, other: "Recipe") -> list[str]:
-        """Returns the fields in which another recipe decides otherwise, with both values."""
-        return self._differences(other, self.WORDS)
+        """Returns the fields that give another recipe different results, with both values."""
+        return self._differences(other, ("training", "evaluation"))
 
-    def _differences(self, other: "Recipe", ignored: tuple[str, ...]) -> list[str]:
+    def _differences(self, other: "Recipe", roles: tuple[str, ...]) -> list[str]:
         if type(self) is not type(other):
-            return [f"{type(self).__name__} there, {type(other).__name__} asked for"]
+            return [f"task: {self.TASK!r} there, {other.TASK!r} requested"]
         return [
-            f"{field.name}: {getattr(self, field.name)!r} there, "
-            f"{getattr(other, field.name)!r} asked for"
-            for field in dataclasses.fields(self)
-            if field.name not in ignored and getattr(self, field.name) != getattr(other, field.name)
+            f"{each.name}: {getattr(self, each.name)!r} there, "
+            f"{getattr(other, each.name)!r} requested"
+            for each in dataclasses.fields(self)
+            if each.metadata["role"] in roles
+            and getattr(self, each.name) != getattr(other, each.name)
         ]
 
     def to_json(self) -> str:
-        """Returns all fields as JSON, for the run directory."""
-        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+        """Returns the task and all fields as JSON, for the run directory."""
+        return json.dumps({"task": self.TASK, **dataclasses.asdict(self)}, indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Returns the recipe that `to_json` wrote.
 
+        Recipes written by version 0.1 do not state their task; their fields are the same.
+
         Raises:
-            ValueError: If the text is none.
+            ValueError: If the text is not a recipe of this class.
         """
         fields = json.loads(text)
         if not isinstance(fields, dict):
             raise ValueError("a recipe should be a JSON object")
-        for field, value in fields.items():
+        task = fields.pop("task", cls.TASK)
+        if task != cls.TASK:
+            raise ValueError(f"it is a recipe for the task {task!r}, not for {cls.TASK!r}")
+        for name, value in fields.items():
             if isinstance(value, list):
-                fields[field] = tuple(tuple(v) if isinstance(v, list) else v for v in value)
-        known = {field.name for field in dataclasses.fields(cls)}
+                fields[name] = tuple(tuple(v) if isinstance(v, list) else v for v in value)
+        known = {each.name for each in dataclasses.fields(cls)}
         if not fields.keys() <= known:
             raise ValueError(f"unknown fields {sorted(fields.keys() - known)}")
         try:

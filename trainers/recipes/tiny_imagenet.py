@@ -28,3 +28,4 @@ _FINE = tuple(
     for recipe in (_GAP, _HAS)
 )
 RECIPES = (_GAP, _HAS, *_FINE)
+DEFAULT_RECIPES = {"tiny_imagenet": "tiny_imagenet_has"}

@@ -83,3 +83,9 @@ _WATCH_HAS = dataclasses.replace(
     num_segments=20,
 )
 RECIPES = (_THUMOS, _THUMOS_HAS, _PHASES, _PHASES_HAS, _WATCH, _WATCH_HAS)
+DEFAULT_RECIPES = {
+    "phases": "phases_has",
+    "watch_untrimmed": "watch_has",
+    "thumos14": "video_has",
+    "activitynet": "video_has",
+}

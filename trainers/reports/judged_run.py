@@ -23,7 +23,8 @@ from trainers.recipes import ImageRecipe
 from trainers.reports.failures import failure_kind
 from trainers.reports.finished_run import FinishedRun
 from trainers.reports.occlusion import SHARES, accuracy_under_covers
-from trainers.tasks.image_localization import ImageTask, mean_and_std
+from trainers.tasks.image_localization import ImageLocalization
+from trainers.tasks.networks import mean_and_std
 
 _NO_PIXELS = np.zeros((0, 0))
 
@@ -39,13 +40,13 @@ class JudgedRun(FinishedRun):
     fields_of_data = ("dataset", "image_size", "tuning_share")
 
     recipe: ImageRecipe
-    task: ImageTask
+    task: ImageLocalization
 
     def _make_task(
         self, directory: RunDirectory, data_dir: str | os.PathLike[str] | None
-    ) -> ImageTask:
+    ) -> ImageLocalization:
         is_known_bad = (directory.path / "bad_images.json").is_file()
-        return ImageTask(self.recipe, data_dir, "skip" if is_known_bad else "error")
+        return ImageLocalization(self.recipe, data_dir, "skip" if is_known_bad else "error")
 
     def _has_data_of(self, other: JudgedRun) -> bool:
         # Which files are left out may differ from run to run.

@@ -16,7 +16,7 @@ from trainers.engine.runs import RunDirectory, RunError
 from trainers.recipes import VideoRecipe
 from trainers.reports.finished_run import FinishedRun
 from trainers.reports.segment_failures import SortedSegments, sort_segments
-from trainers.tasks.temporal_localization import VideoTask, whole_sequence
+from trainers.tasks.temporal_localization import TemporalLocalization, whole_sequence
 
 # Shares of a map's maximum at which mAP is measured, beside the run's own.
 THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -54,7 +54,7 @@ class JudgedSequences(FinishedRun):
     fields_of_data = ("dataset", "split", "val_split")
 
     recipe: VideoRecipe
-    task: VideoTask
+    task: TemporalLocalization
 
     def check_comparable(self, baseline: JudgedSequences) -> None:
         """Raises where the two cannot be laid side by side.
@@ -74,8 +74,8 @@ class JudgedSequences(FinishedRun):
 
     def _make_task(
         self, directory: RunDirectory, data_dir: str | os.PathLike[str] | None
-    ) -> VideoTask:
-        return VideoTask(self.recipe, data_dir)
+    ) -> TemporalLocalization:
+        return TemporalLocalization(self.recipe, data_dir)
 
     def _agreement(self, other: JudgedSequences) -> dict[str, bool]:
         ours, theirs = self.split, other.split

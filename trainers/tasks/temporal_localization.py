@@ -1,111 +1,94 @@
-"""Localization in time: data, network and judgement of a `VideoRecipe`."""
+"""Temporal localization in videos from video-level labels: a classifier of feature sequences."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_has import callbacks, data, drawing, layers, metrics, models
-from keras_has.data.temporal_dataset import TemporalDataset
+from keras_has import callbacks, data, layers, metrics, models
 from keras_has.temporal_export import export_temporal_localizer
-from trainers.engine import runs
-from trainers.engine.runs import RunDirectory, RunError
+from trainers.engine.run_directory import RunDirectory
 from trainers.recipes import VideoRecipe
+from trainers.tasks.splits import SplitReader
+from trainers.tasks.task import Task
 
-# What to train and evaluate on where the recipe does not say.
+# The splits to train and to evaluate on if the recipe does not say.
 _SPLITS = {
     "phases": ("train", "val"),
     "watch_untrimmed": ("train", "test"),
-    # As the paper does: see the recipe.
+    # As in the paper: see the recipe.
     "thumos14": ("validation", "validation"),
     "activitynet": ("training", "validation"),
 }
-_ADAM_BETA = 0.9
 
 
-def train(
-    recipe: VideoRecipe,
-    run_dir: str | os.PathLike[str],
-    data_dir: str | os.PathLike[str] | None = None,
-    strategy: tf.distribute.Strategy | None = None,
-    network_from: str | os.PathLike[str] | None = None,
-) -> dict[str, Any]:
-    """Does a run on sequences: `runs.train` with a `VideoTask`.
-
-    Args:
-        recipe: What to do.
-        run_dir: Where to keep it.
-        data_dir: The data set's folder; not for `phases`.
-        strategy: None for all GPUs, or the CPU.
-        network_from: Run directory whose network is judged, in place of training one.
-
-    Returns:
-        What `results.json` holds: fractions by name.
-
-    Raises:
-        RunError: For what the person at the keyboard can mend.
-    """
-    return runs.train(VideoTask(recipe, data_dir), run_dir, strategy, network_from)
-
-
-class VideoTask(runs.Task):
-    """Trains on sequences of features, and judges detections.
+class TemporalLocalization(Task):
+    """Trains on sequences of features, and evaluates detections.
 
     Args:
         recipe: The recipe.
-        data_dir: The data set's folder; not for `phases`.
+        data_dir: The folder of the dataset; `None` for generated datasets.
     """
 
     recipe: VideoRecipe
 
-    def __init__(self, recipe: VideoRecipe, data_dir: str | os.PathLike[str] | None = None) -> None:
-        super().__init__(recipe, data_dir)
-        self.train_split: TemporalDataset
-        self.val_split: TemporalDataset
+    readers: ClassVar[Mapping[str, SplitReader]] = {
+        "phases": SplitReader(lambda *arguments: data.phases(arguments[-1]), is_generated=True),
+        "watch_untrimmed": SplitReader(
+            lambda _, folder, split: data.watch_untrimmed(folder, split)
+        ),
+        "thumos14": SplitReader(lambda *arguments: _thumos14(*arguments)),
+        "activitynet": SplitReader(
+            lambda recipe, folder, split: data.activitynet(
+                Path(folder) / "annotations.json", split, **_features(recipe, folder)
+            )
+        ),
+    }
+    examples: ClassVar[str] = "videos"
+    columns: ClassVar[Sequence[tuple[str, str]]] = (
+        *((f"temporal_map_at_{iou}", f"mAP at {iou}") for iou in (0.1, 0.2, 0.3, 0.4, 0.5)),
+        ("top1_clas", "Top-1 Clas"),
+    )
 
     @property
     def num_features(self) -> int | None:
-        """Features sampled from each video, or None for all."""
+        """Features sampled from each video, or `None` for all."""
         return self.recipe.num_features or None
 
-    def load(self, directory: RunDirectory | None = None) -> None:
-        """Reads both splits."""
+    @property
+    def split_names(self) -> tuple[str, str]:
+        """The recipe's splits, or those of its dataset."""
         train, val = _SPLITS[self.recipe.dataset]
-        self.train_split = read_split(self.recipe, self.data_dir, self.recipe.split or train)
-        self.val_split = read_split(self.recipe, self.data_dir, self.recipe.val_split or val)
+        return self.recipe.split or train, self.recipe.val_split or val
+
+    def set_splits(self, train: Any, val: Any) -> None:
+        """Sets the splits; with `all_videos`, only those with segments are evaluated."""
         if self.recipe.all_videos:
-            self.val_split = self.val_split.select([len(s) > 0 for s in self.val_split.segments])
-        if self.train_split.class_names != self.val_split.class_names:
-            raise RunError(
-                f"{self.train_split.name} and {self.val_split.name} have different classes: "
-                f"{self.train_split.class_names} and {self.val_split.class_names}."
-            )
+            val = val.select([len(segments) > 0 for segments in val.segments])
+        super().set_splits(train, val)
 
     def build_model(self) -> keras.Model:
-        """Returns the network, with standardisation and hiding inside."""
+        """Returns the network, with standardization and hiding inside."""
         recipe = self.recipe
         mean, std = feature_mean_and_std(self.train_split, self.num_features)
         preprocessing: list[keras.layers.Layer] = [
             keras.layers.Normalization(mean=mean, variance=np.square(std))
         ]
         if recipe.num_segments or recipe.segment_length:
-            segments = (
-                {"segment_length": recipe.segment_length}
-                if recipe.segment_length
-                else {"num_segments": recipe.num_segments}
-            )
-            fill = recipe.fill_value
+            fill_value = recipe.fill_value
             preprocessing.append(
                 layers.TemporalHideAndSeek(
-                    **segments,
+                    num_segments=recipe.num_segments or None,
+                    segment_length=recipe.segment_length or None,
                     hide_probability=recipe.hide_probability,
-                    fill_value=fill[0] if len(fill) == 1 else fill,
+                    fill_value=fill_value[0] if len(fill_value) == 1 else fill_value,
                     seed=recipe.seed,
                 )
             )
@@ -120,23 +103,14 @@ class VideoTask(runs.Task):
             dropout_rate=recipe.dropout_rate,
         )
 
-    def optimizer(self) -> keras.optimizers.Optimizer:
-        """Returns Adam where the recipe asks for it."""
-        recipe = self.recipe
-        if recipe.optimizer == "sgd":
-            return super().optimizer()
-        steps = recipe.epochs * self.steps_per_epoch
-        rate = keras.optimizers.schedules.CosineDecay(recipe.learning_rate, steps)
-        return keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay, beta_1=_ADAM_BETA)
-
     def compile_arguments(self) -> dict[str, Any]:
-        """Cross-entropy of the classes of a video, one or several."""
+        """Returns the cross-entropy of the classes of a video, which has one or several."""
         if self.recipe.activation == "softmax":
             return {"loss": keras.losses.CategoricalCrossentropy()}
         return {"loss": keras.losses.BinaryCrossentropy()}
 
     def batches(self, first_step: int) -> tf.data.Dataset:
-        """Training batches of features and labels."""
+        """Returns training batches of features and labels."""
         return data.temporal_training_batches(
             self.train_split,
             self.recipe.batch_size,
@@ -147,31 +121,27 @@ class VideoTask(runs.Task):
         )
 
     def describe(self, model: keras.Model) -> str:
-        """Videos, segments, classes and parameters."""
-        segments = sum(len(each) for each in self.val_split.segments)
-        lines = [
-            f"{len(self.train_split)} training videos, {len(self.val_split)} to evaluate with "
-            f"{segments} segments, {len(self.train_split.class_names)} classes; "
+        """Returns numbers of videos, segments, classes and parameters, and annotation problems."""
+        segments = sum(len(segments) for segments in self.val_split.segments)
+        line = (
+            f"{len(self.train_split)} training videos, {len(self.val_split)} validation videos "
+            f"with {segments} segments, {len(self.train_split.class_names)} classes; "
             f"{model.count_params():,} parameters"
-        ]
-        problems = dict.fromkeys((*self.train_split.problems, *self.val_split.problems))
-        if problems:
-            shown = list(problems)[:3]
-            lines.insert(0, f"{len(problems)} remarks on the annotations, such as:")
-            lines[1:1] = [f"  {problem}" for problem in shown]
-        return "\n".join(lines)
-
-    def prepare_to_judge(self, model: keras.Model) -> None:
-        """Nothing has to be changed."""
+        )
+        problems = list(dict.fromkeys((*self.train_split.problems, *self.val_split.problems)))
+        if not problems:
+            return line
+        head = f"{len(problems)} problems in the annotations, such as:"
+        return "\n".join([head, *(f"  {problem}" for problem in problems[:3]), line])
 
     def evaluation_callback(self, directory: RunDirectory) -> callbacks.TemporalLocalization:
-        """Detections of each video, each epoch."""
+        """Returns the evaluation of an epoch: the detections in each video."""
         return self.localization(log_dir=directory.logs)
 
     def localization(
         self, log_dir: str | os.PathLike[str] | None = None
     ) -> callbacks.TemporalLocalization:
-        """Returns the evaluation that the recipe asks for."""
+        """Returns the evaluation, as the recipe says."""
         recipe = self.recipe
         return callbacks.TemporalLocalization(
             self.val_split,
@@ -185,7 +155,7 @@ class VideoTask(runs.Task):
         )
 
     def summary_of_epoch(self, logs: dict[str, float]) -> str:
-        """Loss, class and mAP at each IoU."""
+        """Returns the loss, the accuracy and mAP at each IoU."""
         line = f"loss {logs['loss']:.3f}"
         if "val_top1_clas" in logs:
             line += f"  |  top1_clas {100 * logs['val_top1_clas']:.1f}"
@@ -196,127 +166,82 @@ class VideoTask(runs.Task):
             line += f" at IoU {', '.join(f'{iou:g}' for iou in self.recipe.iou_thresholds)}"
         return line
 
-    def judge(self, model: keras.Model, directory: RunDirectory) -> dict[str, Any]:
-        """Evaluates, draws the timelines, exports."""
+    def final_results(self, model: keras.Model) -> tuple[dict[str, Any], np.ndarray | None]:
+        """Evaluates the network, and whole sequences as its baseline."""
         recipe = self.recipe
         final = self.localization()
         final.set_model(model)
         figures = final.evaluate(draw=True)
-        if final.panel is not None:
-            drawing.write_png(directory.panel, final.panel)
-        names = self.val_split.class_names
-        export_temporal_localizer(
-            model,
-            directory.saved_model,
-            names,
-            recipe.cam_threshold,
-            recipe.detection_score,
-            self.num_features,
-        )
-        baseline = whole_sequence(self.val_split, recipe)
         precisions = final.metric.average_precisions()
-        return {
+        results = {
             "videos": len(self.val_split),
             "protocol": recipe.protocol,
             "known_classes": recipe.known_classes,
             **{key.removeprefix("val_"): value for key, value in figures.items()},
             **{
                 key.replace("temporal_map", "whole_sequence"): value
-                for key, value in baseline.items()
+                for key, value in whole_sequence(self.val_split, recipe).items()
             },
             "average_precision": {
                 name: {
                     f"{iou:g}": float(precisions[row, label])
                     for row, iou in enumerate(recipe.iou_thresholds)
                 }
-                for label, name in enumerate(names)
+                for label, name in enumerate(self.val_split.class_names)
             },
         }
+        return results, final.panel
 
-    def report(self, directory: RunDirectory, results: dict[str, Any]) -> str:
-        """The table at the end of a run."""
+    def export(self, model: keras.Model, directory: RunDirectory) -> None:
+        """Exports a model from features to detections."""
+        export_temporal_localizer(
+            model,
+            directory.saved_model,
+            self.val_split.class_names,
+            self.recipe.cam_threshold,
+            self.recipe.detection_score,
+            self.num_features,
+        )
+
+    def results_headline(self, results: dict[str, Any]) -> str:
+        """Returns how many videos were evaluated, and how."""
+        known = "known classes" if results["known_classes"] else "all classes"
+        return (
+            f"{results['videos']} videos, mAP in percent, {known}, protocol {results['protocol']}"
+        )
+
+    def results_table(self, results: dict[str, Any]) -> list[str]:
+        """Returns mAP at each IoU, measured, of whole sequences and published."""
         recipe = self.recipe
-        known = "classes of a video known" if results["known_classes"] else "all classes"
-        head = "".join(f"{iou:>8g}" for iou in recipe.iou_thresholds)
-        lines = [
-            f"\n{recipe.name}, seed {recipe.seed}: {results['videos']} videos, mAP in per cent, "
-            f"{known}, protocol {results['protocol']}",
-            f"  {'temporal IoU':<34}{head}",
-        ]
-        rows = [
-            (f"runs above {recipe.cam_threshold:.0%} of the maximum", "temporal_map"),
-            ("whole sequence of a known class", "whole_sequence"),
-        ]
-        if not np.isfinite(results["temporal_map"]):
-            rows = []
-            lines[1] = "  No segment is annotated: detections are not scored."
-        for title, name in rows:
-            values = [results[f"{name}_at_{iou:g}"] for iou in recipe.iou_thresholds]
-            lines.append(f"  {title:<34}" + "".join(f"{100 * value:8.1f}" for value in values))
+        ious = recipe.iou_thresholds
+        if np.isfinite(results["temporal_map"]):
+            lines = [f"  {'temporal IoU':<34}" + "".join(f"{iou:>8g}" for iou in ious)]
+            for title, name in (
+                (f"runs above {recipe.cam_threshold:.0%} of the maximum", "temporal_map"),
+                ("whole sequence of a known class", "whole_sequence"),
+            ):
+                values = [results[f"{name}_at_{iou:g}"] for iou in ious]
+                lines.append(f"  {title:<34}" + "".join(f"{100 * value:8.1f}" for value in values))
+        else:
+            lines = ["  No segment is annotated: detections are not scored."]
         if recipe.published:
-            cells = [recipe.published.get(f"temporal_map_at_{i:g}") for i in recipe.iou_thresholds]
+            cells = [recipe.published.get(f"temporal_map_at_{iou:g}") for iou in ious]
             texts = ["       -" if cell is None else f"{cell:8.2f}" for cell in cells]
             lines.append(f"  {'published':<34}{''.join(texts)}")
-        lines += [
-            f"  Top-1 Clas {100 * results['top1_clas']:.1f}",
-            f"TensorBoard: tensorboard --logdir {directory.logs}",
-            f"Pictures:    {directory.panel}",
-            f"Model:       {directory.saved_model}",
-        ]
+        lines.append(f"  Top-1 Clas {100 * results['top1_clas']:.1f}")
         if results["degenerate_maps"]:
-            lines.insert(
-                -3, f"  {results['degenerate_maps']:.0f} maps of a class gave no detection"
-            )
-        return "\n".join(lines)
+            lines.append(f"  {results['degenerate_maps']:.0f} maps of a class gave no detection")
+        return lines
 
 
-def read_split(
-    recipe: VideoRecipe, data_dir: str | os.PathLike[str] | None, split: str
-) -> TemporalDataset:
-    """Returns the index of one split.
+def seconds_per_feature_in(folder: Path) -> float | None:
+    """Returns the time between features as stated in features.json, or `None` without that file.
 
-    Raises:
-        RunError: If the data set is not there or not sound.
-    """
-    if recipe.dataset != "phases" and data_dir is None:
-        raise RunError(f"--dataset={recipe.dataset} needs --data_dir=FOLDER, where its files are.")
-    try:
-        if recipe.dataset == "phases" and data_dir is None:
-            return data.phases(split)
-        if data.is_sequence_records(data_dir):
-            return data.sequence_records(data_dir, split)
-        if recipe.dataset == "phases":
-            raise ValueError(
-                f"{data_dir} holds no records of `python -m trainers.prepare`; phases are "
-                "generated and need no --data_dir."
-            )
-        if recipe.dataset == "watch_untrimmed":
-            return data.watch_untrimmed(data_dir, split)
-        root = Path(data_dir or "")
-        seconds = recipe.seconds_per_feature or told_seconds_per_feature(root / "features")
-        annotations = root / "annotations.json"
-        if recipe.dataset == "activitynet":
-            return data.activitynet(
-                annotations, split, root / "features", seconds_per_feature=seconds
-            )
-        if not annotations.exists():
-            annotations = root / "annotations"
-        return data.thumos14(
-            annotations,
-            split,
-            root / "features",
-            seconds_per_feature=seconds,
-            all_videos=recipe.all_videos,
-        )
-    except (OSError, ValueError) as error:
-        raise RunError(str(error)) from error
-
-
-def told_seconds_per_feature(folder: Path) -> float | None:
-    """Returns what features.json in a folder says of the time of a feature; None without one.
+    Args:
+        folder: The folder of the features.
 
     Raises:
-        ValueError: If the file is there and does not say it.
+        ValueError: If the file exists and does not state it.
     """
     file = folder / "features.json"
     if not file.is_file():
@@ -325,13 +250,11 @@ def told_seconds_per_feature(folder: Path) -> float | None:
         return float(json.loads(file.read_text(encoding="utf-8"))["seconds_per_feature"])
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
-            f"{file} does not say `seconds_per_feature`, the time that a feature stands for."
+            f"{file} should contain `seconds_per_feature`, the time between features in seconds."
         ) from error
 
 
-def feature_mean_and_std(
-    dataset: TemporalDataset, num_features: int | None
-) -> tuple[np.ndarray, np.ndarray]:
+def feature_mean_and_std(dataset: Any, num_features: int | None) -> tuple[np.ndarray, np.ndarray]:
     """Returns mean and standard deviation of each feature over all steps of all videos."""
     sums: Any = 0.0
     squares: Any = 0.0
@@ -343,12 +266,12 @@ def feature_mean_and_std(
         count += len(features)
     mean = sums / count
     std = np.sqrt(np.maximum(squares / count - mean**2, 0))
-    # A feature that never changes says nothing: it becomes 0.
+    # A constant feature carries no information and becomes 0.
     return mean.astype("float32"), np.where(std > 1e-6, std, 1.0).astype("float32")
 
 
-def whole_sequence(dataset: TemporalDataset, recipe: VideoRecipe) -> dict[str, float]:
-    """Returns the mAP of one detection of each class that a video shows, from start to end."""
+def whole_sequence(dataset: Any, recipe: VideoRecipe) -> dict[str, float]:
+    """Returns the mAP of one detection per class in a video's labels, from start to end."""
     metric = metrics.TemporalMeanAveragePrecision(
         len(dataset.class_names), recipe.iou_thresholds, recipe.protocol
     )
@@ -358,3 +281,20 @@ def whole_sequence(dataset: TemporalDataset, recipe: VideoRecipe) -> dict[str, f
         found = {"segments": segments, "labels": labels, "scores": np.ones(len(labels))}
         metric.update_state(dataset.truth(index), found)
     return dict(metric.result())
+
+
+def _features(recipe: VideoRecipe, folder: str | os.PathLike[str]) -> dict[str, Any]:
+    """Returns the arguments of a reader that say where features are and how far apart."""
+    features = Path(folder) / "features"
+    seconds = recipe.seconds_per_feature or seconds_per_feature_in(features)
+    return {"features_dir": features, "seconds_per_feature": seconds}
+
+
+def _thumos14(recipe: VideoRecipe, folder: str | os.PathLike[str], split: str) -> Any:
+    """Returns a split of THUMOS'14, annotated as JSON or as the official text files."""
+    annotations = Path(folder) / "annotations.json"
+    if not annotations.exists():
+        annotations = Path(folder) / "annotations"
+    return data.thumos14(
+        annotations, split, **_features(recipe, folder), all_videos=recipe.all_videos
+    )

@@ -15,12 +15,12 @@ tf = pytest.importorskip("tensorflow")
 import keras_has.data  # noqa: E402
 from keras_has.ops.boxes import box_iou, boxes_from_maps  # noqa: E402
 from trainers.engine import runs  # noqa: E402
-from trainers.recipes import find_recipe  # noqa: E402
+from trainers.engine.training import train_recipe  # noqa: E402
 from trainers.reports import image_breakdowns, image_report, judged_run  # noqa: E402
 from trainers.reports.failures import KINDS  # noqa: E402
 from trainers.reports.image_report import write_image_report  # noqa: E402
 from trainers.reports.tiles import restore_map  # noqa: E402
-from trainers.tasks import image_localization  # noqa: E402
+from trainers.tasks.registry import find_recipe  # noqa: E402
 
 NASTY = "</script><img src=x onerror=alert(1)>"
 IMAGES = 40
@@ -56,7 +56,7 @@ def run_dirs(tmp_path_factory):
         recipe = find_recipe(name).override(
             epochs=1, batch_size=32, widths=(8, 16), patch_size=patch_size, resize_size=80
         )
-        image_localization.train(recipe, folder / name)
+        train_recipe(recipe, folder / name)
     return folder
 
 
@@ -255,7 +255,7 @@ def test_runs_on_other_images_are_not_laid_side_by_side(run_dirs, tmp_path):
 
 def test_ten_crops_are_judged_on_the_larger_image(run_dirs, tmp_path, page_of):
     recipe = judged_run.JudgedRun(run_dirs / "parts_gap").recipe.override(crops=10)
-    image_localization.train(recipe, tmp_path / "run", network_from=run_dirs / "parts_gap")
+    train_recipe(recipe, tmp_path / "run", network_from=run_dirs / "parts_gap")
     out = write_image_report(tmp_path / "run", run_dirs / "parts_gap", images=4, covered_images=8)
     baseline, run = data_of(out)["runs"]
     assert (baseline["size"], run["size"]) == ([64, 64], [80, 80])

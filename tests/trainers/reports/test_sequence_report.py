@@ -14,13 +14,14 @@ tf = pytest.importorskip("tensorflow")
 
 import keras_has.data  # noqa: E402
 from trainers.engine import runs  # noqa: E402
-from trainers.recipes import ImageRecipe, VideoRecipe, find_recipe, find_video_recipe  # noqa: E402
+from trainers.engine.training import train_recipe  # noqa: E402
+from trainers.recipes import ImageRecipe, VideoRecipe  # noqa: E402
 from trainers.reports import sequence_report  # noqa: E402
 from trainers.reports.judged_sequences import THRESHOLDS, JudgedSequences  # noqa: E402
 from trainers.reports.run_report import recipe_kind, write_report  # noqa: E402
 from trainers.reports.segment_failures import DETECTION_KINDS, TRUTH_KINDS  # noqa: E402
 from trainers.reports.sequence_report import write_sequence_report  # noqa: E402
-from trainers.tasks import temporal_localization  # noqa: E402
+from trainers.tasks.registry import find_recipe  # noqa: E402
 
 NASTY = "</script><img src=x onerror=alert(1)>"
 VIDEOS = 24
@@ -41,7 +42,7 @@ def few_phases():
         )
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(temporal_localization.data, "phases", phases)
+        patch.setattr(keras_has.data, "phases", phases)
         yield
 
 
@@ -50,8 +51,8 @@ def run_dirs(tmp_path_factory):
     """Two finished runs, without and with hiding."""
     folder = tmp_path_factory.mktemp("runs")
     for name in ("phases_full", "phases_has"):
-        recipe = find_video_recipe(name).override(epochs=2, batch_size=8, widths=(8,))
-        temporal_localization.train(recipe, folder / name)
+        recipe = find_recipe(name).override(epochs=2, batch_size=8, widths=(8,))
+        train_recipe(recipe, folder / name)
     return folder
 
 
@@ -178,7 +179,7 @@ def test_a_run_alone_has_a_report_of_its_own(run_dirs, tmp_path, page_of):
 
 
 def test_a_run_as_in_the_papers_table_is_reported_on_with_its_figures(tmp_path, page_of):
-    recipe = find_video_recipe("phases_has").override(
+    recipe = find_recipe("phases_has").override(
         epochs=1,
         widths=(8,),
         num_segments=0,
@@ -190,7 +191,7 @@ def test_a_run_as_in_the_papers_table_is_reported_on_with_its_figures(tmp_path, 
         iou_thresholds=(0.5,),
         published={"temporal_map_at_0.5": 6.84},
     )
-    temporal_localization.train(recipe, tmp_path / "run")
+    train_recipe(recipe, tmp_path / "run")
     page = page_of(write_report(tmp_path / "run", tmp_path / "run", shown=4))
     text = "".join(page.text)
     assert "Judged on the sequences that it was trained on" in text
@@ -281,7 +282,7 @@ def test_the_recipe_tells_what_a_run_is_of(run_dirs, tmp_path):
 def test_real_signals_are_called_semi_synthetic(shared_data, tmp_path, page_of):
     with tarfile.open(shared_data / "watch-untrimmed.tar.gz") as archive:
         archive.extractall(tmp_path, filter="data")
-    recipe = find_video_recipe("watch_has").override(epochs=1, widths=(8,))
-    temporal_localization.train(recipe, tmp_path / "run", tmp_path / "watch-untrimmed")
+    recipe = find_recipe("watch_has").override(epochs=1, widths=(8,))
+    train_recipe(recipe, tmp_path / "run", tmp_path / "watch-untrimmed")
     out = write_report(tmp_path / "run", shown=4)
     assert "are semi-synthetic: composed of real recordings" in "".join(page_of(out).text)

@@ -13,30 +13,30 @@ tf = pytest.importorskip("tensorflow")
 
 import keras_has.data  # noqa: E402
 from keras_has.temporal_export import read_temporal_metadata  # noqa: E402
-from trainers.engine import runs  # noqa: E402
-from trainers.recipes import find_video_recipe  # noqa: E402
-from trainers.tasks import temporal_localization  # noqa: E402
+from trainers.engine.run_error import RunError  # noqa: E402
+from trainers.engine.training import train_recipe  # noqa: E402
+from trainers.tasks.registry import find_recipe  # noqa: E402
+from trainers.tasks.temporal_localization import (  # noqa: E402
+    TemporalLocalization,
+    whole_sequence,
+)
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
 def few_phases(monkeypatch):
     """Makes `phases` a set of 24 sequences a split."""
     whole = keras_has.data.phases
-    monkeypatch.setattr(
-        temporal_localization.data, "phases", lambda split: whole(split, num_videos=24)
-    )
+    monkeypatch.setattr(keras_has.data, "phases", lambda split: whole(split, num_videos=24))
 
 
 def tiny(name="phases_has", **fields):
-    return find_video_recipe(name).override(
-        **{"epochs": 3, "batch_size": 8, "widths": (8,), **fields}
-    )
+    return find_recipe(name).override(**{"epochs": 3, "batch_size": 8, "widths": (8,), **fields})
 
 
 def test_a_run_leaves_everything_a_person_needs(few_phases, tmp_path, capsys):
-    results = temporal_localization.train(tiny(num_features=50), tmp_path / "run")
+    results = train_recipe(tiny(num_features=50), tmp_path / "run")
     out = capsys.readouterr().out
     assert "epoch 3/3" in out
     for text in ("temporal IoU", "whole sequence of a known class", "tensorboard --logdir"):
@@ -57,7 +57,7 @@ def test_a_run_leaves_everything_a_person_needs(few_phases, tmp_path, capsys):
         features=tf.zeros((1, 50, 24)), step_seconds=tf.constant([1.0])
     )
     assert found["cam"].shape == (1, 50, 8)
-    temporal_localization.train(tiny(num_features=50), tmp_path / "run")
+    train_recipe(tiny(num_features=50), tmp_path / "run")
     assert "is finished already" in capsys.readouterr().out
 
 
@@ -66,7 +66,7 @@ def test_a_run_interrupted_and_continued_equals_one_that_was_not(
     few_phases, weights_of, tmp_path, monkeypatch, fields
 ):
     recipe = tiny(**fields)
-    whole = temporal_localization.train(recipe, tmp_path / "whole")
+    whole = train_recipe(recipe, tmp_path / "whole")
 
     class Interrupt(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
@@ -82,9 +82,9 @@ def test_a_run_interrupted_and_continued_equals_one_that_was_not(
                 self, *args, callbacks=[*callbacks, Interrupt()], **kwargs
             ),
         )
-        with pytest.raises(runs.RunError, match=r"after epoch 1 of 3"):
-            temporal_localization.train(recipe, tmp_path / "cut")
-    assert temporal_localization.train(recipe, tmp_path / "cut") == whole
+        with pytest.raises(RunError, match=r"after epoch 1 of 3"):
+            train_recipe(recipe, tmp_path / "cut")
+    assert train_recipe(recipe, tmp_path / "cut") == whole
     expected, got = weights_of(tmp_path / "whole"), weights_of(tmp_path / "cut")
     assert expected.keys() == got.keys()
     for path, array in expected.items():
@@ -103,7 +103,7 @@ def test_every_setting_of_a_recipe_reaches_the_network(few_phases):
         dropout_rate=0.5,
         seed=9,
     )
-    task = temporal_localization.VideoTask(recipe)
+    task = TemporalLocalization(recipe)
     task.load()
     model = task.build_model()
     hiding = next(each for each in model.layers if type(each).__name__ == "TemporalHideAndSeek")
@@ -132,17 +132,17 @@ def test_whole_sequences_are_a_baseline_that_can_be_worked_out_by_hand():
         segment_labels=[[0], [0]],
         features=[np.zeros((10, 2))] * 2,
     )
-    figures = temporal_localization.whole_sequence(dataset, tiny(iou_thresholds=(0.4, 0.5)))
+    figures = whole_sequence(dataset, tiny(iou_thresholds=(0.4, 0.5)))
     assert figures["temporal_map_at_0.4"] == 1.0
     assert figures["temporal_map_at_0.5"] == 0.5
 
 
 def test_what_is_missing_is_said(tmp_path):
-    with pytest.raises(runs.RunError, match="needs --data_dir"):
-        temporal_localization.train(tiny("watch_has"), tmp_path / "a")
+    with pytest.raises(RunError, match="needs --data_dir"):
+        train_recipe(tiny("watch_has"), tmp_path / "a")
     for name in ("watch_has", "video_has"):
-        with pytest.raises(runs.RunError, match="nowhere"):
-            temporal_localization.train(tiny(name), tmp_path / "b", tmp_path / "nowhere")
+        with pytest.raises(RunError, match="nowhere"):
+            train_recipe(tiny(name), tmp_path / "b", tmp_path / "nowhere")
 
 
 def test_the_command_runs_and_names_mistakes(tmp_path):
@@ -159,7 +159,7 @@ def test_the_command_runs_and_names_mistakes(tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
     assert "phases_has, seed 0: 200 videos, mAP" in done.stdout
     for arguments, message in (
-        (["--num_segments=2", "--segment_length=3"], "exclude each other"),
+        (["--num_segments=2", "--segment_length=3"], "should not be given together"),
         (["--recipe=nothing"], "recipe"),
         (["--dataset=watch_untrimmed"], "needs --data_dir"),
     ):
@@ -175,20 +175,20 @@ def test_real_signals_train_and_are_judged(shared_data, tmp_path):
     with tarfile.open(shared_data / "watch-untrimmed.tar.gz") as archive:
         archive.extractall(tmp_path, filter="data")
     recipe = tiny("watch_full", epochs=2)
-    results = temporal_localization.train(recipe, tmp_path / "run", tmp_path / "watch-untrimmed")
+    results = train_recipe(recipe, tmp_path / "run", tmp_path / "watch-untrimmed")
     assert results["videos"] == 80
     # Published with the data, on another matching: 14.1 at 0.1 and nothing above.
     assert results["whole_sequence_at_0.3"] < 0.02
 
 
 def test_records_are_read_where_the_folder_holds_them(few_phases, tmp_path):
-    splits = {split: temporal_localization.data.phases(split) for split in ("train", "val")}
+    splits = {split: keras_has.data.phases(split) for split in ("train", "val")}
     keras_has.data.write_sequence_records(splits, tmp_path / "records")
-    fresh = temporal_localization.train(tiny(epochs=1), tmp_path / "fresh")
-    records = temporal_localization.train(tiny(epochs=1), tmp_path / "run", tmp_path / "records")
+    fresh = train_recipe(tiny(epochs=1), tmp_path / "fresh")
+    records = train_recipe(tiny(epochs=1), tmp_path / "run", tmp_path / "records")
     assert records == fresh
-    with pytest.raises(runs.RunError, match="phases are generated"):
-        temporal_localization.train(tiny(epochs=1), tmp_path / "other", tmp_path)
+    with pytest.raises(RunError, match="phases is generated"):
+        train_recipe(tiny(epochs=1), tmp_path / "other", tmp_path)
 
 
 def test_own_videos_without_any_segment_train_and_are_not_scored(tmp_path, capsys):
@@ -204,7 +204,7 @@ def test_own_videos_without_any_segment_train_and_are_not_scored(tmp_path, capsy
     content = json.dumps({"taxonomy": taxonomy, "database": database})
     (folder / "annotations.json").write_text(content)
     recipe = tiny("watch_has", epochs=1, batch_size=4, val_split="train")
-    results = temporal_localization.train(recipe, tmp_path / "run", folder)
+    results = train_recipe(recipe, tmp_path / "run", folder)
     out = capsys.readouterr().out
     assert "No segment is annotated: detections are not scored" in out
     assert "nan" not in out
@@ -237,7 +237,7 @@ def test_the_papers_data_are_all_labelled_videos_judged_on_those_with_segments(t
         },
     }
     (json_dir / "annotations.json").write_text(json.dumps(content))
-    task = temporal_localization.VideoTask(tiny("video_has", num_features=10), json_dir)
+    task = TemporalLocalization(tiny("video_has", num_features=10), json_dir)
     task.load()
     assert len(task.train_split) == 4
     assert len(task.val_split) == 2
@@ -247,10 +247,8 @@ def test_the_papers_data_are_all_labelled_videos_judged_on_those_with_segments(t
     for kind in ("Diving", "Ambiguous"):
         lines = [f"{name} 1.0 3.0" for name in names[:2]] if kind == "Diving" else []
         (text_dir / "annotations" / f"{kind}_val.txt").write_text("".join(f"{x}\n" for x in lines))
-    task = temporal_localization.VideoTask(
-        tiny("video_has", all_videos=False, num_features=10), text_dir
-    )
-    with pytest.raises(runs.RunError, match="seconds_per_feature"):
+    task = TemporalLocalization(tiny("video_has", all_videos=False, num_features=10), text_dir)
+    with pytest.raises(RunError, match="seconds_per_feature"):
         task.load()
     (text_dir / "features" / "features.json").write_text(json.dumps({"seconds_per_feature": 0.5}))
     task.load()

@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("tensorflow")
 
-from trainers.input_dropout import InputDropout
+from keras_has.layers import InputDropout
 
 ONES = np.ones((4, 16, 16, 3), "float32")
 

@@ -7,7 +7,7 @@ import pytest
 tf = pytest.importorskip("tensorflow")
 
 from keras_has.layers import HideAndSeek  # noqa: E402
-from trainers.batch_norm import refresh_batch_norm  # noqa: E402
+from keras_has.models import refresh_batch_norm  # noqa: E402
 
 
 def network():

@@ -1,0 +1,63 @@
+"""Run directories: claimed, refused, damaged."""
+
+import pytest
+
+tf = pytest.importorskip("tensorflow")
+
+from trainers.engine.run_directory import RunDirectory  # noqa: E402
+from trainers.engine.run_error import RunError  # noqa: E402
+from trainers.engine.training import train_recipe  # noqa: E402
+from trainers.recipes import ImageRecipe  # noqa: E402
+
+
+def test_a_folder_of_another_run_or_of_something_else_is_refused(few_parts, tiny_recipe, tmp_path):
+    RunDirectory(tmp_path / "run").claim(tiny_recipe(), {"data_dir": None})
+    with pytest.raises(RunError, match=r"hide_probability: 0.5 there, 0.25 requested"):
+        train_recipe(tiny_recipe(hide_probability=0.25), tmp_path / "run")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.tex").touch()
+    with pytest.raises(RunError, match="contains no run"):
+        train_recipe(tiny_recipe(), tmp_path / "other")
+    assert [file.name for file in (tmp_path / "other").iterdir()] == ["thesis.tex"]
+
+
+def test_a_run_on_other_data_is_refused(own_recipe, folder, tmp_path):
+    train_recipe(own_recipe(), tmp_path / "run", folder)
+    with pytest.raises(RunError, match=r"data_dir: .*own there, .*other requested"):
+        train_recipe(own_recipe(), tmp_path / "run", tmp_path / "other")
+
+
+def test_a_start_that_fails_leaves_the_run_directory_free(few_parts, tiny_recipe, tmp_path):
+    with pytest.raises(RunError, match="no model 'big'"):
+        train_recipe(tiny_recipe(model="big"), tmp_path / "run")
+    assert not list((tmp_path / "run").iterdir())
+    train_recipe(tiny_recipe(epochs=1), tmp_path / "run")
+
+
+def test_damaged_files_of_a_run_are_named_with_a_remedy(few_parts, tiny_recipe, tmp_path):
+    run_dir = tmp_path / "run"
+    train_recipe(tiny_recipe(epochs=1), run_dir)
+    weights = next(run_dir.glob("*.weights.h5")).name
+    contents = {file.name: file.read_bytes() for file in run_dir.iterdir() if file.is_file()}
+    for name in ("recipe.json", "results.json", "checkpoint.json", weights):
+        for other, content in contents.items():
+            (run_dir / other).write_bytes(content)
+        if name in ("checkpoint.json", weights):
+            (run_dir / "results.json").unlink()
+        (run_dir / name).write_bytes(contents[name][: len(contents[name]) // 2])
+        with pytest.raises(RunError, match=rf"{name} cannot be read.*start the run again"):
+            train_recipe(tiny_recipe(epochs=1), run_dir)
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match="is a file"):
+        train_recipe(tiny_recipe(epochs=1), tmp_path / "file")
+
+
+def test_how_a_run_is_judged_may_change_until_it_is_judged(few_parts, tiny_recipe, tmp_path):
+    train_recipe(tiny_recipe(epochs=1), tmp_path / "run")
+    with pytest.raises(RunError, match="cam_threshold"):
+        train_recipe(tiny_recipe(epochs=1, cam_threshold=0.4), tmp_path / "run")
+    (tmp_path / "run" / "results.json").unlink()
+    results = train_recipe(tiny_recipe(epochs=1, cam_threshold=0.4), tmp_path / "run")
+    assert results["cam_threshold"] == 0.4
+    recipe = RunDirectory(tmp_path / "run").read_recipe(ImageRecipe)
+    assert recipe.cam_threshold == 0.4

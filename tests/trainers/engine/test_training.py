@@ -1,0 +1,165 @@
+"""A run from start to end, interrupted and resumed, and on two replicas."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+tf = pytest.importorskip("tensorflow")
+
+from trainers.engine.run_directory import RunDirectory  # noqa: E402
+from trainers.engine.run_error import RunError  # noqa: E402
+from trainers.engine.training import load_network, train, train_recipe  # noqa: E402
+from trainers.tasks.image_localization import ImageLocalization  # noqa: E402
+
+
+def test_tensorboard_holds_the_recipe_the_scalars_and_the_panel(few_parts, tiny_recipe, tmp_path):
+    from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
+
+    train_recipe(tiny_recipe(epochs=2), tmp_path / "run")
+    events = EventMultiplexer().AddRunsFromDirectory(str(tmp_path / "run" / "logs")).Reload()
+    tags = {(run, tag) for run, kinds in events.Runs().items() for tag in kinds["tensors"]}
+    assert ("recipe", "recipe") in tags
+    assert ("localization", "localization/gt_known_loc") in tags
+    assert ("localization", "localization/centred_box") in tags
+    assert ("localization", "class activation maps") in tags
+    assert ("train", "epoch_loss") in tags
+    assert len(events.Tensors("localization", "localization/gt_known_loc")) == 2
+
+
+@pytest.mark.parametrize("kind", ["cosine", "regimes with dropout"])
+def test_a_run_interrupted_and_continued_equals_one_that_was_not(
+    few_parts, weights_of, tiny_recipe, tmp_path, monkeypatch, kind
+):
+    fields = {}
+    if kind != "cosine":
+        regimes = ((0, 0.01, 5e-4), (1, 0.02, 0.0), (2, 0.01, 5e-4))
+        # Keras keeps no random state of dropout in files of weights.
+        fields = {"schedule": "regimes", "regimes": regimes, "input_dropout": 0.3}
+    recipe = tiny_recipe(**fields)
+    whole = train_recipe(recipe, tmp_path / "whole")
+
+    class Interrupt(keras.callbacks.Callback):
+        """Stands in for Ctrl-C in the middle of the second epoch."""
+
+        def on_train_batch_end(self, batch, logs=None):
+            if self.model.optimizer.iterations == 5:
+                raise KeyboardInterrupt
+
+    plain_fit = keras.Model.fit
+
+    def interrupted_fit(self, *args, callbacks, **kwargs):
+        return plain_fit(self, *args, callbacks=[*callbacks, Interrupt()], **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(keras.Model, "fit", interrupted_fit)
+        with pytest.raises(RunError, match=r"after epoch 1 of 3.*resumes the run"):
+            train_recipe(recipe, tmp_path / "cut")
+    assert not (tmp_path / "cut" / "results.json").exists()
+    continued = train_recipe(recipe, tmp_path / "cut")
+    expected, got = weights_of(tmp_path / "whole"), weights_of(tmp_path / "cut")
+    assert expected.keys() == got.keys()
+    assert any("seed_generator_state" in path for path in got)
+    for path, array in expected.items():
+        np.testing.assert_array_equal(got[path], array, err_msg=path)
+    assert continued == whole
+    if kind != "cosine":
+        states = [
+            json.loads((tmp_path / d / "checkpoint.json").read_text())["random"]
+            for d in ("whole", "cut")
+        ]
+        assert len(states[0]) >= 2
+        assert states[0] == states[1]
+
+
+def test_the_same_seed_gives_the_same_run_and_another_seed_another(
+    few_parts, tiny_recipe, tmp_path
+):
+    first = train_recipe(tiny_recipe(epochs=1), tmp_path / "a")
+    assert train_recipe(tiny_recipe(epochs=1), tmp_path / "b") == first
+    other = train_recipe(tiny_recipe(epochs=1, seed=1), tmp_path / "c")
+    assert other["loss"] != first["loss"]
+
+
+def test_a_finished_run_is_not_done_again(few_parts, tiny_recipe, tmp_path, capsys):
+    first = train_recipe(tiny_recipe(epochs=1), tmp_path / "run")
+    stamp = (tmp_path / "run" / "results.json").stat().st_mtime_ns
+    assert train_recipe(tiny_recipe(epochs=1), tmp_path / "run") == first
+    assert (tmp_path / "run" / "results.json").stat().st_mtime_ns == stamp
+    assert "finished already" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("mixed_precision", ["", "mixed_bfloat16", "mixed_float16"])
+def test_two_replicas_and_mixed_precision_train_and_export(
+    few_parts, tiny_recipe, tmp_path, mixed_precision, two_replicas
+):
+    strategy = two_replicas
+    recipe = tiny_recipe(epochs=2, mixed_precision=mixed_precision)
+    results = train_recipe(recipe, tmp_path / "run", strategy=strategy)
+    assert results["images"] == 40
+    assert np.isfinite(results["loss"])
+    assert keras.config.dtype_policy().name == "float32"
+    # A finished epoch can be continued from, under the strategy too.
+    (tmp_path / "run" / "results.json").unlink()
+    assert train_recipe(recipe, tmp_path / "run", strategy=strategy) == results
+
+
+def test_a_network_can_be_judged_another_way_without_training(
+    few_parts, tiny_recipe, tmp_path, capsys
+):
+    first = train_recipe(tiny_recipe(epochs=1), tmp_path / "first")
+    capsys.readouterr()
+    other = train_recipe(
+        tiny_recipe(epochs=1, cam="grad_cam", cam_threshold=0.4),
+        tmp_path / "second",
+        network_from=tmp_path / "first",
+    )
+    assert "epoch" not in capsys.readouterr().out.replace("steps per epoch", "")
+    assert other["loss"] == first["loss"]
+    assert other["top1_clas"] == first["top1_clas"]
+    assert other["cam_threshold"] == 0.4
+    with pytest.raises(RunError, match=r"trained differently \(hide_probability: 0.5 there"):
+        train_recipe(
+            tiny_recipe(epochs=1, hide_probability=0.25),
+            tmp_path / "third",
+            network_from=tmp_path / "first",
+        )
+    assert not list((tmp_path / "third").iterdir())
+
+
+def test_evaluation_every_few_epochs_and_after_the_last(few_parts, tiny_recipe, tmp_path):
+    train_recipe(tiny_recipe(epochs=3, evaluate_every=2), tmp_path / "run")
+    history = json.loads((tmp_path / "run" / "checkpoint.json").read_text())["history"]
+    assert ["val_gt_known_loc" in epoch for epoch in history] == [False, True, True]
+
+
+def test_testing_more_often_or_with_dropout_does_not_change_the_training(
+    few_parts, tiny_recipe, tmp_path
+):
+    """Draws at test come from a generator of their own."""
+    kinds = {
+        "plain": {},
+        "at test": {"input_dropout_at_test": True},
+        "at test, seldom": {"input_dropout_at_test": True, "evaluate_every": 3},
+    }
+    trained = []
+    for name, fields in kinds.items():
+        task = ImageLocalization(tiny_recipe(epochs=2, input_dropout=0.3, **fields))
+        train(task, tmp_path / name)
+        directory = RunDirectory(tmp_path / name)
+        model = load_network(task, directory)
+        trained.append([np.asarray(each.value) for each in model.trainable_variables])
+    for other in trained[1:]:
+        for expected, got in zip(trained[0], other, strict=True):
+            np.testing.assert_array_equal(got, expected)
+
+
+def test_a_network_trained_on_other_data_is_not_taken_over(own_recipe, folder, tmp_path):
+    import shutil
+
+    shutil.copytree(folder, tmp_path / "copy")
+    recipe = own_recipe().override(epochs=1)
+    train_recipe(recipe, tmp_path / "run", folder)
+    with pytest.raises(RunError, match="trained on other data"):
+        train_recipe(recipe, tmp_path / "other", tmp_path / "copy", network_from=tmp_path / "run")

@@ -1,0 +1,64 @@
+"""Splits: from files, from records, and held out for tuning."""
+
+import numpy as np
+import pytest
+
+tf = pytest.importorskip("tensorflow")
+
+import keras_has.data  # noqa: E402
+from trainers.engine.run_error import RunError  # noqa: E402
+from trainers.engine.training import train_recipe  # noqa: E402
+from trainers.tasks.image_localization import ImageLocalization  # noqa: E402
+
+
+def test_a_tuning_split_is_of_training_images_alike_in_each_class(few_parts, tiny_recipe, tmp_path):
+    task = ImageLocalization(tiny_recipe(tuning_share=0.25))
+    task.load()
+    train, tuning = task.train_split, task.val_split
+    assert not set(train.image_ids) & set(tuning.image_ids)
+    whole = ImageLocalization(tiny_recipe())
+    whole.load()
+    assert set(train.image_ids) | set(tuning.image_ids) == set(whole.train_split.image_ids)
+    counts = np.bincount(whole.train_split.labels)
+    np.testing.assert_array_equal(np.bincount(tuning.labels), np.ceil(counts / 4))
+    again = ImageLocalization(tiny_recipe(tuning_share=0.25, seed=5))
+    again.load()
+    assert list(again.val_split.image_ids) == list(tuning.image_ids)
+    results = train_recipe(tiny_recipe(epochs=1, tuning_share=0.25), tmp_path / "run")
+    assert results["images"] == len(tuning)
+
+
+def test_records_are_read_where_the_folder_holds_them(own_recipe, folder, tmp_path):
+    from keras_has import data
+
+    own = own_recipe().override(epochs=1)
+    files = train_recipe(own, tmp_path / "files", folder)
+    records = tmp_path / "records"
+    splits = {split: data.image_folder(folder, split) for split in ("train", "val")}
+    data.write_tfrecords(splits, records)
+    assert train_recipe(own, tmp_path / "run", records) == files
+
+
+def test_records_of_another_data_set_are_refused(tiny_recipe, tmp_path):
+    from keras_has import data
+
+    splits = {split: data.parts(split, num_images=8) for split in ("train", "val")}
+    data.write_tfrecords(splits, tmp_path / "records")
+    with pytest.raises(RunError, match=r"records of parts, but --dataset=cub"):
+        ImageLocalization(tiny_recipe(dataset="cub"), tmp_path / "records").read_split("train")
+    split = ImageLocalization(tiny_recipe(), tmp_path / "records").read_split("val")
+    assert split.records is not None
+    with pytest.raises(RunError, match="parts is generated"):
+        ImageLocalization(tiny_recipe(), tmp_path).read_split("val")
+
+
+def test_a_tuning_split_of_ilsvrc_has_boxes_where_there_are_any(monkeypatch, tiny_recipe):
+    asked = {}
+    monkeypatch.setattr(
+        keras_has.data, "imagenet", lambda *args, **kwargs: asked.update(kwargs=kwargs)
+    )
+    ImageLocalization(tiny_recipe(dataset="imagenet"), "nowhere").read_split("train")
+    assert asked["kwargs"] == {}
+    recipe = tiny_recipe(dataset="imagenet", tuning_share=0.2)
+    ImageLocalization(recipe, "nowhere").read_split("train")
+    assert asked["kwargs"] == {"read_boxes": True}

@@ -1,0 +1,226 @@
+"""The files of one run: recipe.json, logs/, checkpoint.json, results.json and what belongs to them.
+
+A run directory contains `recipe.json` (the task and the resolved recipe), `source.json` (where the
+data came from), `logs/` (TensorBoard), `checkpoint.json` and the weights that it names, and, once
+the run is finished, `results.json`, `panel.png` and `saved_model/`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any, TypeVar
+
+import keras
+import numpy as np
+
+from trainers.engine import json_files
+from trainers.engine.run_error import RunError
+from trainers.engine.text_files import write_aside
+from trainers.recipes.recipe import Recipe
+
+RecipeType = TypeVar("RecipeType", bound=Recipe)
+
+
+class RunDirectory:
+    """The files of one run. Every file is written under another name and renamed when complete.
+
+    Args:
+        path: The folder; `claim` creates it.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.logs = self.path / "logs"
+        self.saved_model = self.path / "saved_model"
+        self.panel = self.path / "panel.png"
+
+    def claim(self, recipe: Recipe, source: dict[str, str | None]) -> None:
+        """Writes recipe and source, or checks that an existing run has the same ones.
+
+        Args:
+            recipe: The recipe to run.
+            source: What else determines the result, by name: the folder of the data.
+
+        Raises:
+            RunError: If the folder contains a different run, or something that is not a run.
+        """
+        if (self.path / "recipe.json").is_file():
+            is_evaluated = (self.path / "results.json").is_file()
+            existing = self.read_recipe(type(recipe))
+            compare = existing.differences if is_evaluated else existing.training_differences
+            existing_source = self.read_json("source.json") or {}
+            differences = compare(recipe) + [
+                f"{key}: {existing_source.get(key)} there, {value} requested"
+                for key, value in source.items()
+                if existing_source and existing_source.get(key) != value
+            ]
+            if differences:
+                raise RunError(
+                    f"{self.path} contains a run with another recipe ({'; '.join(differences)}). "
+                    "Choose another --run_dir, or delete that folder."
+                )
+            if not is_evaluated:
+                self.write("recipe.json", recipe.to_json())
+            return
+        if self.path.exists() and not self.path.is_dir():
+            raise RunError(f"{self.path} is a file. Choose another --run_dir.")
+        if self.path.exists() and any(self.path.iterdir()):
+            raise RunError(
+                f"{self.path} is not empty and contains no run. Choose another --run_dir."
+            )
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(
+                f"{self.path} cannot be created ({error}). Choose another --run_dir."
+            ) from error
+        self.write_json("source.json", source)
+        self.write("recipe.json", recipe.to_json())
+
+    def release(self) -> None:
+        """Undoes `claim` if nothing has been trained, so that a corrected command can run."""
+        if not (self.path / "checkpoint.json").exists():
+            for name in ("recipe.json", "source.json"):
+                (self.path / name).unlink(missing_ok=True)
+
+    def write(self, name: str, text: str) -> None:
+        """Writes a text file."""
+        write_aside(self.path / name, text)
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Writes a JSON file; numbers that are not finite become null."""
+        json_files.write_json(self.path / name, value)
+
+    def read_json(self, name: str) -> Any:
+        """Returns the content of a JSON file, or `None` if it does not exist.
+
+        Raises:
+            RunError: If it cannot be read.
+        """
+        try:
+            return json_files.read_json(self.path / name)
+        except (OSError, ValueError) as error:
+            raise self._damaged(name, error) from error
+
+    def read_recipe(self, recipe_class: type[RecipeType]) -> RecipeType:
+        """Returns the recipe of the run.
+
+        Raises:
+            RunError: If there is none, or it belongs to another task.
+        """
+        file = self.path / "recipe.json"
+        if not file.is_file():
+            raise RunError(f"{self.path} contains no run: it has no recipe.json.")
+        try:
+            return recipe_class.from_json(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise self._damaged("recipe.json", error) from error
+
+    def read_results(self) -> dict[str, Any] | None:
+        """Returns the results, null as NaN, or `None` if the run is not finished.
+
+        Raises:
+            RunError: If they cannot be read.
+        """
+        results = self.read_json("results.json")
+        return None if results is None else json_files.null_to_nan(results)
+
+    def save_checkpoint(self, model: keras.Model, history: list[dict[str, float]]) -> None:
+        """Saves weights, optimizer, random states and history; deletes the previous checkpoint."""
+        name = f"checkpoint_{len(history):04d}.weights.h5"
+        incomplete = self.path / f"incomplete_{name}"
+        model.save_weights(incomplete)
+        incomplete.replace(self.path / name)
+        random_states = [np.asarray(state.value).tolist() for state in _random_states(model)]
+        self.write_json(
+            "checkpoint.json", {"weights": name, "history": history, "random": random_states}
+        )
+        for old in self.path.glob("*checkpoint_*.weights.h5"):
+            if old.name != name:
+                old.unlink()
+
+    def restore_checkpoint(self, model: keras.Model) -> list[dict[str, float]]:
+        """Loads the last checkpoint into a model; returns its history, [] without a checkpoint.
+
+        Raises:
+            RunError: If it cannot be read, or belongs to another network.
+        """
+        checkpoint = self.read_json("checkpoint.json")
+        if checkpoint is None:
+            return []
+        try:
+            name, history = checkpoint["weights"], checkpoint["history"]
+            states = _random_states(model)
+            # Older runs have no random states: they continue exactly except for dropout.
+            random_states = checkpoint.get("random", [state.value for state in states])
+            if len(states) != len(random_states):
+                raise ValueError(f"{len(random_states)} random states instead of {len(states)}")
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._damaged("checkpoint.json", error) from error
+        try:
+            model.load_weights(self.path / name)
+        except (OSError, ValueError, KeyError) as error:
+            raise self._damaged(name, error) from error
+        for state, value in zip(states, random_states, strict=True):
+            state.assign(np.asarray(value, state.dtype))
+        return list(history)
+
+    def copy_checkpoint(self, other: RunDirectory) -> None:
+        """Copies the checkpoint of another run.
+
+        Raises:
+            RunError: If the other run has none.
+        """
+        checkpoint = other.read_json("checkpoint.json")
+        try:
+            name = checkpoint["weights"]
+            shutil.copyfile(other.path / name, self.path / f"incomplete_{name}")
+        except (KeyError, TypeError, OSError) as error:
+            raise RunError(f"{other.path} contains no readable network ({error}).") from error
+        (self.path / f"incomplete_{name}").replace(self.path / name)
+        self.write_json("checkpoint.json", checkpoint)
+
+    def _damaged(self, name: str, error: Exception) -> RunError:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return RunError(
+            f"{self.path / name} cannot be read ({reason}). If this version of the project wrote "
+            f"the run, the file is damaged: delete {self.path} to start the run again."
+        )
+
+
+def open_finished(
+    run_dir: str | os.PathLike[str], recipe_class: type[RecipeType]
+) -> tuple[RunDirectory, RecipeType, dict[str, Any]]:
+    """Returns a finished run: its directory, recipe and results.
+
+    Args:
+        run_dir: Its folder.
+        recipe_class: The class of its recipe.
+
+    Raises:
+        RunError: If there is no run, it belongs to another task, or it is not finished.
+    """
+    directory = RunDirectory(run_dir)
+    if not directory.path.is_dir():
+        raise RunError(f"There is no folder {directory.path}.")
+    recipe = directory.read_recipe(recipe_class)
+    results = directory.read_results()
+    if results is None:
+        raise RunError(
+            f"{directory.path} contains no finished run: it has no results.json. "
+            "The command that started it resumes it."
+        )
+    return directory, recipe, results
+
+
+def _random_states(model: keras.Model) -> list[keras.Variable]:
+    """Returns the states of all random generators: weights files do not contain dropout's."""
+    weights = {id(variable) for variable in model.weights}
+    metrics = {id(variable) for variable in model.metrics_variables}
+    return [
+        variable
+        for variable in model.variables
+        if id(variable) not in weights | metrics and variable.dtype in ("uint32", "int64")
+    ]

@@ -1,0 +1,273 @@
+"""The training loop and its callbacks: trains, resumes and evaluates any task."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_has.callbacks import Regimes
+from trainers.engine.console import epoch_line, is_terminal
+from trainers.engine.run_directory import RunDirectory
+from trainers.engine.run_error import RunError
+from trainers.engine.strategies import choose_strategy
+from trainers.recipes.recipe import Recipe
+from trainers.tasks.registry import find_task
+from trainers.tasks.task import Task
+
+
+def train_recipe(
+    recipe: Recipe,
+    run_dir: str | os.PathLike[str],
+    data_dir: str | os.PathLike[str] | None = None,
+    strategy: tf.distribute.Strategy | None = None,
+    network_from: str | os.PathLike[str] | None = None,
+    **options: Any,
+) -> dict[str, Any]:
+    """Trains or resumes the run of a recipe and returns its results.
+
+    Args:
+        recipe: The recipe; its class determines the task.
+        run_dir: The run directory.
+        data_dir: The folder of the dataset; `None` for generated datasets.
+        strategy: See `train`.
+        network_from: See `train`.
+        **options: Further arguments of the task, such as `on_bad_image`.
+
+    Returns:
+        The content of `results.json`: fractions by name.
+
+    Raises:
+        RunError: For errors the user can fix.
+    """
+    task = find_task(recipe.TASK).task_class()(recipe, data_dir, **options)
+    return train(task, run_dir, strategy, network_from)
+
+
+def train(
+    task: Task,
+    run_dir: str | os.PathLike[str],
+    strategy: tf.distribute.Strategy | None = None,
+    network_from: str | os.PathLike[str] | None = None,
+) -> dict[str, Any]:
+    """Trains or resumes a run and returns its results.
+
+    Args:
+        task: What to train.
+        run_dir: The run directory. With the same recipe, a run resumes after its last finished
+            epoch, and a finished run returns its results at once.
+        strategy: `None` for all GPUs, or the CPU.
+        network_from: Directory of a finished run whose recipe trains in the same way: its network
+            is evaluated instead of training one.
+
+    Returns:
+        The content of `results.json`: fractions by name.
+
+    Raises:
+        RunError: For errors the user can fix.
+    """
+    recipe = task.recipe
+    directory = RunDirectory(run_dir)
+    directory.claim(recipe, task.source)
+    results = directory.read_results()
+    if results is not None and directory.saved_model.is_dir():
+        print(f"{directory.path} is finished already.")
+        print(task.report(directory, results))
+        return results
+    keras.utils.set_random_seed(recipe.seed)
+    try:
+        task.load(directory)
+        if network_from is not None:
+            _adopt_network(task, directory, RunDirectory(network_from))
+        model = _fit(task, directory, strategy or choose_strategy())
+        task.prepare_for_evaluation(model)
+        results = task.evaluate(model, directory)
+    except (tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:
+        message = task.name_bad_input(error)
+        if message is None:
+            raise
+        raise RunError(message) from error
+    except (RunError, ValueError):
+        directory.release()
+        raise
+    directory.write_json("results.json", results)
+    print(task.report(directory, results))
+    return results
+
+
+def load_network(
+    task: Task, directory: RunDirectory, strategy: tf.distribute.Strategy | None = None
+) -> keras.Model:
+    """Returns the trained network of a finished run, ready for evaluation.
+
+    Args:
+        task: The task, with its data loaded.
+        directory: The run directory.
+        strategy: `None` for all GPUs, or the CPU.
+
+    Raises:
+        RunError: If the run is not finished, or cannot be read.
+    """
+    if directory.read_results() is None:
+        raise RunError(f"{directory.path} contains no finished run: it has no results.json.")
+    strategy = strategy or choose_strategy()
+    model = _build(task, strategy)
+    with strategy.scope():
+        directory.restore_checkpoint(model)
+    task.prepare_for_evaluation(model)
+    return model
+
+
+class _SaveCheckpoints(keras.callbacks.Callback):
+    """Saves a checkpoint after each epoch."""
+
+    def __init__(self, directory: RunDirectory, history: list[dict[str, float]]) -> None:
+        super().__init__()
+        self.directory = directory
+        self.history = history
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.history.append({key: float(value) for key, value in (logs or {}).items()})
+        self.directory.save_checkpoint(self.model, self.history)
+
+
+class _AverageReplicaStatistics(keras.callbacks.Callback):
+    """Sets the batch normalization statistics of all replicas to their mean after each epoch.
+
+    The evaluated statistics are then the saved ones, and a resumed run equals an uninterrupted one.
+    """
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        for variable in self.model.non_trainable_variables:
+            if keras.backend.is_float_dtype(variable.dtype):
+                variable.assign(variable.value)
+
+
+class _EvaluateSomeEpochs(keras.callbacks.Callback):
+    """Runs an evaluation callback every `evaluate_every` epochs and after the last epoch."""
+
+    def __init__(self, evaluation: keras.callbacks.Callback, recipe: Recipe) -> None:
+        super().__init__()
+        self.evaluation = evaluation
+        self.recipe = recipe
+
+    def set_model(self, model: keras.Model) -> None:
+        super().set_model(model)
+        self.evaluation.set_model(model)
+
+    def set_params(self, params: dict[str, Any] | None) -> None:
+        super().set_params(params)
+        self.evaluation.set_params(params)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        done = epoch + 1
+        if done % self.recipe.evaluate_every == 0 or done == self.recipe.epochs:
+            self.evaluation.on_epoch_end(epoch, logs)
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        self.evaluation.on_train_end(logs)
+
+
+class _PrintEpochs(keras.callbacks.Callback):
+    """Prints one summary line per epoch."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__()
+        self.task = task
+        self.start = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.start = time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        figures = self.task.summary_of_epoch(dict(logs or {}))
+        seconds = time.monotonic() - self.start
+        print(epoch_line(epoch + 1, self.task.recipe.epochs, figures, seconds), flush=True)
+
+
+def _adopt_network(task: Task, directory: RunDirectory, other: RunDirectory) -> None:
+    """Copies the checkpoint of a finished run whose recipe trains in the same way."""
+    differences = other.read_recipe(type(task.recipe)).training_differences(task.recipe)
+    if differences:
+        raise RunError(
+            f"The network of {other.path} was trained differently ({'; '.join(differences)}), so "
+            f"it is not the one of {task.recipe.name}. Omit --network_from to train one."
+        )
+    other_source = other.read_json("source.json")
+    if other_source is not None and other_source != task.source:
+        raise RunError(
+            f"The network of {other.path} was trained on other data ({other_source} instead of "
+            f"{task.source})."
+        )
+    if other.read_results() is None:
+        raise RunError(f"{other.path} is not finished: it has no results.json.")
+    directory.copy_checkpoint(other)
+
+
+def _build(task: Task, strategy: tf.distribute.Strategy) -> keras.Model:
+    """Returns the compiled network."""
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(task.recipe.mixed_precision or "float32")
+    try:
+        with strategy.scope():
+            model = task.build_model()
+            model.compile(task.optimizer(), **task.compile_arguments())
+            model.optimizer.build(model.trainable_variables)
+    finally:
+        keras.config.set_dtype_policy(policy)
+    return model
+
+
+def _fit(task: Task, directory: RunDirectory, strategy: tf.distribute.Strategy) -> keras.Model:
+    """Returns the network, trained from the last checkpoint to the last epoch."""
+    recipe = task.recipe
+    model = _build(task, strategy)
+    with strategy.scope():
+        history = directory.restore_checkpoint(model)
+    steps = task.steps_per_epoch
+    print(
+        f"{recipe.name}: {recipe.description}\n{task.describe(model)}; "
+        f"{strategy.num_replicas_in_sync} device(s); {steps} steps per epoch"
+    )
+    if 0 < len(history) < recipe.epochs:
+        print(f"resuming after epoch {len(history)}")
+    print(f"TensorBoard: tensorboard --logdir {directory.logs}", flush=True)
+    _log_recipe(recipe, directory, len(history))
+    all_callbacks: list[keras.callbacks.Callback] = [
+        _EvaluateSomeEpochs(task.evaluation_callback(directory), recipe),
+        keras.callbacks.TensorBoard(directory.logs, write_graph=False),
+        _PrintEpochs(task),
+        _SaveCheckpoints(directory, history),
+    ]
+    if strategy.num_replicas_in_sync > 1:
+        all_callbacks.insert(0, _AverageReplicaStatistics())
+    if recipe.schedule == "regimes":
+        all_callbacks.insert(0, Regimes(recipe.regimes))
+    if len(history) < recipe.epochs:
+        try:
+            model.fit(
+                task.batches(len(history) * steps),
+                epochs=recipe.epochs,
+                initial_epoch=len(history),
+                steps_per_epoch=steps,
+                shuffle=False,
+                callbacks=all_callbacks,
+                verbose=1 if is_terminal() else 0,
+            )
+        except KeyboardInterrupt:
+            raise RunError(
+                f"Interrupted after epoch {len(history)} of {recipe.epochs}. "
+                "The same command resumes the run."
+            ) from None
+    return model
+
+
+def _log_recipe(recipe: Recipe, directory: RunDirectory, step: int) -> None:
+    """Writes the recipe as text for TensorBoard."""
+    rows = [f"| {name} | {value} |" for name, value in json.loads(recipe.to_json()).items()]
+    with tf.summary.create_file_writer(str(directory.logs / "recipe")).as_default(step=step):
+        tf.summary.text("recipe", "\n".join(["| field | value |", "|---|---|", *rows]))
