@@ -20,7 +20,7 @@ help:
 	@echo "make lint           ruff and mypy"
 	@echo "make format         ruff, mending what it can"
 	@echo "make bench          benchmarks, side by side with peers: some ten minutes"
-	@echo "make bench-report   their plots, and their tables in docs/performance.md"
+	@echo "make bench-report   their plots, and their tables in docs/generated/benchmarks.md"
 	@echo "make clean          delete what these targets made"
 
 $(VENV)/installed: pyproject.toml setup.cfg

@@ -1,4 +1,4 @@
-"""Draws what the benchmarks found, and puts their tables into docs/performance.md.
+"""Draws what the benchmarks found, and puts their tables into docs/generated/benchmarks.md.
 
   python -m benchmarks.report
 
@@ -182,13 +182,13 @@ def main() -> None:
     """Draws all and rewrites the document."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--results", type=Path, default=FILE, help="the CSV that was written")
-    parser.add_argument("--docs", type=Path, default=DOCS, help="the folder of performance.md")
+    parser.add_argument("--docs", type=Path, default=DOCS, help="the docs folder")
     flags = parser.parse_args()
     if not flags.results.exists():
         raise SystemExit(f"{flags.results}: no such file; `make bench` writes it.")
     if importlib.util.find_spec("matplotlib") is None:
         raise SystemExit('Plots need matplotlib: pip install "matplotlib>=3.8".')
-    document = flags.docs / "performance.md"
+    document = flags.docs / "generated" / "benchmarks.md"
     try:
         comparisons = latest(read(flags.results))
         tables = {"aims": table_of_aims(comparisons)}

@@ -134,7 +134,8 @@ def test_aims_are_counted(rows):
 
 def test_report_command_draws_and_fills_the_document(rows, tmp_path, monkeypatch, capsys):
     pytest.importorskip("matplotlib")
-    document = tmp_path / "performance.md"
+    document = tmp_path / "generated" / "benchmarks.md"
+    document.parent.mkdir()
     document.write_text("<!-- benchmark: aims -->\n<!-- end -->\n")
     monkeypatch.setattr(
         "sys.argv", ["report", f"--results={tmp_path / 'r.csv'}", f"--docs={tmp_path}"]
