@@ -1,136 +1,101 @@
-r"""Runs several recipes over several seeds, and lays the results side by side.
+r"""Runs several recipes with several seeds, and compares the results.
 
   python -m trainers.compare --recipes=parts_gap,parts_has --seeds=3
 
-Each run has a folder of its own below --out; finished ones are not done again, so the command can
-be interrupted and started again, and seeds added later. Other flags of
-`python -m trainers.imagenet` go behind a double dash:
+Each run has a folder of its own below --out. Finished runs are not repeated, so that the command
+can be interrupted and resumed, and seeds can be added later. Other flags of the training command,
+such as `python -m trainers.imagenet`, follow a double dash:
 
   python -m trainers.compare --recipes=tiny_imagenet_gap,tiny_imagenet_has -- --data_dir=DIR
 """
 
-import csv
-import io
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 from absl import app, flags, logging
 
-from trainers.engine.experiments import (
-    OWN_FLAGS,
-    Results,
-    data_dir_among,
-    mean_and_spread,
-    own_flags_among,
-    read_results,
-    run_dir_of,
-    run_jobs,
-    training_job,
-)
+from trainers.engine.command import exit_on_error
+from trainers.engine.experiments import Experiment
+from trainers.engine.results_tables import Results, as_csv, as_markdown, table_cells
 from trainers.engine.text_files import write_aside
-from trainers.tasks.registry import find_recipe
+from trainers.tasks.registry import TaskEntry, find_recipe, find_task
 
 _RECIPES = flags.DEFINE_list(
-    "recipes", ["parts_gap", "parts_has"], "Recipes; the first is what the others are compared to."
+    "recipes", ["parts_gap", "parts_has"], "Recipes; the others are compared to the first."
 )
-_SEEDS = flags.DEFINE_integer("seeds", 3, "How many seeds, from --first_seed on.", lower_bound=1)
+_SEEDS = flags.DEFINE_integer(
+    "seeds", 3, "Number of seeds, starting at --first_seed.", lower_bound=1
+)
 _FIRST_SEED = flags.DEFINE_integer("first_seed", 0, "The first seed.", lower_bound=0)
 _OUT = flags.DEFINE_string("out", "runs/compare", "Folder for the runs and the tables.")
 _JOBS = flags.DEFINE_integer(
-    "jobs", 1, "Runs at a time; with more than one, each computes on one core.", lower_bound=1
+    "jobs", 1, "Number of runs at a time; with more than one, each uses one core.", lower_bound=1
 )
 
-COLUMNS = (
-    ("top1_clas", "Top-1 Clas"),
-    ("gt_known_loc", "GT-known Loc, fixed"),
-    ("gt_known_loc_cross_fitted", "GT-known Loc, cross-fitted"),
-    ("gt_known_loc_best", "GT-known Loc, best"),
-    ("top1_loc", "Top-1 Loc, fixed"),
-    ("top1_loc_cross_fitted", "Top-1 Loc, cross-fitted"),
-    ("max_box_acc_v2", "MaxBoxAccV2"),
-    ("centred_box", "centred box"),
-)
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")  # Okabe and Ito
+_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")  # Okabe and Ito
 _PICTURED_CLASSES = 8
 
 
-def markdown_table(results: Results) -> str:
-    """Returns mean and standard deviation over the seeds, and paired differences, in per cent."""
-    recipes = list(results)
-    seeds = sorted(results[recipes[0]])
-    lines = [
-        "| recipe | " + " | ".join(title for _, title in COLUMNS) + " |",
-        "|---" * (len(COLUMNS) + 1) + "|",
-    ]
+def markdown_table(results: Results, entry: TaskEntry) -> str:
+    """Returns the comparison as Markdown, in percent, with its notes.
 
-    def values(recipe: str, key: str) -> np.ndarray:
-        return 100 * np.array([results[recipe][seed].get(key, np.nan) for seed in seeds], "float64")
-
-    for recipe in recipes:
-        cells = [mean_and_spread(values(recipe, key)) for key, _ in COLUMNS]
-        lines.append(f"| {recipe} | " + " | ".join(cells) + " |")
-    for recipe in recipes[1:]:
-        cells = [
-            mean_and_spread(values(recipe, key) - values(recipes[0], key), signed=True)
-            for key, _ in COLUMNS
-        ]
-        lines.append(f"| {recipe} - {recipes[0]} | " + " | ".join(cells) + " |")
-    threshold = {f"{results[recipe][seeds[0]]['cam_threshold']:.0%}" for recipe in recipes}
-    best = {
-        recipe: ", ".join(
-            f"{results[recipe][s].get('gt_known_loc_best_threshold', np.nan):.0%}" for s in seeds
+    Args:
+        results: Results by recipe and seed.
+        entry: The task of the recipes.
+    """
+    task = entry.task_class()
+    first, *others = results
+    cells = table_cells(results, task.columns, dict.fromkeys(others, first), heading="recipe")
+    seeds = sorted(results[first])
+    notes = (
+        f"Percent; mean and standard deviation over {len(seeds)} seed(s) "
+        f"({', '.join(map(str, seeds))}); differences are paired by seed. "
+        + task.table_notes([run for runs in results.values() for run in runs.values()])
+    )
+    best = "gt_known_loc_best_threshold"
+    if best in results[first][seeds[0]]:
+        notes += " Best thresholds: " + "; ".join(
+            f"{', '.join(f'{runs[seed].get(best, np.nan):.0%}' for seed in seeds)} for {recipe}"
+            for recipe, runs in results.items()
         )
-        for recipe in recipes
-    }
-    images = results[recipes[0]][seeds[0]]["images"]
-    lines += [
-        "",
-        f"Per cent of {images} validation images; mean and standard deviation over "
-        f"{len(seeds)} seed(s) ({', '.join(map(str, seeds))}); differences are paired by seed. "
-        f"Fixed: {', '.join(sorted(threshold))} of the map's maximum. Cross-fitted: the threshold "
-        "best on one half of the images, used on the other, both ways. Best: picked on the images "
-        "it is scored on, so optimistic (as in MaxBoxAccV2); it was "
-        + "; ".join(f"{thresholds} for {recipe}" for recipe, thresholds in best.items())
-        + ". Centred box: of the size best on the training boxes; GT-known Loc below it is no "
-        "localization.",
-    ]
-    return "\n".join(lines) + "\n"
+        notes += "."
+    return f"{as_markdown([line[:-1] for line in cells])}\n{notes}\n"
 
 
-def csv_table(results: Results) -> str:
-    """Returns one line a run, fractions unrounded."""
-    file = io.StringIO()
-    names = [*(key for key, _ in COLUMNS), "gt_known_loc_best_threshold", "cam_threshold", "loss"]
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["recipe", "seed", "images", *names])
-    for recipe, runs in results.items():
-        for seed, result in sorted(runs.items()):
-            writer.writerow(
-                [recipe, seed, result["images"], *(result.get(name, "") for name in names)]
-            )
-    return file.getvalue()
+def csv_table(results: Results, entry: TaskEntry) -> str:
+    """Returns one line per run, with unrounded fractions.
+
+    Args:
+        results: Results by recipe and seed.
+        entry: The task of the recipes.
+    """
+    task = entry.task_class()
+    keys = [task.examples, *(key for key, _ in task.columns)]
+    others = ("gt_known_loc_best_threshold", "cam_threshold", "loss")
+    any_run = next(run for runs in results.values() for run in runs.values())
+    return as_csv(results, [*keys, *(key for key in others if key in any_run)], heading="recipe")
 
 
 def plot_curves(results: Results, path: Path) -> None:
-    """Draws GT-known Loc over the threshold, a line a recipe, its spread as a band."""
+    """Plots GT-known Loc over the threshold, one line per recipe, with the range over the seeds."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
     figure, axes = plt.subplots(figsize=(6.4, 4), layout="constrained")
-    for (recipe, runs), colour in zip(results.items(), _COLOURS * len(results), strict=False):
+    for (recipe, runs), color in zip(results.items(), _COLORS * len(results), strict=False):
         thresholds = 100 * np.array(next(iter(runs.values()))["curve"]["thresholds"])
         curves = 100 * np.array([run["curve"]["gt_known_loc"] for run in runs.values()])
-        axes.plot(thresholds, curves.mean(axis=0), color=colour, label=recipe)
+        axes.plot(thresholds, curves.mean(axis=0), color=color, label=recipe)
         if len(curves) > 1:
             low, high = curves.min(axis=0), curves.max(axis=0)
-            axes.fill_between(thresholds, low, high, color=colour, alpha=0.2, linewidth=0)
+            axes.fill_between(thresholds, low, high, color=color, alpha=0.2, linewidth=0)
     first = next(iter(next(iter(results.values())).values()))
     if np.isfinite(first.get("centred_box", np.nan)):
         axes.axhline(100 * first["centred_box"], color="grey", linestyle="--", label="centred box")
@@ -142,31 +107,38 @@ def plot_curves(results: Results, path: Path) -> None:
     seeds = len(next(iter(results.values())))
     axes.set_title(f"mean and range over {seeds} seed(s)", fontsize=10)
     axes.legend(frameon=False)
-    aside = path.with_name("aside_" + path.name)
-    figure.savefig(aside, dpi=150)
+    incomplete = path.with_name("incomplete_" + path.name)
+    figure.savefig(incomplete, dpi=150)
     plt.close(figure)
-    aside.replace(path)
+    incomplete.replace(path)
 
 
-def draw_maps(results: Results, out: Path, data_dir: str | None) -> None:
-    """Draws the same validation images with the map and the box of each recipe's first seed."""
+def draw_maps(results: Results, experiment: Experiment, entry: TaskEntry) -> bool:
+    """Draws the same validation images with the map and the box of each recipe's first seed.
+
+    Args:
+        results: Results by recipe and seed.
+        experiment: The experiment that made the runs.
+        entry: The task of the recipes, which has to be localization in images.
+
+    Returns:
+        Whether there is an image with a box.
+    """
     import tensorflow as tf
 
     from keras_has import drawing
     from keras_has.ops.boxes import box_iou
-    from trainers.engine.runs import RunDirectory
-    from trainers.recipes import ImageRecipe
-    from trainers.tasks.image_localization import ImageLocalization
+    from trainers.engine.run_directory import RunDirectory
 
     recipes = list(results)
     seed = min(results[recipes[0]])
-    run_dirs = {recipe: run_dir_of(out, recipe, seed) for recipe in recipes}
-    resolved = RunDirectory(run_dirs[recipes[0]]).read_recipe(ImageRecipe)
-    split = ImageLocalization(resolved, data_dir).read_split("val")
+    run_dirs = {recipe: experiment.run_dir(recipe, seed) for recipe in recipes}
+    resolved = RunDirectory(run_dirs[recipes[0]]).read_recipe(entry.recipe_class)
+    split: Any = entry.task_class()(resolved, experiment.data_dir).read_split("val")
     boxed = np.flatnonzero([len(boxes) > 0 for boxes in split.boxes])
     if not len(boxed):
-        return
-    # The first image with a box of each of some classes, spread evenly: not picked.
+        return False
+    # The first image with a box in classes that are spread evenly: not hand-picked.
     classes, first = np.unique(split.labels[boxed], return_index=True)
     spread = np.linspace(0, len(classes) - 1, min(_PICTURED_CLASSES, len(classes))).astype(int)
     chosen = split.select(boxed[first[spread]])
@@ -196,55 +168,48 @@ def draw_maps(results: Results, out: Path, data_dir: str | None) -> None:
         f"maps of the true class; true box white, predicted box orange (above {threshold:.0%} of "
         "the map's maximum)"
     )
-    drawing.write_png(out / "maps.png", drawing.sheet(rows, captions=captions, heading=heading))
+    picture = drawing.sheet(rows, captions=captions, heading=heading)
+    drawing.write_png(experiment.out / "maps.png", picture)
+    return True
+
+
+def draw(results: Results, experiment: Experiment, entry: TaskEntry) -> list[str]:
+    """Draws what can be drawn of the results, and returns the names of the pictures."""
+    if "curve" not in next(run for runs in results.values() for run in runs.values()):
+        return []
+    written = ["maps.png"] if draw_maps(results, experiment, entry) else []
+    try:
+        plot_curves(results, experiment.out / "curves.png")
+    except ImportError:
+        print("curves.png is not drawn: it needs `pip install keras-has[plots]`.")
+    else:
+        written.append("curves.png")
+    return written
 
 
 def main(argv: Sequence[str]) -> None:
-    """Runs and compares."""
+    """Runs and compares the recipes."""
     logging.set_verbosity(logging.WARNING)
-    flags_for_all = list(argv[1:])
-    recipes = list(_RECIPES.value)
-    try:
-        datasets = {find_recipe(recipe).dataset for recipe in recipes}
-    except ValueError as error:
-        raise app.UsageError(str(error)) from error
-    if len(datasets) > 1:
-        raise app.UsageError(f"--recipes should be of one data set. They are of {datasets}.")
-    if own_flags_among(flags_for_all):
-        raise app.UsageError(
-            f"{', '.join(OWN_FLAGS)} are set for each run; they cannot be passed on."
-        )
-    out = Path(_OUT.value)
+    names = list(_RECIPES.value)
     seeds = range(_FIRST_SEED.value, _FIRST_SEED.value + _SEEDS.value)
     try:
-        # Seed by seed, so that an interrupted comparison holds pairs.
-        run_jobs(
-            [
-                training_job(recipe, seed, out, flags_for_all)
-                for seed in seeds
-                for recipe in recipes
-            ],
-            _JOBS.value,
-        )
-        results: Results = {
-            recipe: {seed: read_results(run_dir_of(out, recipe, seed)) or {} for seed in seeds}
-            for recipe in recipes
-        }
-    except RuntimeError as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("Interrupted. The same command goes on from there.")
-    table = markdown_table(results)
-    for name, text in (("comparison.md", table), ("comparison.csv", csv_table(results))):
-        write_aside(out / name, text)
-    draw_maps(results, out, data_dir_among(flags_for_all))
-    written = ["comparison.md", "comparison.csv", "maps.png"]
-    try:
-        plot_curves(results, out / "curves.png")
-        written.append("curves.png")
-    except ImportError:
-        print("curves.png is not drawn: it needs `pip install keras-has[plots]`.")
-    print(f"\n{table}\nwritten to {out}: {', '.join(written)}")
+        recipes = [find_recipe(name) for name in names]
+        experiment = Experiment(Path(_OUT.value), seeds, _JOBS.value, argv[1:])
+    except ValueError as error:
+        raise app.UsageError(str(error)) from error
+    datasets = {recipe.dataset for recipe in recipes}
+    if len(datasets) > 1:
+        raise app.UsageError(f"--recipes should be of one dataset. Received: {sorted(datasets)}")
+    entry = find_task(recipes[0].TASK)
+    with exit_on_error():
+        # Seed by seed, so that an interrupted comparison contains pairs.
+        experiment.run([experiment.training_job(name, seed) for seed in seeds for name in names])
+        results = {name: experiment.results(name) for name in names}
+        table = markdown_table(results, entry)
+        write_aside(experiment.out / "comparison.md", table)
+        write_aside(experiment.out / "comparison.csv", csv_table(results, entry))
+        written = ["comparison.md", "comparison.csv", *draw(results, experiment, entry)]
+    print(f"\n{table}\nwritten to {experiment.out}: {', '.join(written)}")
 
 
 if __name__ == "__main__":

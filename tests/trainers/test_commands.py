@@ -16,6 +16,7 @@ tf = pytest.importorskip("tensorflow")
 
 from keras_has import drawing  # noqa: E402
 from trainers import compare  # noqa: E402
+from trainers.tasks.registry import TASKS  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ["--epochs=2", "--steps_per_epoch=3", "--batch_size=16", "--widths=8,8"]
@@ -137,12 +138,14 @@ def test_compare_names_a_run_that_fails(tmp_path):
     assert "parts_gap, seed 0 failed" in done.stderr
     assert "`epochs` should be at least 1" in done.stderr
     mixed = command("compare", "--recipes=parts_gap,tiny_imagenet_gap", f"--out={tmp_path}")
-    assert "should be of one data set" in mixed.stdout + mixed.stderr
+    assert "should be of one dataset" in mixed.stdout + mixed.stderr
 
 
 def test_differences_are_paired_by_seed():
+    entry = TASKS["image_localization"]
+
     def result(value):
-        keys = [key for key, _ in compare.COLUMNS]
+        keys = [key for key, _ in entry.task_class().columns]
         return {
             **dict.fromkeys(keys, value),
             "images": 5,
@@ -154,7 +157,8 @@ def test_differences_are_paired_by_seed():
         {
             "a": {0: result(0.1), 1: result(0.5)},
             "b": {0: result(0.2), 1: result(0.6)},
-        }
+        },
+        entry,
     )
     assert "| b - a | +10.0 ± 0.0 |" in table
     assert "| a | 30.0 ± 28.3 |" in table

@@ -84,7 +84,7 @@ def test_a_small_table_runs_end_to_end_and_is_not_done_twice(tmp_path):
     assert "done:" not in again.stdout
     other = tables("--scale=small", "--table=3", f"--runs={tmp_path}")
     assert other.returncode != 0
-    assert "holds runs made with" in other.stderr
+    assert "contains runs made with" in other.stderr
     assert "Traceback" not in other.stderr
 
 
@@ -94,8 +94,8 @@ def test_the_runs_of_table_2_are_planned_once_each(tmp_path, monkeypatch):
     from trainers.recipes.tables import TABLES
 
     phases = []
-    monkeypatch.setattr(module, "run_jobs", lambda jobs, at_a_time: phases.append(jobs))
-    module.TableRuns(TABLES[2], tmp_path, range(2), "parts").do_missing()
+    monkeypatch.setattr(module.TableExperiment, "run", lambda _, jobs: phases.append(jobs))
+    module.TableExperiment(TABLES[2], tmp_path, range(2), "parts").run_missing()
     training, judging, ensembles = phases
     titles = [job.title for job in training]
     assert len(set(titles)) == len(titles)
@@ -121,7 +121,7 @@ def test_the_runs_of_table_2_are_planned_once_each(tmp_path, monkeypatch):
         (["--table=1", "--scale=small", "--dataset=phases"], "should be one of parts"),
         (["--scale=small", "--", "--seed=3"], "cannot be passed on"),
         (["--table=1", "stray"], "unknown arguments"),
-        (["--table=1", "--dataset=parts"], "is for --scale=small"),
+        (["--table=1", "--dataset=parts"], "requires --scale=small"),
         (["--table=1", "--scale=small", "--norun", "--", "--crops=10"], "have no effect"),
     ],
 )

@@ -1,8 +1,8 @@
-"""Many runs: each in a process of its own, finished ones not done again."""
+"""Many runs below one folder: planned, run in processes of their own, and read again."""
+
+from __future__ import annotations
 
 import dataclasses
-import json
-import math
 import os
 import re
 import subprocess
@@ -12,12 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from trainers.engine import json_files
+from trainers.engine.run_error import RunError
+from trainers.tasks.registry import find_recipe, find_task
 
-Results = dict[str, dict[int, dict[str, Any]]]
-"""Results of runs by recipe and seed."""
-
-# Set for each run; not to be passed on.
+# The experiment sets these flags for each run.
 OWN_FLAGS = ("seed", "run_dir", "recipe", "network_from")
 
 
@@ -27,13 +26,13 @@ class Job:
 
     Args:
         title: What to call it.
-        module: Which command of `trainers`.
+        command: The module of `trainers` to run.
         arguments: Its flags.
-        folder: Where its `results.json` will be.
+        folder: The folder that will contain its `results.json`.
     """
 
     title: str
-    module: str
+    command: str
     arguments: tuple[str, ...]
     folder: Path
 
@@ -43,47 +42,120 @@ class Job:
         return (self.folder / "results.json").is_file()
 
 
-def run_dir_of(out: Path, recipe: str, seed: int) -> Path:
-    """Returns the folder of a run among many."""
-    return out / recipe / f"seed_{seed}"
-
-
-def training_job(
-    recipe: str,
-    seed: int,
-    out: Path,
-    flags_for_all: Sequence[str],
-    network_from: Path | None = None,
-    module: str = "imagenet",
-) -> Job:
-    """Returns the job of one recipe and seed."""
-    run_dir = run_dir_of(out, recipe, seed)
-    arguments = [f"--recipe={recipe}", f"--seed={seed}", f"--run_dir={run_dir}", *flags_for_all]
-    if network_from is not None:
-        arguments.append(f"--network_from={network_from}")
-    return Job(f"{recipe}, seed {seed}", module, tuple(arguments), run_dir)
-
-
-def run_jobs(jobs: Sequence[Job], at_a_time: int) -> None:
-    """Does all jobs, in order; with more than one at a time, each computes on one core.
+class Experiment:
+    """Runs of several recipes and seeds below one folder.
 
     Args:
-        jobs: What to do. Finished runs end at once, and check that they are what was asked for.
-        at_a_time: How many.
+        out: The folder; the run of a recipe and a seed is in `OUT/RECIPE/seed_SEED`.
+        seeds: The seeds.
+        jobs: Number of runs at a time; with more than one, each uses one core.
+        run_flags: Flags for every run.
 
     Raises:
-        RuntimeError: If one fails; its output has said why.
+        ValueError: If `run_flags` contains a flag that the experiment sets for each run.
     """
-    done = 0
 
-    def run(job: Job) -> None:
-        nonlocal done
+    def __init__(
+        self, out: Path, seeds: Sequence[int], jobs: int = 1, run_flags: Sequence[str] = ()
+    ) -> None:
+        if any(flag.lstrip("-").split("=")[0] in OWN_FLAGS for flag in run_flags):
+            raise ValueError(
+                f"{', '.join(OWN_FLAGS)} are set for each run and cannot be passed on."
+            )
+        self.out = out
+        self.seeds = tuple(seeds)
+        self.jobs = jobs
+        self.run_flags = tuple(run_flags)
+
+    @property
+    def data_dir(self) -> str | None:
+        """The value of `--data_dir` in the flags of the runs, however it is spelled."""
+        found = re.search(r"(?:^|\n)--?data_dir[=\n]([^\n]+)", "\n".join(self.run_flags))
+        return found.group(1) if found else None
+
+    def run_dir(self, name: str, seed: int) -> Path:
+        """Returns the folder of the run of a recipe, or of an ensemble."""
+        return self.out / name / f"seed_{seed}"
+
+    def training_job(self, recipe: str, seed: int, network_from: str | None = None) -> Job:
+        """Returns the job that trains a recipe, or evaluates the network of another recipe.
+
+        Args:
+            recipe: The name of the recipe.
+            seed: The seed of the run.
+            network_from: The name of a recipe that trains the same network, or `None`.
+        """
+        run_dir = self.run_dir(recipe, seed)
+        arguments = [
+            f"--recipe={recipe}",
+            f"--seed={seed}",
+            f"--run_dir={run_dir}",
+            *self.run_flags,
+        ]
+        if network_from is not None:
+            arguments.append(f"--network_from={self.run_dir(network_from, seed)}")
+        command = find_task(find_recipe(recipe).TASK).command
+        return Job(f"{recipe}, seed {seed}", command, tuple(arguments), run_dir)
+
+    def ensemble_job(
+        self,
+        title: str,
+        name: str,
+        seed: int,
+        maps: Sequence[tuple[str, int]],
+        probabilities: Sequence[tuple[str, int]],
+    ) -> Job:
+        """Returns the job that evaluates an ensemble.
+
+        Args:
+            title: What to call it.
+            name: The name of its folder.
+            seed: Its seed.
+            maps: Recipe and seed of the runs whose maps are averaged.
+            probabilities: Recipe and seed of the runs whose probabilities are averaged.
+        """
+        run_dir = self.run_dir(name, seed)
+        map_runs, probability_runs = (
+            ",".join(str(self.run_dir(*run)) for run in runs) for runs in (maps, probabilities)
+        )
+        arguments = (
+            f"--map_runs={map_runs}",
+            f"--probability_runs={probability_runs}",
+            f"--run_dir={run_dir}",
+        )
+        return Job(f"{title}, seed {seed}", "ensemble", arguments, run_dir)
+
+    def run(self, jobs: Sequence[Job]) -> None:
+        """Runs all jobs, in order. Finished runs end at once, after checking their recipe.
+
+        Raises:
+            RunError: If a job fails; its output says why.
+        """
+        done = 0
+
+        def run(job: Job) -> None:
+            nonlocal done
+            self._run(job)
+            done += 1
+            print(f"done: {job.title} ({done} of {len(jobs)})", flush=True)
+
+        with ThreadPoolExecutor(self.jobs) as executor:
+            futures = [executor.submit(run, job) for job in jobs]
+            try:
+                for future in futures:
+                    future.result()
+            except BaseException:
+                executor.shutdown(cancel_futures=True)
+                raise
+
+    def _run(self, job: Job) -> None:
         environment = dict(os.environ)
-        if at_a_time > 1:
+        is_parallel = self.jobs > 1
+        if is_parallel:
             environment.update(OMP_NUM_THREADS="1", TF_NUM_INTRAOP_THREADS="1")
-        log = subprocess.PIPE if at_a_time > 1 else None
+        log = subprocess.PIPE if is_parallel else None
         ended = subprocess.run(  # noqa: S603 (our own module, no shell)
-            [sys.executable, "-m", f"trainers.{job.module}", *job.arguments],
+            [sys.executable, "-m", f"trainers.{job.command}", *job.arguments],
             env=environment,
             stdout=log,
             stderr=log,
@@ -91,52 +163,26 @@ def run_jobs(jobs: Sequence[Job], at_a_time: int) -> None:
             check=False,
         )
         if ended.returncode:
-            output = f":\n{(ended.stderr or '')[-2000:]}" if log else ", see above"
-            raise RuntimeError(f"{job.title} failed{output}")
-        done += 1
-        print(f"done: {job.title} ({done} of {len(jobs)})", flush=True)
+            output = f":\n{(ended.stderr or '')[-2000:]}" if is_parallel else ", see above"
+            raise RunError(f"{job.title} failed{output}")
 
-    with ThreadPoolExecutor(at_a_time) as executor:
-        futures = [executor.submit(run, job) for job in jobs]
-        try:
-            for future in futures:
-                future.result()
-        except BaseException:
-            executor.shutdown(cancel_futures=True)
-            raise
+    def results(self, name: str, seeds: Sequence[int] | None = None) -> dict[int, dict[str, Any]]:
+        """Returns the results of a recipe, or of an ensemble, by seed; missing ones are left out.
 
+        Args:
+            name: The name of the recipe, or of the ensemble's folder.
+            seeds: The seeds; `None` for all.
 
-def read_results(folder: Path) -> dict[str, Any] | None:
-    """Returns the results in a folder, null as NaN, or None if it has none.
-
-    Raises:
-        RuntimeError: If they cannot be read.
-    """
-    file = folder / "results.json"
-    if not file.is_file():
-        return None
-    try:
-        results: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RuntimeError(f"{file} cannot be read ({error}): delete {folder}.") from error
-    return {key: math.nan if value is None else value for key, value in results.items()}
-
-
-def data_dir_among(flags_for_all: Sequence[str]) -> str | None:
-    """Returns the value of `--data_dir` among flags, however it is spelled."""
-    joined = re.search(r"(?:^|\n)--?data_dir[=\n]([^\n]+)", "\n".join(flags_for_all))
-    return joined.group(1) if joined else None
-
-
-def own_flags_among(flags_for_all: Sequence[str]) -> bool:
-    """Returns whether a flag is among them that is set for each run."""
-    return any(flag.lstrip("-").split("=")[0] in OWN_FLAGS for flag in flags_for_all)
-
-
-def mean_and_spread(values: np.ndarray, signed: bool = False) -> str:
-    """Returns "mean ± standard deviation" of values in per cent, "-" of none."""
-    values = np.asarray(values, "float64")
-    if len(values) == 0 or not np.isfinite(values).all():
-        return "-"
-    mean = f"{values.mean():+.1f}" if signed else f"{values.mean():.1f}"
-    return f"{mean} ± {values.std(ddof=1):.1f}" if len(values) > 1 else mean
+        Raises:
+            RunError: If results cannot be read.
+        """
+        found = {}
+        for seed in self.seeds if seeds is None else seeds:
+            file = self.run_dir(name, seed) / "results.json"
+            try:
+                results = json_files.null_to_nan(json_files.read_json(file))
+            except (OSError, ValueError) as error:
+                raise RunError(f"{file} cannot be read ({error}): delete {file.parent}.") from error
+            if isinstance(results, dict) and results:
+                found[seed] = results
+        return found

@@ -19,6 +19,7 @@ from trainers.engine import json_files
 from trainers.engine.run_error import RunError
 from trainers.engine.text_files import write_aside
 from trainers.recipes.recipe import Recipe
+from trainers.tasks.registry import TaskEntry, task_of_fields
 
 RecipeType = TypeVar("RecipeType", bound=Recipe)
 
@@ -103,6 +104,22 @@ class RunDirectory:
             return json_files.read_json(self.path / name)
         except (OSError, ValueError) as error:
             raise self._damaged(name, error) from error
+
+    def read_task(self) -> TaskEntry:
+        """Returns the task of the run, as recipe.json states it.
+
+        Raises:
+            RunError: If there is no run, or its recipe belongs to no known task.
+        """
+        if not self.path.is_dir():
+            raise RunError(f"There is no folder {self.path}.")
+        fields = self.read_json("recipe.json")
+        if fields is None:
+            raise RunError(f"{self.path} contains no run: it has no recipe.json.")
+        try:
+            return task_of_fields(fields if isinstance(fields, dict) else {})
+        except ValueError as error:
+            raise RunError(f"{self.path / 'recipe.json'} cannot be used: {error}.") from error
 
     def read_recipe(self, recipe_class: type[RecipeType]) -> RecipeType:
         """Returns the recipe of the run.

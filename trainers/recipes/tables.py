@@ -1,4 +1,4 @@
-"""The rows of the paper's image tables: which run, or which runs together, each one is."""
+"""The rows of the paper's tables, and the run or the ensemble behind each one."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -12,17 +12,18 @@ IMAGE_COLUMNS = (
     ("top1_loc", "Top-1 Loc"),
     ("top1_clas", "Top-1 Clas"),
 )
-IMAGE_OTHERS = (
+IMAGE_OTHER_COLUMNS = (
     ("gt_known_loc_cross_fitted", "GT-known Loc, cross-fitted"),
     ("max_box_acc_v2", "MaxBoxAccV2"),
 )
+IMAGE_CSV_KEYS = ("gt_known_loc_best", "gt_known_loc_best_threshold", "max_box_acc", "centred_box")
 VIDEO_COLUMNS = tuple(
     (f"temporal_map_at_{iou}", f"mAP at {iou}") for iou in (0.1, 0.2, 0.3, 0.4, 0.5)
 )
-VIDEO_OTHERS = (("top1_clas", "Top-1 Clas"),)
+VIDEO_OTHER_COLUMNS = (("top1_clas", "Top-1 Clas"),)
 GAP_ENSEMBLE = tuple(("alexnet_gap", seed) for seed in range(5))
 HAS_MAPS = ("alexnet_has_16", "alexnet_has_32", "alexnet_has_44", "alexnet_has_56")
-# Small data sets of sequences, and how the names of their recipes begin.
+# Small datasets of sequences, and the prefix of their recipes.
 VIDEO_DATASETS = {"phases": "phases", "watch_untrimmed": "watch"}
 
 
@@ -31,12 +32,12 @@ class Row:
     """One row of a table.
 
     Args:
-        title: As the paper calls it.
-        recipe: Name of the run's recipe; "" for an ensemble.
+        title: Its name in the paper.
+        recipe: Name of its recipe; "" for an ensemble.
         maps: For an ensemble: recipes of the networks whose maps are averaged, each with its seed,
-            or None for the seed of the ensemble.
-        probabilities: Likewise, for the class.
-        published: Figures in per cent.
+            or `None` for the seed of the ensemble.
+        probabilities: The same for the networks whose probabilities are averaged.
+        published: Published figures in percent.
     """
 
     title: str
@@ -47,12 +48,12 @@ class Row:
 
     @property
     def recipes(self) -> tuple[str, ...]:
-        """Names of the recipes whose runs the row needs."""
+        """Names of the recipes that the row needs."""
         members = dict.fromkeys(name for name, _ in (*self.maps, *self.probabilities))
         return (self.recipe,) if self.recipe else tuple(members)
 
     def members(self, seed: int) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
-        """Returns the runs whose maps, and those whose probabilities, an ensemble averages."""
+        """Returns the runs whose maps and those whose probabilities are averaged."""
 
         def of_seed(runs: tuple[tuple[str, int | None], ...]) -> list[tuple[str, int]]:
             return [(name, seed if fixed is None else fixed) for name, fixed in runs]
@@ -66,35 +67,37 @@ class Table:
 
     Args:
         title: What it shows.
-        rows: Its rows, in its order.
-        bases: For each row, the title of the row that it is compared to; a row without is a base.
-        columns: Keys of results, and their titles, of the figures that the paper has.
-        others: Likewise, of figures that it has not.
-        module: The command of `trainers` that does a run.
-        baseline: Title of a row without a network, and, for each of `columns`, the key that each
-            run's results have it under; or None.
+        rows: Its rows, in order.
+        bases: For each row that is compared, the title of the row that it is compared to.
+        columns: Keys of results and titles of the figures that the paper gives.
+        other_columns: Keys of results and titles of figures that it does not give.
+        csv_keys: Keys of further results in the CSV file.
+        task: The name of the task in the registry.
+        baseline: Title of a row that needs no network, and, for each of `columns`, the key of its
+            figure in the results of any run; or `None`.
     """
 
     title: str
     rows: tuple[Row, ...]
     bases: Mapping[str, str]
     columns: tuple[tuple[str, str], ...] = IMAGE_COLUMNS
-    others: tuple[tuple[str, str], ...] = IMAGE_OTHERS
-    module: str = "imagenet"
+    other_columns: tuple[tuple[str, str], ...] = IMAGE_OTHER_COLUMNS
+    csv_keys: tuple[str, ...] = IMAGE_CSV_KEYS
+    task: str = "image_localization"
     baseline: tuple[str, Mapping[str, str]] | None = None
 
     def recipe_name(self, row: str, dataset: str | None) -> str:
-        """Returns the name of a row's recipe on a small data set; None for the paper's."""
+        """Returns the name of a row's recipe on a small dataset; `None` for the paper's."""
         if dataset is None:
             return row
-        if self.module == "thumos":
+        if self.task == "temporal_localization":
             return row.replace("video", VIDEO_DATASETS[dataset])
         return small.small_name(row, dataset)
 
     @property
     def small_datasets(self) -> tuple[str, ...]:
-        """Small data sets that the rows can be run on."""
-        return tuple(VIDEO_DATASETS if self.module == "thumos" else small.BASES)
+        """Small datasets that the rows can be run on."""
+        return tuple(VIDEO_DATASETS if self.task == "temporal_localization" else small.BASES)
 
 
 def _row(title: str, recipe: str) -> Row:
@@ -205,8 +208,9 @@ TABLES: dict[int, Table] = {
             base="Video-full",
         ),
         columns=VIDEO_COLUMNS,
-        others=VIDEO_OTHERS,
-        module="thumos",
+        other_columns=VIDEO_OTHER_COLUMNS,
+        csv_keys=(),
+        task="temporal_localization",
         baseline=(
             "whole sequence, no network",
             {key: key.replace("temporal_map", "whole_sequence") for key, _ in VIDEO_COLUMNS},

@@ -139,6 +139,21 @@ class ImageLocalization(ImageTask):
             lines.append(f"  published: {figures}")
         return lines
 
+    @classmethod
+    def table_notes(cls, all_results: Sequence[Mapping[str, Any]]) -> str:
+        """Returns which thresholds the columns use, and the baseline."""
+        images = sorted({str(results["images"]) for results in all_results})
+        thresholds = sorted({f"{results['cam_threshold']:.0%}" for results in all_results})
+        centred = sorted({f"{100 * r.get('centred_box', np.nan):.1f}" for r in all_results})
+        return (
+            f"{', '.join(images)} validation images. Fixed threshold: {' or '.join(thresholds)} of "
+            "the map's maximum. Cross-fitted: the threshold that is best on one half of the "
+            "images, used on the other half, both ways. Best thresholds and MaxBoxAccV2 are "
+            "optimistic, because the thresholds are chosen on the images that are scored. A "
+            "centred box of the size that is best on the training boxes has a GT-known Loc of "
+            f"{', '.join(centred)}: below that there is no localization."
+        )
+
     def closing_notes(self) -> list[str]:
         """Returns how the exported model differs from the evaluation, and the bad files."""
         notes = super().closing_notes()

@@ -172,6 +172,15 @@ class Task(abc.ABC):
     def results_table(self, results: dict[str, Any]) -> list[str]:
         """Returns the lines of the results table."""
 
+    @classmethod
+    def table_notes(cls, all_results: Sequence[Mapping[str, Any]]) -> str:
+        """Returns what readers of a table that compares runs have to know, in sentences.
+
+        Args:
+            all_results: The results of all runs in the table, at least one.
+        """
+        return f"{all_results[0][cls.examples]} validation {cls.examples}."
+
     def closing_notes(self) -> list[str]:
         """Returns lines to print after the table and the list of files; by default none."""
         return []

@@ -233,6 +233,19 @@ class TemporalLocalization(Task):
             lines.append(f"  {results['degenerate_maps']:.0f} maps of a class gave no detection")
         return lines
 
+    @classmethod
+    def table_notes(cls, all_results: Sequence[Mapping[str, Any]]) -> str:
+        """Returns the threshold, the protocol and the baseline."""
+        thresholds = {f"{results['cam_threshold']:.0%}" for results in all_results}
+        protocols = {str(results["protocol"]) for results in all_results}
+        known = {bool(results["known_classes"]) for results in all_results}
+        return (
+            f"{all_results[0]['videos']} videos. Runs above {', '.join(sorted(thresholds))} of the "
+            f"temporal map's maximum, {'known' if known == {True} else 'all'} classes, protocol "
+            f"{', '.join(sorted(protocols))}. Whole sequence: one detection for each class in a "
+            "video's labels, from start to end."
+        )
+
 
 def seconds_per_feature_in(folder: Path) -> float | None:
     """Returns the time between features as stated in features.json, or `None` without that file.

@@ -9,6 +9,8 @@ import keras_has.data  # noqa: E402
 from trainers.engine.run_error import RunError  # noqa: E402
 from trainers.engine.training import train_recipe  # noqa: E402
 from trainers.tasks.image_localization import ImageLocalization  # noqa: E402
+from trainers.tasks.registry import find_recipe  # noqa: E402
+from trainers.tasks.temporal_localization import TemporalLocalization  # noqa: E402
 
 
 def test_a_tuning_split_is_of_training_images_alike_in_each_class(few_parts, tiny_recipe, tmp_path):
@@ -62,3 +64,16 @@ def test_a_tuning_split_of_ilsvrc_has_boxes_where_there_are_any(monkeypatch, tin
     recipe = tiny_recipe(dataset="imagenet", tuning_share=0.2)
     ImageLocalization(recipe, "nowhere").read_split("train")
     assert asked["kwargs"] == {"read_boxes": True}
+
+
+def test_records_of_another_dataset_are_refused_for_sequences_too(tmp_path):
+    """Of another dataset of sequences, and of a dataset of images."""
+    phases = {split: keras_has.data.phases(split, num_videos=8) for split in ("train", "test")}
+    keras_has.data.write_sequence_records(phases, tmp_path / "phases")
+    parts = {split: keras_has.data.parts(split, num_images=8) for split in ("train", "val")}
+    keras_has.data.write_tfrecords(parts, tmp_path / "parts")
+    recipe = find_recipe("watch_has")
+    for name in ("phases", "parts"):
+        task = TemporalLocalization(recipe, tmp_path / name)
+        with pytest.raises(RunError, match=rf"records of {name}.*watch_untrimmed"):
+            task.read_split("train")

@@ -1,0 +1,76 @@
+"""Flags of recipes: every field has one, with the help of the field."""
+
+import dataclasses
+
+import pytest
+from absl import flags
+
+from trainers.engine.flags import define_recipe_flags, recipe_from_flags
+from trainers.tasks.registry import TASKS, find_recipe
+
+
+@pytest.fixture
+def parse(monkeypatch):
+    """Returns a function from a task and arguments to the parsed flags, apart from all others."""
+
+    def parse(task, *arguments):
+        values = flags.FlagValues()
+        for kind in ("enum", "boolean", "integer", "float", "string", "list"):
+            define = getattr(flags, f"DEFINE_{kind}")
+
+            def define_here(*args, define=define, **kwargs):
+                return define(*args, flag_values=values, **kwargs)
+
+            monkeypatch.setattr(flags, f"DEFINE_{kind}", define_here)
+        register = flags.register_validator
+        monkeypatch.setattr(
+            flags,
+            "register_validator",
+            lambda *args: register(*args, flag_values=values),
+        )
+        monkeypatch.setattr(flags, "FLAGS", values)
+        define_recipe_flags(TASKS[task].recipe_class)
+        values(["command", *arguments])
+        return values
+
+    return parse
+
+
+@pytest.mark.parametrize("task", sorted(TASKS))
+def test_every_field_that_can_be_overridden_is_a_flag_with_its_help(task, parse):
+    values = parse(task)
+    fields = dataclasses.fields(TASKS[task].recipe_class)
+    assert {field.name for field in fields} - set(values) == {
+        "name",
+        "description",
+        "published",
+        "choices",
+    }
+    for field in fields:
+        assert field.metadata["help"]
+        if field.metadata["is_flag"]:
+            assert field.metadata["help"] in values[field.name].help
+
+
+def test_flags_override_the_recipe(parse):
+    parse(
+        "image_localization",
+        "--patch_size=0,8",
+        "--nonesterov",
+        "--hide_probability=0.25",
+        "--schedule=regimes",
+        "--regimes=0:0.1:5e-4,2:0.01:0",
+    )
+    recipe = recipe_from_flags(find_recipe("parts_has"))
+    assert recipe.patch_size == (0, 8)
+    assert recipe.nesterov is False
+    assert recipe.hide_probability == 0.25
+    assert recipe.regimes == ((0, 0.1, 5e-4), (2, 0.01, 0.0))
+    assert recipe.widths == find_recipe("parts_has").widths
+
+
+@pytest.mark.parametrize("argument", ["--patch_size=big", "--regimes=0:0.1", "--epochs=few"])
+def test_values_that_cannot_be_parsed_are_refused_by_name(argument, parse):
+    name = argument[2:].split("=")[0]
+    with pytest.raises(flags.Error, match=name):
+        parse("image_localization", argument)
