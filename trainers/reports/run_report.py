@@ -5,34 +5,18 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from trainers.engine.runs import RunDirectory, RunError
-from trainers.recipes import ImageRecipe, Recipe, VideoRecipe
-
-# A field that recipes of this kind alone have.
-_FIELDS: dict[str, type[Recipe]] = {"patch_size": ImageRecipe, "num_segments": VideoRecipe}
+from trainers.engine.run_directory import RunDirectory
+from trainers.engine.run_error import RunError
+from trainers.recipes import Recipe, VideoRecipe
 
 
 def recipe_kind(run_dir: str | os.PathLike[str]) -> type[Recipe]:
-    """Returns `ImageRecipe` or `VideoRecipe`, whichever the run has.
+    """Returns the class of the run's recipe, such as `ImageRecipe` or `VideoRecipe`.
 
     Raises:
-        RunError: If there is no run, or its recipe is of neither kind.
+        RunError: If there is no run, or its recipe belongs to no known task.
     """
-    directory = RunDirectory(run_dir)
-    if not directory.path.is_dir():
-        raise RunError(f"There is no folder {directory.path}.")
-    fields = directory.read_json("recipe.json")
-    if fields is None:
-        raise RunError(f"{directory.path} holds no run: there is no recipe.json in it.")
-    kinds = [
-        kind for field, kind in _FIELDS.items() if isinstance(fields, dict) and field in fields
-    ]
-    if len(kinds) != 1:
-        raise RunError(
-            f"{directory.path / 'recipe.json'} is the recipe neither of a run of trainers.imagenet "
-            f"nor of one of trainers.thumos: one of {' and '.join(_FIELDS)} should be in it."
-        )
-    return kinds[0]
+    return RunDirectory(run_dir).read_task().recipe_class
 
 
 def write_report(
