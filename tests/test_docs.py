@@ -8,12 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-pytest.importorskip("tensorflow")
+tf = pytest.importorskip("tensorflow")
 
-import keras_has
-from trainers.tasks import registry
+import keras_has  # noqa: E402
+from trainers.tasks import registry  # noqa: E402
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
@@ -82,6 +83,22 @@ def test_readme_has_at_most_700_words():
     assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= 700
 
 
+def test_python_code_in_the_readme_runs():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    layer, pipeline, training, video = re.findall(
+        r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE
+    )
+    images = np.full((2, 224, 224, 3), 200, "uint8")
+    names = {"dataset": tf.data.Dataset.from_tensor_slices(images)}
+    for code in (layer, pipeline, video):
+        exec(compile(code, "README.md", "exec"), names)  # noqa: S102 - this project's own text
+    compile(training, "README.md", "exec")  # too slow to run here
+    assert names["model"].output_shape == (None, 20)
+    hidden = next(iter(names["dataset"])).numpy()
+    assert hidden.shape == images.shape
+    assert set(np.unique(hidden)) <= {200, 124, 116, 103}
+
+
 @every_page
 def test_links_lead_to_existing_files_and_headings(page):
     missing = []
@@ -142,7 +159,6 @@ def test_commands_exist(module):
         assert importlib.util.find_spec(f"{module}.__main__") is not None
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "module", [name for name in sorted(COMMANDS) if name.startswith("trainers.") and COMMANDS[name]]
 )
@@ -150,7 +166,6 @@ def test_commands_accept_the_flags_that_pages_pass(module):
     assert COMMANDS[module] - flags_of(module) == set()
 
 
-@pytest.mark.slow
 def test_every_other_flag_belongs_to_a_command():
     mentioned = set()
     for page in PAGES:
