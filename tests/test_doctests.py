@@ -33,6 +33,7 @@ def test_public_classes_and_functions_have_an_example():
         getattr(package, name)
         for package in (
             keras_has.callbacks,
+            keras_has.evaluation,
             keras_has.cams,
             keras_has.layers,
             keras_has.metrics,

@@ -10,45 +10,46 @@ Tensor = Any
 def class_activation_maps(
     features: Tensor, kernel: Tensor, class_index: Tensor | None = None
 ) -> Tensor:
-    r"""Computes class activation maps: how much each place speaks for a class.
+    r"""Computes class activation maps: how strongly each position supports a class.
 
-    With F the features before global average pooling and W the kernel of the dense layer after it,
-    `CAM(c, I) = sum_i W(i, c) F_i(I)`: no bias and no ReLU, so that the mean of a map is the
-    class's logit without its bias. All is computed in float32, whatever the
-    precision of the network.
+    With F the features before global pooling and W the kernel of the dense layer after it,
+    `CAM(c, I) = sum_i W(i, c) F_i(I)`: no bias and no ReLU, so that under average pooling the mean
+    of a map is the class's logit without its bias. Computed in float32, whatever the precision of
+    the network.
 
     Args:
-        features: Tensor of shape `(batch, height, width, channels)`.
+        features: Tensor of shape `(batch, height, width, channels)`, or `(batch, time, channels)`
+            for maps over time.
         kernel: Tensor of shape `(channels, classes)`.
-        class_index: Integer tensor of shape `(batch,)`, values in `[0, classes)`: the one class
-            wanted of each image. Only these maps are computed. Defaults to `None`: all classes.
+        class_index: Integer tensor of shape `(batch,)`, values in `[0, classes)`: one class per
+            example. Only these maps are computed. Defaults to `None`: all classes.
 
     Returns:
-        A float32 tensor of shape `(batch, height, width)`, or `(batch, height, width, classes)` if
-        `class_index` is `None`.
+        A float32 tensor of shape `(batch, height, width)` or `(batch, time)`, with a last axis
+        `classes` if `class_index` is `None`.
 
     Raises:
-        ValueError: If the shapes do not fit together.
+        ValueError: If the shapes do not match.
 
     Example:
 
-    >>> features = [[[[1.0, 0.0], [0.0, 1.0]]]]  # One image of 1 x 2 places, two channels.
+    >>> features = [[[[1.0, 0.0], [0.0, 1.0]]]]  # One image of 1 x 2 positions, two channels.
     >>> kernel = [[2.0, 0.0, 1.0], [0.0, 3.0, -1.0]]  # Three classes.
     >>> class_activation_maps(features, kernel).shape[1:] == (1, 2, 3)
     True
-    >>> [float(place) for place in class_activation_maps(features, kernel, [2])[0, 0]]
+    >>> [float(value) for value in class_activation_maps(features, kernel, [2])[0, 0]]
     [1.0, -1.0]
 
     Reference:
         Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016; Singh and
-        Lee, "Hide-and-Seek", ICCV 2017, section 3.1.
+        Lee, "Hide-and-Seek", ICCV 2017, sections 3.1 and 3.3.
     """
     features = ops.cast(ops.convert_to_tensor(features), "float32")
     kernel = ops.cast(ops.convert_to_tensor(kernel), "float32")
-    if len(features.shape) != 4:
+    if len(features.shape) not in (3, 4):
         raise ValueError(
-            "`features` should be of shape (batch, height, width, channels). "
-            f"Received: features.shape={tuple(features.shape)}"
+            "`features` should be of shape (batch, height, width, channels) or (batch, time, "
+            f"channels). Received: features.shape={tuple(features.shape)}"
         )
     if len(kernel.shape) != 2 or kernel.shape[0] != features.shape[-1]:
         raise ValueError(
@@ -61,27 +62,30 @@ def class_activation_maps(
     class_index = ops.cast(ops.convert_to_tensor(class_index), "int32")
     if len(class_index.shape) != 1:
         raise ValueError(
-            "`class_index` should be of shape (batch,): one class for each image. "
+            "`class_index` should be of shape (batch,): one class for each example. "
             f"Received: class_index.shape={tuple(class_index.shape)}"
         )
-    return ops.einsum("bhwd,db->bhw", features, ops.take(kernel, class_index, axis=1))
+    positions = "hw" if len(features.shape) == 4 else "t"
+    return ops.einsum(
+        f"b{positions}d,db->b{positions}", features, ops.take(kernel, class_index, axis=1)
+    )
 
 
 def upsample_maps(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """Enlarges maps to the size of the image they belong to.
+    """Enlarges maps to the size of their image.
 
-    The interpolation is bilinear with half-pixel centres: pixel `x` of `W` is looked up at
-    `(x + 0.5) w / W - 0.5`. It is what OpenCV's `resize` with `INTER_LINEAR` computes.
+    The interpolation is bilinear with half-pixel centres: pixel `x` of `W` reads position
+    `(x + 0.5) w / W - 0.5`, as in OpenCV's `resize` with `INTER_LINEAR`.
 
     Args:
         maps: Tensor of shape `(batch, height, width)`.
-        size: Height and width wanted, in pixels.
+        size: Target height and width, in pixels.
 
     Returns:
         A float32 tensor of shape `(batch, *size)`.
 
     Raises:
-        ValueError: If `maps` is not of rank 3, or `size` not a pair of positive integers.
+        ValueError: If `maps` is not of rank 3, or `size` is not a pair of positive integers.
 
     Example:
 

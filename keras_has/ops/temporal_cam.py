@@ -1,4 +1,4 @@
-"""Temporal class activation maps, and the detections that they give."""
+"""Temporal class activation maps, and detections from them."""
 
 import itertools
 from collections.abc import Mapping
@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import ArrayLike, NDArray
 
+from keras_has.ops.cam import class_activation_maps
 from keras_has.ops.segments import runs_above
 
 Tensor = Any
@@ -16,7 +17,7 @@ SCORES = ("mean", "max")
 
 
 def temporal_class_activation_maps(features: Tensor, kernel: Tensor) -> Tensor:
-    r"""Computes temporal class activation maps: how much each step speaks for each class.
+    r"""Computes temporal class activation maps: how strongly each step supports each class.
 
     With F the features before global pooling over time and W the kernel of the dense layer after
     it, `CAM(t, c) = sum_i W(i, c) F_i(t)`: no bias and no ReLU. Computed in float32, whatever the
@@ -30,7 +31,7 @@ def temporal_class_activation_maps(features: Tensor, kernel: Tensor) -> Tensor:
         (B, T, classes) float32.
 
     Raises:
-        ValueError: If the shapes do not fit together.
+        ValueError: If the shapes do not match.
 
     Example:
 
@@ -41,14 +42,13 @@ def temporal_class_activation_maps(features: Tensor, kernel: Tensor) -> Tensor:
     Reference:
         Singh and Lee, "Hide-and-Seek", ICCV 2017, section 3.3.
     """
-    features = ops.cast(ops.convert_to_tensor(features), "float32")
-    kernel = ops.cast(ops.convert_to_tensor(kernel), "float32")
-    if len(features.shape) != 3 or len(kernel.shape) != 2:
+    features = ops.convert_to_tensor(features)
+    if len(features.shape) != 3:
         raise ValueError(
-            "`features` should be of shape (B, T, D) and `kernel` of shape (D, classes). "
-            f"Received: shapes {tuple(features.shape)} and {tuple(kernel.shape)}"
+            "`features` should be of shape (B, T, D). "
+            f"Received: features.shape={tuple(features.shape)}"
         )
-    return ops.matmul(features, kernel)
+    return class_activation_maps(features, kernel)
 
 
 def detections_from_maps(
@@ -61,28 +61,28 @@ def detections_from_maps(
 ) -> list[Mapping[str, NDArray[Any]]]:
     """Turns temporal class activation maps into detections, in NumPy.
 
-    Of each class's map every run of steps above `threshold` times the map's maximum is a detection.
-    A map whose maximum is not positive, or that has a NaN, gives none.
+    Each run of steps above `threshold` times the maximum of a class's map is a detection. A map
+    whose maximum is not positive, or that contains a NaN, gives none.
 
-    The paper does not say how detections are scored. That is this project's choice: the mean of the
-    map in the run, in the map's own units and not divided by the video's maximum, so that videos
-    can be ranked against each other.
+    The paper does not say how detections are scored. This project uses the mean of the map in the
+    run, in the map's own units and not divided by the video's maximum, so that videos can be ranked
+    against each other.
 
     Args:
         maps: (B, T, classes).
-        step_seconds: Time that a step stands for, in seconds: a number, or (B,).
-        threshold: Share of the maximum to be exceeded, in [0, 1). Defaults to the paper's 0.5.
+        step_seconds: Duration of a step in seconds, a number or (B,).
+        threshold: Fraction of the maximum to be exceeded, in [0, 1). Defaults to the paper's 0.5.
         mask: (B, T) bool, False for padding, or None.
-        labels: (B, classes) of 0 and 1: where the classes of a video are taken as known, those that
-            it shows; no other is detected. None for all classes.
+        labels: (B, classes) of 0 and 1, the classes that each video shows, if they are taken as
+            known: no other class is detected. None for all classes.
         score: `"mean"` (default) or `"max"` of the map in the run.
 
     Returns:
         A list of B dicts: `"segments"`, (n, 2) float32, start and end in seconds; `"labels"`, (n,)
-        int64; `"scores"`, (n,) float32. By class, then in time.
+        int64; `"scores"`, (n,) float32. Ordered by class, then by time.
 
     Raises:
-        ValueError: If an argument is of another shape or out of its range.
+        ValueError: If an argument has the wrong shape or is out of range.
 
     Example:
 
@@ -95,7 +95,7 @@ def detections_from_maps(
         Singh and Lee, ICCV 2017, section 3.3: 50 % of the maximum.
     """
     check_threshold_and_score(threshold, score)
-    values = np.array(maps, np.float32)  # A copy: padding and other classes are taken out of it.
+    values = np.array(maps, np.float32)  # A copy, in which padding is overwritten.
     if values.ndim != 3:
         raise ValueError(f"`maps` should be of shape (B, T, classes). Received: {values.shape}")
     if mask is not None:
@@ -119,7 +119,7 @@ def detections_from_maps(
 
 
 def check_threshold_and_score(threshold: float, score: str) -> None:
-    """Raises a ValueError where a threshold or a score is none."""
+    """Raises a ValueError if a threshold or a score is invalid."""
     if not 0 <= threshold < 1:
         raise ValueError(f"`threshold` should be in [0, 1). Received: threshold={threshold}")
     if score not in SCORES:
@@ -133,12 +133,12 @@ def _run_scores(
     if not len(start):
         return np.zeros(0, np.float32)
     first = (video * values.shape[1] + label) * values.shape[2]
-    # Of [start, end, start, end, ...] every second stretch is a run.
+    # Between [start, end, start, end, ...] every second stretch is a run.
     edges = np.stack([first + start, first + end], axis=1).reshape(-1)
     flat = np.append(values.reshape(-1), np.float32(0))
     if score == "max":
         return np.maximum.reduceat(flat, edges)[::2]
-    # Only the runs themselves are added up: elsewhere is padding, of minus infinity.
+    # Padding is minus infinity; only the runs themselves are summed.
     inside = np.where(np.isfinite(flat), flat, 0).astype(np.float64)
     return (np.add.reduceat(inside, edges)[::2] / (end - start)).astype(np.float32)
 
@@ -151,7 +151,7 @@ def detections_in_graph(
     labels: Tensor | None = None,
     score: str = "mean",
 ) -> dict[str, Tensor]:
-    """Does in a TensorFlow graph what `detections_from_maps` does, for exported models.
+    """Computes `detections_from_maps` in a TensorFlow graph, for exported models.
 
     Args:
         maps: (B, T, classes) tensor.
@@ -162,11 +162,12 @@ def detections_in_graph(
         score: See `detections_from_maps`.
 
     Returns:
-        A dict of `"segments"`, (B, n, 2) float32, padded by -1; `"labels"`, (B, n) int64, padded by
-        -1; `"scores"`, (B, n) float32, padded by 0. n is the most that a video of the batch has.
+        A dict of `"segments"`, (B, n, 2) float32, padded with -1; `"labels"`, (B, n) int64, padded
+        with -1; `"scores"`, (B, n) float32, padded with 0. n is the largest number of detections in
+        a video of the batch.
 
     Raises:
-        ValueError: If a threshold or score is none.
+        ValueError: If a threshold or score is invalid.
 
     Example:
 

@@ -166,6 +166,43 @@ def test_a_model_on_two_replicas_is_measured_as_on_one(dataset, two_replicas):
     assert figures[0] == pytest.approx(figures[1], abs=1e-4)
 
 
+def test_all_replicas_take_part_and_a_partial_batch_is_padded(dataset, two_replicas):
+    with two_replicas.scope():
+        model = small_model()
+    callback = TemporalLocalization(dataset, 3, 60)  # 10 videos: the last batch holds one
+    used = []
+
+    def forward(model):
+        outputs_of = type(callback.evaluator).forward(callback.evaluator, model)
+
+        def on_replica(batch):
+            used.append(tf.distribute.get_replica_context().replica_id_in_sync_group)
+            return outputs_of(batch)
+
+        return on_replica
+
+    callback.evaluator.forward = forward
+    callback.set_model(model)
+    assert [video.index for video in callback.iterate()] == list(range(10))
+    assert {int(tf.get_static_value(number)) for number in used} == {0, 1}
+
+
+@pytest.mark.parametrize("is_masked", [False, True])
+def test_logits_are_turned_into_probabilities(dataset, is_masked):
+    model = small_model(is_masked=is_masked)
+    logits_model = small_model(is_masked=is_masked)
+    logits_model.set_weights(model.get_weights())
+    logits_model.get_layer("predictions").activation = keras.activations.linear
+    videos = []
+    for network in (model, logits_model):
+        callback = TemporalLocalization(dataset, 4, 60)
+        callback.set_model(network)
+        videos.append(list(callback.iterate()))
+    for expected, video in zip(*videos, strict=True):
+        np.testing.assert_allclose(video.probabilities, expected.probabilities, rtol=1e-5)
+        np.testing.assert_array_equal(video.maps, expected.maps)
+
+
 def test_what_is_wrong_is_named(dataset):
     with pytest.raises(ValueError, match="`threshold`"):
         TemporalLocalization(dataset, threshold=1.0)

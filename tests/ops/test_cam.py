@@ -78,7 +78,7 @@ def test_maps_can_be_part_of_a_functional_model():
 @pytest.mark.parametrize(
     ("features", "kernel", "class_index", "message"),
     [
-        (FEATURES[0], KERNEL, None, "`features` should be of shape"),
+        (FEATURES[0, 0], KERNEL, None, "`features` should be of shape"),
         (FEATURES, KERNEL.T, None, "`kernel` should be of shape"),
         (FEATURES, KERNEL[0], None, "`kernel` should be of shape"),
         (FEATURES, KERNEL, [[1], [2], [3]], "`class_index` should be of shape"),

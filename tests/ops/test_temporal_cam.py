@@ -18,7 +18,7 @@ def test_maps_are_sums_of_features_weighed_by_the_kernel():
     features, kernel = random.normal(size=(2, 5, 3)), random.normal(size=(3, 4))
     maps = np.asarray(temporal_class_activation_maps(features, kernel))
     np.testing.assert_allclose(maps, np.einsum("btd,dc->btc", features, kernel), rtol=1e-5)
-    with pytest.raises(ValueError, match="`kernel`"):
+    with pytest.raises(ValueError, match="`features`"):
         temporal_class_activation_maps(features[0], kernel)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_has.callbacks.localized_image import LocalizedImage
+from keras_has.callbacks import LocalizedImage
 from keras_has.metrics.max_box_accuracy_v2 import MaxBoxAccuracyV2
 from trainers.reports import page
 from trainers.reports.failures import KINDS, count_kinds, shares_in_common

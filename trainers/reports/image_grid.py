@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_has.callbacks.localized_image import LocalizedImage
+from keras_has.callbacks import LocalizedImage
 from keras_has.ops.boxes import box_iou, boxes_from_maps, scale_boxes
 from trainers.reports import page, threshold_slider
 from trainers.reports.image_sample import extremes, spread_over_classes

@@ -14,8 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_has import data
-from keras_has.callbacks import CAMLocalization
-from keras_has.callbacks.localized_image import LocalizedImage
+from keras_has.callbacks import CAMLocalization, LocalizedImage
 from keras_has.cams import MapMethod
 from keras_has.models.pixel_scaling import IMAGENET_MEAN
 from trainers.engine.runs import RunDirectory, progress

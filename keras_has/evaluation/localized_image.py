@@ -29,7 +29,7 @@ class LocalizedImage:
 
     Example:
 
-    >>> from keras_has.callbacks.localized_image import LocalizedImage
+    >>> from keras_has.evaluation import LocalizedImage
     >>> nothing = np.full(4, np.nan, "float32")
     >>> result = LocalizedImage(
     ...     "n02123394_7", 3, 3, 0.9, 0.9, np.zeros((64, 64, 3)), (64, 64), np.zeros((16, 16)),

@@ -25,7 +25,7 @@ class LocalizedVideo:
 
     Example:
 
-    >>> from keras_has.callbacks.localized_video import LocalizedVideo
+    >>> from keras_has.evaluation import LocalizedVideo
     >>> maps = np.array([[0, 1], [2, 1], [2, 0]], "float32")
     >>> video = LocalizedVideo(
     ...     0, "v1", np.array([True, False]), np.array([0.3, 0.7], "float32"), maps, 0.5,
