@@ -11,7 +11,11 @@ import numpy as np
 import pytest
 
 from benchmarks.plain_protocol import plain_hits
-from trainers import score_map_files
+from keras_has.data.readers.localization_truth import (
+    read_localization_metadata,
+)
+from keras_has.data.readers.score_maps import find_score_maps
+from keras_has.evaluation.score_maps import evaluate_score_maps_on_masks
 
 ROOT = Path(__file__).resolve().parents[2]
 STEPS = np.arange(0, 1, 0.001)
@@ -55,8 +59,8 @@ def test_the_command_prints_and_writes_what_the_protocol_gives(folder):
     done = evaluate(f"--score_maps={folder / 'maps'}", f"--metadata={folder}", f"--out={out}")
     assert done.returncode == 0, done.stderr[-3000:]
     figures = json.loads(out.read_text())
-    truth = score_map_files.read_metadata(folder)
-    found = score_map_files.find_score_maps(folder / "maps", truth.image_ids)
+    truth = read_localization_metadata(folder)
+    found = find_score_maps(folder / "maps", truth.image_ids)
     expected = {False: 0, True: 0}
     for image in truth.boxes:
         for all_contours in expected:
@@ -128,42 +132,13 @@ def test_masks_with_an_ignored_region_give_pxap(tmp_path):
     assert "PxAP                        100.00%" in done.stdout
     (tmp_path / "image_ids.txt").write_text("a/one.jpg\n")
     (tmp_path / "localization.txt").write_text("a/one.jpg,a/one.png,a/one_ignore.png\n")
-    truth = score_map_files.read_metadata(tmp_path, tmp_path / "masks")
-    found = score_map_files.find_score_maps(tmp_path / "maps", truth.image_ids)
-    figures = score_map_files.evaluate_masks(truth, found.files)
+    truth = read_localization_metadata(tmp_path, tmp_path / "masks")
+    found = find_score_maps(tmp_path / "maps", truth.image_ids)
+    figures = evaluate_score_maps_on_masks(truth, found.files)
     assert figures["pxap"] == 1.0
     assert figures["ignored_pixels"] == 224 * 56
-    with pytest.raises(ValueError, match="--masks should be the folder"):
-        score_map_files.read_metadata(tmp_path)
-
-
-def test_boxes_of_a_table_are_read_with_heading_sizes_and_both_kinds_of_corners(tmp_path):
-    path = tmp_path / "boxes.csv"
-    path.write_text("image_id,x0,y0,x1,y1,width,height\na,1,2,3,4,50,40\na,0,0,9.5,9,50,40\n")
-    inclusive = score_map_files.read_boxes(path)
-    assert inclusive.boxes["a"].tolist() == [[1, 2, 4, 5], [0, 0, 10.5, 10]]
-    assert inclusive.sizes["a"] == (40, 50)
-    assert score_map_files.read_boxes(path, half_open=True).boxes["a"][0].tolist() == [1, 2, 3, 4]
-    path.write_text("a,1,2,3,4\n")
-    assert score_map_files.read_boxes(path, {"a": (7, 8)}).sizes["a"] == (7, 8)
-
-
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        ("a,1,2,3", r"boxes.csv:2: a line should hold image_id,x0,y0,x1,y1"),
-        ("a,1,2,3,x", r"boxes.csv:2: a line should hold"),
-        ("a,1,2,3,nan", r"boxes.csv:2: a line should hold"),
-        ("a,5,2,3,4,50,40", r"boxes.csv:2: a box should be"),
-        ("a,-1,2,3,4,50,40", r"boxes.csv:2: a box should be"),
-        ("b,1,2,3,4", r"boxes.csv:2: the size of 'b' should be known"),
-    ],
-)
-def test_a_line_that_cannot_be_read_is_named(tmp_path, line, message):
-    path = tmp_path / "boxes.csv"
-    path.write_text(f"a,0,0,1,1,50,40\n{line}\n")
-    with pytest.raises(ValueError, match=message):
-        score_map_files.read_boxes(path)
+    with pytest.raises(ValueError, match="--masks should be their folder"):
+        read_localization_metadata(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -174,27 +149,3 @@ def test_mistakes_are_named_without_a_traceback(arguments, tmp_path):
     assert done.returncode != 0
     assert "Traceback" not in done.stderr
     assert "should" in done.stdout + done.stderr or "a is missing" in done.stderr
-
-
-def test_names_that_could_be_taken_for_others_are_sorted_out(tmp_path):
-    """Headings, masks and maps named as documented, two images of one short name, repeated ids."""
-    from trainers import score_map_files as files
-
-    table = tmp_path / "boxes.csv"
-    table.write_text("a.jpg,.5,1,50,60,100,100\nb.jpg,1,1,2,2,100,100\n")
-    assert files.read_boxes(table).image_ids == ["a.jpg", "b.jpg"]
-    table.write_text("image,x0,y0,x1,y1,width,height\nb.jpg,1,1,2,2,100,100\n")
-    assert files.read_boxes(table).image_ids == ["b.jpg"]
-    table.write_text("image,width,height\nb.jpg,100,50\n")
-    assert files.read_image_sizes(table) == {"b.jpg": (50.0, 100.0)}
-    np.save(tmp_path / "a.npy", np.zeros((2, 2)))
-    np.save(tmp_path / "c.jpg.npy", np.zeros((2, 2)))
-    assert files.find_score_maps(tmp_path, ["c"]).missing == []
-    with pytest.raises(ValueError, match=r"named by two images; one of them is a\.png"):
-        files.find_score_maps(tmp_path, ["a.jpg", "a.png"])
-    (tmp_path / "localization.txt").write_text("x.jpg,1,1,2,2\n")
-    (tmp_path / "image_sizes.txt").write_text("x.jpg,9,9\n")
-    for ids, message in (("y.jpg\n", "should be one of image_ids"), ("x.jpg\nx.jpg\n", "once")):
-        (tmp_path / "image_ids.txt").write_text(ids)
-        with pytest.raises(ValueError, match=message):
-            files.read_metadata(tmp_path)
