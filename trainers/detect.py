@@ -90,7 +90,7 @@ def detect(signature: Any, features: np.ndarray, step: float, num_features: int 
 
 def draw(found: dict, class_names: Sequence[str], threshold: float) -> np.ndarray:
     """Returns the timelines of the classes that were found, the likeliest first."""
-    from keras_has import drawing, timelines
+    from keras_has import drawing
 
     maps, step = found["cam"], found["step_seconds"]
     order = np.argsort(-found["probabilities"], kind="stable")
@@ -100,7 +100,7 @@ def draw(found: dict, class_names: Sequence[str], threshold: float) -> np.ndarra
         is_label = found["labels"] == label
         tiles.append(
             [
-                timelines.timeline(
+                drawing.timeline(
                     len(maps) * step,
                     (),
                     maps[:, label],

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_has import drawing, timelines
+from keras_has import drawing
 from keras_has.cams import TemporalCAM
 from keras_has.evaluation.batch import Batch
 from keras_has.evaluation.evaluator import Evaluator, Tensors
@@ -167,7 +167,7 @@ class TemporalLocalizationEvaluator(Evaluator):
         labels = truth["segment_labels"]
         label = int(labels[0] if len(labels) else video.labels.argmax())
         is_label = found["labels"] == label
-        picture = timelines.timeline(
+        picture = drawing.timeline(
             max(float(self.dataset.durations[video.index]), len(video.maps) * video.step_seconds),
             truth["segments"][labels == label],
             video.maps[:, label],

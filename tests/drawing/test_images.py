@@ -1,4 +1,4 @@
-"""Pictures: what is drawn where, and files that are never half there."""
+"""Maps and boxes are drawn in their place, and PNG files are complete."""
 
 import cv2
 import numpy as np
@@ -19,7 +19,7 @@ def test_overlay_is_brightest_where_the_map_is_and_plain_violet_elsewhere():
 
 
 @pytest.mark.parametrize("cam", [np.zeros((4, 4)), -np.ones((4, 4)), np.full((4, 4), np.nan)])
-def test_a_map_without_positive_value_shows_no_spot(cam):
+def test_a_map_without_positive_value_is_the_same_everywhere(cam):
     picture = drawing.heat_map_overlay(np.zeros((8, 8, 3), "uint8"), cam, opacity=1.0)
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) == 1
 
@@ -33,7 +33,7 @@ def test_a_box_is_drawn_on_its_own_pixels_and_the_image_is_left_alone():
     assert image.sum() == 0
 
 
-def test_boxes_of_nan_or_no_area_are_left_out_and_others_clipped():
+def test_boxes_with_nan_or_without_area_are_skipped_and_others_clipped():
     image = np.zeros((10, 10, 3), "uint8")
     boxes = [[np.nan] * 4, [-1, -1, -1, -1], [5, 5, 5, 9]]
     assert drawing.draw_boxes(image, boxes, thickness=1).sum() == 0
@@ -48,18 +48,7 @@ def test_tiles_keep_the_aspect_and_scale_the_boxes():
     assert (columns.min(), rows.min(), columns.max(), rows.max()) == (20, 10, 59, 29)
 
 
-def test_sheets_hold_all_tiles_below_each_other_and_side_by_side():
-    red = np.full((10, 20, 3), (255, 0, 0), "uint8")
-    blue = np.full((10, 20, 3), (0, 0, 255), "uint8")
-    paper = drawing.sheet([[red, blue], [blue]], ["a", "b"], [["x\ny", "z"], ["Zürich"]], "title")
-    is_red = (paper == (255, 0, 0)).all(-1)
-    is_blue = (paper == (0, 0, 255)).all(-1)
-    assert is_red.sum() == 200
-    assert is_blue.sum() == 400
-    assert np.nonzero(is_red)[1].max() < np.nonzero(is_blue[: paper.shape[0] // 2])[1].min()
-
-
-def test_png_is_written_whole_and_reads_back(tmp_path):
+def test_a_png_reads_back_and_no_temporary_file_is_left(tmp_path):
     picture = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype="uint8")
     drawing.write_png(tmp_path / "new" / "a.png", picture)
     np.testing.assert_array_equal(cv2.imread(str(tmp_path / "new" / "a.png"))[..., ::-1], picture)

@@ -1,14 +1,13 @@
-"""Pictures of results: heat maps over images, true and predicted boxes, captioned sheets.
+"""Images with class activation maps and boxes.
 
-Colours are safe for the colour blind: the map is viridis, true boxes are white, predicted ones
-orange, all edged in black so that they show on any image.
+The colours are safe for colour-blind readers: maps are viridis, true boxes white and predicted
+boxes orange. Boxes have a black edge, so that they are visible on any image.
 """
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,22 +17,20 @@ from keras_has.ops.opencv import opencv
 
 TRUE_BOX_COLOUR = (255, 255, 255)
 PREDICTED_BOX_COLOUR = (255, 140, 0)
-_INK = (30, 30, 30)
-_PAPER = 255
 
 Picture = NDArray[np.uint8]
 
 
 def heat_map_overlay(image: ArrayLike, cam: ArrayLike, opacity: float = 0.55) -> Picture:
-    """Lays a class activation map over its image.
+    """Blends a class activation map with its image.
 
-    The map is enlarged to the image, cut at 0 and divided by its maximum: yellow is the maximum,
-    violet 0 and below. A map without a positive value shows as all violet.
+    The map is resized to the image, clipped at 0 and divided by its maximum: yellow is the maximum,
+    violet is 0 and below. A map without a positive value is violet everywhere.
 
     Args:
         image: (H, W, 3) uint8 RGB.
         cam: (h, w) float.
-        opacity: Share of the map in the mixture, in [0, 1].
+        opacity: Weight of the map in the blend, in [0, 1].
 
     Returns:
         (H, W, 3) uint8.
@@ -61,13 +58,13 @@ def draw_boxes(
     colour: tuple[int, int, int] = PREDICTED_BOX_COLOUR,
     thickness: int | None = None,
 ) -> Picture:
-    """Draws boxes onto a copy of an image.
+    """Draws boxes on a copy of an image.
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        boxes: (N, 4) "xyxy" in pixels of the image; boxes of no area and of NaN are left out.
+        boxes: (N, 4) "xyxy" in pixels of the image; empty boxes and boxes with NaN are not drawn.
         colour: RGB.
-        thickness: Width of the line in pixels, or None for one that suits the image.
+        thickness: Line width in pixels. None chooses one from the size of the image.
 
     Returns:
         (H, W, 3) uint8.
@@ -103,14 +100,14 @@ def localization_tile(
     predicted_boxes: ArrayLike = (),
     side: int = 192,
 ) -> Picture:
-    """Draws one image with its map and boxes, enlarged or reduced so that its long side is `side`.
+    """Draws an image with its map and boxes, resized so that its long side is `side` pixels.
 
     Args:
         image: (H, W, 3) uint8 RGB.
         cam: (h, w) float, or None for the image alone.
         true_boxes: (N, 4) "xyxy" in pixels of the image.
         predicted_boxes: (N, 4) "xyxy" in pixels of the image.
-        side: Long side of the result in pixels.
+        side: Length of the long side of the result in pixels.
 
     Returns:
         (h, w, 3) uint8 with max(h, w) = side.
@@ -131,76 +128,15 @@ def localization_tile(
     return picture
 
 
-def sheet(
-    rows: Sequence[Sequence[Picture]],
-    titles: Sequence[str] = (),
-    captions: Sequence[Sequence[str]] = (),
-    heading: str = "",
-) -> Picture:
-    """Lays tiles out in rows and columns on white paper, with titles, captions and a heading.
-
-    Args:
-        rows: Tiles, uint8 RGB of any sizes; rows may differ in length.
-        titles: One above each column.
-        captions: One below each tile, in the same rows and columns; lines are split at a newline.
-        heading: A line above everything.
-
-    Returns:
-        (H, W, 3) uint8.
-
-    Example:
-
-    >>> tile = np.zeros((20, 30, 3), "uint8")
-    >>> sheet([[tile, tile], [tile]], titles=["left", "right"]).ndim
-    3
-    """
-    gap, line = 8, 17
-    cell_width = max((tile.shape[1] for row in rows for tile in row), default=1)
-    cell_height = max((tile.shape[0] for row in rows for tile in row), default=1)
-    lines = max((len(c.splitlines()) for row in captions for c in row), default=0)
-    columns = max((len(row) for row in rows), default=1)
-    top = gap + (line + 4 if heading else 0) + (line + 4 if titles else 0)
-    row_height = cell_height + lines * line + gap
-    shape = (top + len(rows) * row_height, gap + columns * (cell_width + gap), 3)
-    paper = np.full(shape, _PAPER, "uint8")
-    if heading:
-        _write(paper, heading, gap, gap + 12, paper.shape[1] - 2 * gap)
-    for column, title in enumerate(titles):
-        _write(paper, title, gap + column * (cell_width + gap), top - 8, cell_width)
-    for number, row in enumerate(rows):
-        y = top + number * row_height
-        for column, tile in enumerate(row):
-            x = gap + column * (cell_width + gap)
-            inset = (cell_width - tile.shape[1]) // 2
-            paper[y : y + tile.shape[0], x + inset : x + inset + tile.shape[1]] = tile
-            if captions:
-                for index, text in enumerate(captions[number][column].splitlines()):
-                    _write(paper, text, x, y + tile.shape[0] + 13 + index * line, cell_width)
-    return paper
-
-
-def _write(paper: Picture, text: str, x: int, y: int, width: int) -> None:
-    """Writes one line, cut to the width; OpenCV's fonts know ASCII only."""
-    cv2 = opencv()
-    text = text.encode("ascii", "replace").decode()
-    font, scale = cv2.FONT_HERSHEY_SIMPLEX, 0.42
-    cut = text
-    while cut and cv2.getTextSize(cut, font, scale, 1)[0][0] > width:
-        cut = cut[:-1]
-    if cut != text:
-        cut = cut[:-2] + ".."
-    cv2.putText(paper, cut, (x, y), font, scale, _INK, 1, cv2.LINE_AA)
-
-
 def write_png(path: str | os.PathLike[str], picture: ArrayLike) -> None:
-    """Writes an RGB picture as PNG, aside and renamed, so that no half of it is ever seen.
+    """Writes an RGB picture as PNG. The file appears under its name only when it is complete.
 
     Args:
-        path: Where to; folders are made.
+        path: The file to write; missing folders are created.
         picture: (H, W, 3) uint8 RGB.
 
     Raises:
-        OSError: If it cannot be encoded or written.
+        OSError: If the picture cannot be encoded or written.
     """
     cv2 = opencv()
     path = Path(path)
@@ -208,6 +144,6 @@ def write_png(path: str | os.PathLike[str], picture: ArrayLike) -> None:
     if not is_encoded:
         raise OSError(f"The picture for {path} cannot be encoded as PNG.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(path.name + ".tmp")
-    aside.write_bytes(encoded.tobytes())
-    aside.replace(path)
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_bytes(encoded.tobytes())
+    temporary.replace(path)
