@@ -8,6 +8,7 @@ activation maps. `C3D` is apart: it turns clips of video into the features that 
 from keras_has.models.alexnet_gap import AlexNetGAP as AlexNetGAP
 from keras_has.models.batch_norm import refresh_batch_norm as refresh_batch_norm
 from keras_has.models.c3d import C3D as C3D
+from keras_has.models.cifar_resnet import CifarResNet as CifarResNet
 from keras_has.models.efficientnet_lite0 import EfficientNetLite0 as EfficientNetLite0
 from keras_has.models.gap_classifier import GAPClassifier as GAPClassifier
 from keras_has.models.googlenet_gap import GoogLeNetGAP as GoogLeNetGAP
