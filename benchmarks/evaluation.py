@@ -14,7 +14,7 @@ import tensorflow as tf
 from benchmarks.results import print_machine, record
 from benchmarks.timing import interleaved
 from keras_has.callbacks import CAMLocalization
-from keras_has.data import ImageDataset, evaluation_batches, parts
+from keras_has.data import ImageDataset, evaluation_batches, generated_parts
 from keras_has.models import GAPClassifier, SmallGAP
 
 
@@ -54,16 +54,16 @@ def compare(
 def main() -> None:
     """Runs all of it."""
     print_machine()
-    compare("SmallGAP, 16 x 16 map", SmallGAP(10), parts("val"), 64, 9, 1.25)
+    compare("SmallGAP, 16 x 16 map", SmallGAP(10), generated_parts("val"), 64, 9, 1.25)
     compare(
         "SmallGAP of the parts recipes",
         SmallGAP(10, widths=(32, 64, 96)),
-        parts("val"),
+        generated_parts("val"),
         64,
         9,
         1.25,
     )
-    few = parts("val", num_images=96)
+    few = generated_parts("val", num_images=96)
     images = np.asarray(tf.image.resize(few.images, (224, 224))).astype("uint8")
     large = ImageDataset(
         "large",

@@ -13,8 +13,8 @@ import keras
 import tensorflow as tf
 
 from keras_has.cams import CAM
-from keras_has.data.image_files import decode_image
-from keras_has.data.pipelines import resize_image
+from keras_has.data.image_decoding import decode_image
+from keras_has.data.resize import resize_image
 from keras_has.ops.cam import upsample_maps
 from keras_has.ops.component_boxes import component_boxes
 from keras_has.version import __version__

@@ -11,7 +11,7 @@ import pytest
 tf = pytest.importorskip("tensorflow")
 
 from keras_has.cams import CAM  # noqa: E402
-from keras_has.data.pipelines import resize_image  # noqa: E402
+from keras_has.data.resize import resize_image  # noqa: E402
 from keras_has.export import export_localizer, read_metadata  # noqa: E402
 from keras_has.layers import HideAndSeek  # noqa: E402
 from keras_has.models import SmallGAP  # noqa: E402

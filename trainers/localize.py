@@ -96,7 +96,7 @@ def draw(file: Path, found: dict[str, np.ndarray], caption: str, heat_map: bool)
     import tensorflow as tf
 
     from keras_has import drawing
-    from keras_has.data.image_files import decode_image
+    from keras_has.data.image_decoding import decode_image
 
     image = decode_image(tf.constant(file.read_bytes())).numpy()
     side = min(max(image.shape[:2]), 640) if max(image.shape[:2]) >= 256 else 256

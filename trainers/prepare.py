@@ -35,7 +35,7 @@ import numpy as np
 from absl import app, flags, logging
 
 if TYPE_CHECKING:
-    from keras_has.data import ImageDataset, TemporalDataset
+    from keras_has.data import Dataset
 
 SPLITS = {
     "parts": ("train", "val"),
@@ -180,11 +180,11 @@ def _read_split(
     metadata_dir: str | os.PathLike[str] | None,
     mask_dir: str | os.PathLike[str] | None,
     train_boxes: bool,
-) -> ImageDataset:
+) -> Dataset:
     from keras_has import data
 
     if dataset == "parts":
-        return data.parts(split, progress=progress(f"drawing {split}"))
+        return data.generated_parts(split, progress=progress(f"drawing {split}"))
     if not data_dir:
         raise ValueError(f"--dataset={dataset} needs --data_dir=FOLDER, where its images are.")
     read_boxes = True if train_boxes and split == "train" else None
@@ -196,7 +196,7 @@ def _read_split(
         )
     if dataset == "imagenet":
         return data.imagenet(data_dir, split, read_boxes)
-    readers: dict[str, Callable[..., ImageDataset]] = {
+    readers: dict[str, Callable[..., Dataset]] = {
         "tiny_imagenet": data.tiny_imagenet,
         "cub": data.cub,
         "folder": data.image_folder,
@@ -269,7 +269,7 @@ def prepare_temporal(
             for name in names
         }
     elif dataset == "phases":
-        read = {name: data.phases(name) for name in names}
+        read = {name: data.generated_phases(name) for name in names}
     else:
         if not data_dir:
             raise ValueError("--dataset=watch_untrimmed needs --data_dir=FOLDER.")
@@ -287,7 +287,7 @@ def prepare_temporal(
     return [*lines, end]
 
 
-def _annotated(annotations: str | os.PathLike[str], split: str) -> TemporalDataset:
+def _annotated(annotations: str | os.PathLike[str], split: str) -> Dataset:
     """Returns what annotations in ActivityNet's layout say of the videos of any subset."""
     from keras_has.data.readers.temporal_annotations import (
         read_activitynet_json,
@@ -306,8 +306,8 @@ def _annotated(annotations: str | os.PathLike[str], split: str) -> TemporalDatas
 
 
 def _all_there(
-    dataset: TemporalDataset, files: Mapping[str, Path], data_dir: str | os.PathLike[str]
-) -> TemporalDataset:
+    dataset: Dataset, files: Mapping[str, Path], data_dir: str | os.PathLike[str]
+) -> Dataset:
     missing = [each for each in dataset.video_ids.tolist() if each not in files]
     if missing:
         raise FileNotFoundError(
@@ -319,8 +319,8 @@ def _all_there(
 
 
 def _readable(
-    dataset: TemporalDataset, files: Mapping[str, Path], data_dir: str | os.PathLike[str]
-) -> TemporalDataset:
+    dataset: Dataset, files: Mapping[str, Path], data_dir: str | os.PathLike[str]
+) -> Dataset:
     """Returns the videos that can be read; its `problems` name the others.
 
     A video is bad where there is no file, or no first frame: it ends where decoding does.

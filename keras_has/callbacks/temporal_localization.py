@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 import keras
 
 from keras_has.callbacks.evaluation_callback import EvaluationCallback
-from keras_has.data.temporal_dataset import TemporalDataset
-from keras_has.data.temporal_pipelines import temporal_evaluation_batches
+from keras_has.data.batches import temporal_evaluation_batches
+from keras_has.data.dataset import Dataset
 from keras_has.evaluation import LocalizedVideo, TemporalLocalizationEvaluator
 from keras_has.metrics.temporal_mean_average_precision import IOU_THRESHOLDS
 
@@ -36,7 +36,7 @@ class TemporalLocalization(EvaluationCallback):
     padded, and the padding is not counted.
 
     Args:
-        dataset: A `keras_has.data.TemporalDataset` with features.
+        dataset: A `keras_has.data.Dataset` with features.
         batch_size: Videos per batch. Defaults to 32.
         num_features: Number of features to sample from each video, as in training; or None for all,
             padded, which needs a model that takes a mask. Defaults to the paper's 2,000.
@@ -57,7 +57,7 @@ class TemporalLocalization(EvaluationCallback):
 
     Example:
 
-    >>> callback = TemporalLocalization(keras_has.data.phases("val", 8), num_features=100)
+    >>> callback = TemporalLocalization(keras_has.data.generated_phases("val", 8), num_features=100)
     >>> callback.set_model(keras_has.models.TemporalGAP(8, (100, 24), widths=(16,)))
     >>> sorted(callback.evaluate())[-3:]
     ['val_temporal_map_at_0.4', 'val_temporal_map_at_0.5', 'val_top1_clas']
@@ -70,7 +70,7 @@ class TemporalLocalization(EvaluationCallback):
 
     def __init__(
         self,
-        dataset: TemporalDataset,
+        dataset: Dataset,
         batch_size: int = 32,
         num_features: int | None = 2000,
         threshold: float = 0.5,

@@ -1,25 +1,37 @@
-"""Readers that all give one kind of dataset, and its way into batches."""
+"""Readers that all return one kind of dataset, and the way from there to batches."""
 
+from keras_has.data.bad_images import BadImage as BadImage
+from keras_has.data.bad_images import BadImageError as BadImageError
+from keras_has.data.bad_images import find_bad_images as find_bad_images
+from keras_has.data.bad_images import name_bad_image as name_bad_image
+from keras_has.data.bad_images import skip_bad_images as skip_bad_images
+from keras_has.data.batches import evaluation_batches as evaluation_batches
+from keras_has.data.batches import image_batches as image_batches
+from keras_has.data.batches import (
+    temporal_evaluation_batches as temporal_evaluation_batches,
+)
+from keras_has.data.batches import (
+    temporal_training_batches as temporal_training_batches,
+)
+from keras_has.data.batches import training_batches as training_batches
+from keras_has.data.columns import Column as Column
+from keras_has.data.columns import DenseColumn as DenseColumn
+from keras_has.data.columns import RaggedColumn as RaggedColumn
+from keras_has.data.dataset import Dataset as Dataset
 from keras_has.data.feature_files import read_features as read_features
+from keras_has.data.former_datasets import ImageDataset as ImageDataset
+from keras_has.data.former_datasets import TemporalDataset as TemporalDataset
 from keras_has.data.hide_images import hide_images as hide_images
 from keras_has.data.hide_images import stateless_hide_images as stateless_hide_images
 from keras_has.data.hide_video_segments import hide_video_segments as hide_video_segments
 from keras_has.data.hide_video_segments import (
     stateless_hide_video_segments as stateless_hide_video_segments,
 )
-from keras_has.data.image_dataset import ImageDataset as ImageDataset
-from keras_has.data.image_files import BadImage as BadImage
-from keras_has.data.image_files import BadImageError as BadImageError
-from keras_has.data.image_files import find_bad_images as find_bad_images
-from keras_has.data.image_files import name_bad_image as name_bad_image
-from keras_has.data.image_files import skip_bad_images as skip_bad_images
 from keras_has.data.masks import load_mask as load_mask
-from keras_has.data.pipelines import evaluation_batches as evaluation_batches
-from keras_has.data.pipelines import training_batches as training_batches
 from keras_has.data.readers.activitynet import activitynet as activitynet
 from keras_has.data.readers.cub import cub as cub
-from keras_has.data.readers.generated_parts import parts as parts
-from keras_has.data.readers.generated_phases import phases as phases
+from keras_has.data.readers.generated_parts import generated_parts as generated_parts
+from keras_has.data.readers.generated_phases import generated_phases as generated_phases
 from keras_has.data.readers.image_folder import image_folder as image_folder
 from keras_has.data.readers.imagenet import imagenet as imagenet
 from keras_has.data.readers.imagenet_v2 import imagenet_v2 as imagenet_v2
@@ -37,14 +49,21 @@ from keras_has.data.records.sequence_records import sequence_records as sequence
 from keras_has.data.records.tfrecord_writer import write_tfrecords as write_tfrecords
 from keras_has.data.records.tfrecords import is_tfrecords as is_tfrecords
 from keras_has.data.records.tfrecords import tfrecords as tfrecords
-from keras_has.data.temporal_dataset import TemporalDataset as TemporalDataset
-from keras_has.data.temporal_pipelines import (
-    temporal_evaluation_batches as temporal_evaluation_batches,
-)
-from keras_has.data.temporal_pipelines import (
-    temporal_training_batches as temporal_training_batches,
-)
+from keras_has.data.sources import ArrayImages as ArrayImages
+from keras_has.data.sources import FeatureArrays as FeatureArrays
+from keras_has.data.sources import FeatureFiles as FeatureFiles
+from keras_has.data.sources import FileImages as FileImages
+from keras_has.data.sources import RecordImages as RecordImages
 from keras_has.data.video.video_clips import VideoClips as VideoClips
 from keras_has.data.video.video_clips import frame_preparation as frame_preparation
 from keras_has.data.video.video_frames import VideoError as VideoError
 from keras_has.data.video.video_frames import VideoFrames as VideoFrames
+from keras_has.deprecation import renamed_attributes
+
+__getattr__ = renamed_attributes(
+    __name__,
+    {
+        "parts": "keras_has.data.generated_parts",
+        "phases": "keras_has.data.generated_phases",
+    },
+)

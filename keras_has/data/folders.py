@@ -1,8 +1,14 @@
 """Looking into folders: what is there, and an error that tells what should be."""
 
 import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
+Result = TypeVar("Result")
+
+_FILES_AT_ONCE = 256
 IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 
 
@@ -82,3 +88,18 @@ def _checked(names: list[str], folder: Path) -> list[str]:
                 ) from None
         raise
     return names
+
+
+def for_each_file(work: Callable[[str], Result], paths: Sequence[str]) -> Iterator[Result]:
+    """Yields `work(path)` for each file in order, done by as many threads as are useful.
+
+    Args:
+        work: Called with one path, in any thread.
+        paths: The files. They are processed in groups, so that memory does not grow with them.
+
+    Yields:
+        What `work` returned for each path.
+    """
+    with ThreadPoolExecutor(min(32, (os.cpu_count() or 1) + 4)) as threads:
+        for start in range(0, len(paths), _FILES_AT_ONCE):
+            yield from threads.map(work, paths[start : start + _FILES_AT_ONCE])

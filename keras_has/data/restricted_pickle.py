@@ -28,7 +28,12 @@ class _PlainDataUnpickler(pickle.Unpickler):
             return _encode_latin1
         if (module, name) not in _ALLOWED:
             raise pickle.UnpicklingError(f"{module}.{name} is not plain data")
-        return {"_reconstruct": _empty_array, "dtype": np.dtype, "ndarray": _PlainArray}[name]
+        allowed: dict[str, Any] = {
+            "_reconstruct": _empty_array,
+            "dtype": np.dtype,
+            "ndarray": _PlainArray,
+        }
+        return allowed[name]
 
 
 def read_plain_pickle(path: Path) -> Any:

@@ -53,7 +53,7 @@ class ImageLocalizationEvaluator(Evaluator):
 
     Example:
 
-    >>> val = keras_has.data.parts("val", num_images=6)
+    >>> val = keras_has.data.generated_parts("val", num_images=6)
     >>> batches = keras_has.data.evaluation_batches(val, 4, 64)
     >>> evaluator = keras_has.evaluation.ImageLocalizationEvaluator(batches)
     >>> forward = evaluator.forward(keras_has.models.SmallGAP(len(val.class_names), (64, 64, 3)))

@@ -47,7 +47,7 @@ class TemporalLocalizationEvaluator(Evaluator):
 
     Example:
 
-    >>> val = keras_has.data.phases("val", 8)
+    >>> val = keras_has.data.generated_phases("val", 8)
     >>> batches = keras_has.data.temporal_evaluation_batches(val, 4, 100)
     >>> evaluator = keras_has.evaluation.TemporalLocalizationEvaluator(val)
     >>> forward = evaluator.forward(keras_has.models.TemporalGAP(8, (100, 24), widths=(16,)))

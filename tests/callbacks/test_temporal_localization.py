@@ -9,7 +9,7 @@ tf = pytest.importorskip("tensorflow")
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # noqa: E402
 
 from keras_has.callbacks import TemporalLocalization  # noqa: E402
-from keras_has.data import phases, temporal_training_batches  # noqa: E402
+from keras_has.data import generated_phases, temporal_training_batches  # noqa: E402
 from keras_has.layers import TemporalHideAndSeek  # noqa: E402
 from keras_has.metrics import TemporalMeanAveragePrecision  # noqa: E402
 from keras_has.models import TemporalGAP  # noqa: E402
@@ -17,7 +17,7 @@ from keras_has.models import TemporalGAP  # noqa: E402
 
 @pytest.fixture(scope="module")
 def dataset():
-    return phases("val", num_videos=10)
+    return generated_phases("val", num_videos=10)
 
 
 def small_model(**arguments):

@@ -15,7 +15,7 @@ from trainers.tasks.registry import find_recipe
 @pytest.fixture
 def few_parts(monkeypatch):
     """Makes `parts` a set of 96 training and 40 validation images."""
-    module = sys.modules[keras_has.data.parts.__module__]
+    module = sys.modules[keras_has.data.generated_parts.__module__]
     monkeypatch.setattr(module, "SPLITS", {"train": 96, "val": 40})
 
 

@@ -158,7 +158,7 @@ class JudgedRun(FinishedRun):
             show and (lambda done, _: show(done, len(rows))),
         )
 
-    def _iterate(self, split: data.ImageDataset) -> Any:
+    def _iterate(self, split: data.Dataset) -> Any:
         batches = data.evaluation_batches(split, self.recipe.batch_size, self.map_size[0])
         callback = CAMLocalization(batches, self.threshold, method=self._method_and_size[0])
         callback.set_model(self.model)

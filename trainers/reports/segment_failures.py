@@ -96,7 +96,7 @@ def sort_segments(
 
     Args:
         truth: `"segments"`, (N, 2) in seconds; `"segment_labels"`, (N,); perhaps `"ambiguous"`,
-            (K, 2), as `keras_has.data.TemporalDataset.truth` gives them.
+            (K, 2), as `keras_has.data.Dataset.truth` gives them.
         found: `"segments"`, (M, 2); `"labels"`, (M,); `"scores"`, (M,).
         iou_threshold: The temporal IoU that a right detection exceeds.
 

@@ -30,7 +30,7 @@ class ImageLocalization(ImageTask):
 
     readers: ClassVar[Mapping[str, SplitReader]] = {
         "parts": SplitReader(
-            lambda recipe, _, split: data.parts(
+            lambda recipe, _, split: data.generated_parts(
                 split, image_size=recipe.image_size, progress=progress(f"drawing {split}", "image")
             ),
             is_generated=True,

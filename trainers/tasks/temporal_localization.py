@@ -40,7 +40,9 @@ class TemporalLocalization(Task):
     recipe: VideoRecipe
 
     readers: ClassVar[Mapping[str, SplitReader]] = {
-        "phases": SplitReader(lambda *arguments: data.phases(arguments[-1]), is_generated=True),
+        "phases": SplitReader(
+            lambda *arguments: data.generated_phases(arguments[-1]), is_generated=True
+        ),
         "watch_untrimmed": SplitReader(
             lambda _, folder, split: data.watch_untrimmed(folder, split)
         ),

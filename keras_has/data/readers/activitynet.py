@@ -4,12 +4,12 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
+from keras_has.data.dataset import Dataset
 from keras_has.data.readers.temporal_annotations import (
     read_activitynet_json,
     temporal_dataset,
     videos_of_json,
 )
-from keras_has.data.temporal_dataset import TemporalDataset
 
 _SUBSETS = ("training", "validation")
 
@@ -22,7 +22,7 @@ def activitynet(
     seconds_per_feature: float | None = None,
     exclude: Collection[str] = (),
     missing_features: str = "raise",
-) -> TemporalDataset:
+) -> Dataset:
     """Reads the index of ActivityNet in its official JSON layout, and finds the features.
 
     The classes are the labels of the annotations, sorted. Videos without an annotation are left
@@ -42,7 +42,7 @@ def activitynet(
             many are no longer to be had.
 
     Returns:
-        A `TemporalDataset`, in the order of the file.
+        A `Dataset`, in the order of the file.
 
     Raises:
         FileNotFoundError: If something is missing; the message says what.

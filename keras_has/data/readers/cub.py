@@ -6,11 +6,18 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_has.data.folders import file_names, not_found, require_file, require_folder
-from keras_has.data.image_dataset import ImageDataset
-from keras_has.data.image_files import for_each_file, image_size
+from keras_has.data.dataset import Dataset
+from keras_has.data.folders import (
+    file_names,
+    for_each_file,
+    not_found,
+    require_file,
+    require_folder,
+)
+from keras_has.data.image_decoding import image_size
 from keras_has.data.problems import Problems
 from keras_has.data.readers.annotation_files import clip_box, numbered_lines, parse_corners
+from keras_has.data.sources import FileImages
 
 _ADVICE = (
     "Unpack CUB_200_2011.tgz (https://www.vision.caltech.edu/datasets/cub_200_2011/) and pass the "
@@ -21,7 +28,7 @@ _ADVICE = (
 _Rows = dict[str, tuple[int, str]]
 
 
-def cub(data_dir: str | os.PathLike[str], split: str = "train") -> ImageDataset:
+def cub(data_dir: str | os.PathLike[str], split: str = "train") -> Dataset:
     """Reads the index of CUB-200-2011 in its official layout, or of some of its classes.
 
     ```
@@ -47,7 +54,7 @@ def cub(data_dir: str | os.PathLike[str], split: str = "train") -> ImageDataset:
             split there is.
 
     Returns:
-        An `ImageDataset` in the order of `images.txt`.
+        An `Dataset` in the order of `images.txt`.
 
     Raises:
         FileNotFoundError: If a part is missing; the message says which, and what to do.
@@ -104,14 +111,16 @@ def cub(data_dir: str | os.PathLike[str], split: str = "train") -> ImageDataset:
 
     numbers = sorted(names, key=int)
     index = {number: label for label, number in enumerate(numbers)}
-    return ImageDataset(
+    return Dataset(
         name=f"cub/{'train' if split == 'train' else 'test'}",
+        ids=np.array([paths[image_id][1] for image_id in image_ids], np.str_),
+        columns={
+            "label": np.array([index[labels[image_id][1]] for image_id in image_ids], np.int64),
+            "boxes": tuple(np.array([box], np.float32) for box in corners),
+            "image_size": None if None in sizes else np.array(sizes, np.int64).reshape(-1, 2),
+        },
+        source=FileImages(np.array(files, np.str_)),
         class_names=_class_names([names[number][1] for number in numbers]),
-        image_ids=np.array([paths[image_id][1] for image_id in image_ids], np.str_),
-        labels=np.array([index[labels[image_id][1]] for image_id in image_ids], np.int64),
-        boxes=tuple(np.array([box], np.float32) for box in corners),
-        image_paths=np.array(files, np.str_),
-        image_sizes=None if None in sizes else np.array(sizes, np.int64).reshape(-1, 2),
         class_ids=tuple(names[number][1] for number in numbers),
     )
 

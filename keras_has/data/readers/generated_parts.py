@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from keras_has.data.image_dataset import ImageDataset
+from keras_has.data.dataset import Dataset
+from keras_has.data.sources import ArrayImages
 from keras_has.ops.opencv import opencv
 
 NUM_CLASSES = 10
@@ -14,13 +15,13 @@ SPLITS = {"train": 4000, "val": 1000}
 _PERIODS = (5.0 / 64, 9.0 / 64)
 
 
-def parts(
+def generated_parts(
     split: str = "train",
     num_images: int | None = None,
     image_size: int = 64,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
-) -> ImageDataset:
+) -> Dataset:
     """Draws images of objects whose class one small part tells at once.
 
     Every object is a body with a head. The head is a small disc whose strong colour tells the class
@@ -38,7 +39,7 @@ def parts(
         progress: Called with (images done, images in all), or None.
 
     Returns:
-        An `ImageDataset` in memory, classes in turn.
+        An `Dataset` in memory, classes in turn.
 
     Raises:
         ValueError: For an unknown split, a size outside [64, 96] or no images.
@@ -68,14 +69,16 @@ def parts(
         boxes.append(box)
         if progress is not None:
             progress(index + 1, count)
-    return ImageDataset(
+    return Dataset(
         name="parts",
+        ids=np.array([f"parts_{split}_{index:06d}" for index in range(count)]),
+        columns={
+            "label": labels,
+            "boxes": tuple(boxes),
+            "image_size": np.full((count, 2), image_size, "int64"),
+        },
+        source=ArrayImages(images),
         class_names=tuple(f"part_{label}" for label in range(NUM_CLASSES)),
-        image_ids=np.array([f"parts_{split}_{index:06d}" for index in range(count)]),
-        labels=labels,
-        boxes=tuple(boxes),
-        images=images,
-        image_sizes=np.full((count, 2), image_size, "int64"),
     )
 
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from keras_has.data.temporal_dataset import TemporalDataset
+from keras_has.data.dataset import Dataset
+from keras_has.data.sources import FeatureArrays
 
 NUM_CLASSES = 8
 NUM_FEATURES = 24
@@ -16,7 +17,7 @@ _SLOW_NOISE, _FAST_NOISE = 0.35, 0.15
 _SLOW_STEPS = 9
 
 
-def phases(split: str = "train", num_videos: int | None = None, seed: int = 0) -> TemporalDataset:
+def generated_phases(split: str = "train", num_videos: int | None = None, seed: int = 0) -> Dataset:
     """Draws sequences with actions whose class one short phase tells at once.
 
     A sequence lasts 40 to 80 s, with five features a second, of 24 numbers each, and shows one or
@@ -34,7 +35,7 @@ def phases(split: str = "train", num_videos: int | None = None, seed: int = 0) -
             signs are depends on nothing.
 
     Returns:
-        A `TemporalDataset` in memory.
+        A `Dataset` in memory.
 
     Raises:
         ValueError: For an unknown split or no sequences.
@@ -62,15 +63,17 @@ def phases(split: str = "train", num_videos: int | None = None, seed: int = 0) -
     multi_hot = np.zeros((count, NUM_CLASSES), bool)
     for index, classes in enumerate(labels):
         multi_hot[index, classes] = True
-    return TemporalDataset(
+    return Dataset(
         name=f"phases/{split}",
+        ids=np.array([f"phases_{split}_{index:06d}" for index in range(count)]),
+        columns={
+            "labels": multi_hot,
+            "duration": np.array([len(each) * SECONDS_PER_FEATURE for each in sequences]),
+            "segments": tuple(segments),
+            "segment_labels": tuple(labels),
+        },
+        source=FeatureArrays(tuple(sequences)),
         class_names=tuple(f"action_{label}" for label in range(NUM_CLASSES)),
-        video_ids=np.array([f"phases_{split}_{index:06d}" for index in range(count)]),
-        durations=np.array([len(each) * SECONDS_PER_FEATURE for each in sequences]),
-        labels=multi_hot,
-        segments=tuple(segments),
-        segment_labels=tuple(labels),
-        features=tuple(sequences),
     )
 
 

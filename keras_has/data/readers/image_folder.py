@@ -7,15 +7,22 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from keras_has.data.folders import file_names, not_found, require_folder, subfolder_names
-from keras_has.data.image_dataset import ImageDataset
-from keras_has.data.image_files import for_each_file, image_size
+from keras_has.data.dataset import Dataset
+from keras_has.data.folders import (
+    file_names,
+    for_each_file,
+    not_found,
+    require_folder,
+    subfolder_names,
+)
+from keras_has.data.image_decoding import image_size
 from keras_has.data.readers.annotation_files import (
     clip_box,
     numbered_lines,
     parse_corners,
     read_voc_annotation,
 )
+from keras_has.data.sources import FileImages
 
 _UNREADABLE_EXTENSIONS = (".webp", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jxl", ".jp2")
 _HEADER = ["image", "x0", "y0", "x1", "y1"]
@@ -28,7 +35,7 @@ _ADVICE = (
 
 def image_folder(
     data_dir: str | os.PathLike[str], split: str = "train", read_boxes: bool = True
-) -> ImageDataset:
+) -> Dataset:
     """Reads the index of one's own images, a folder a class, and their boxes if there are any.
 
     ```
@@ -55,7 +62,7 @@ def image_folder(
         read_boxes: Whether to read the boxes.
 
     Returns:
-        An `ImageDataset`, by class and name. `image_sizes` is filled where every image has an
+        An `Dataset`, by class and name. `image_sizes` is filled where every image has an
         annotation.
 
     Raises:
@@ -96,14 +103,16 @@ def image_folder(
     image_sizes = None
     if read_boxes:
         boxes, image_sizes = _read_boxes(data_dir, split, class_names, image_ids)
-    return ImageDataset(
+    return Dataset(
         name=f"{data_dir.resolve().name}/{split}",
+        ids=np.array(image_ids, np.str_),
+        columns={
+            "label": np.array(labels, np.int64),
+            "boxes": tuple(boxes),
+            "image_size": image_sizes,
+        },
+        source=FileImages(np.array([f"{data_dir}/{image_id}" for image_id in image_ids], np.str_)),
         class_names=tuple(class_names),
-        image_ids=np.array(image_ids, np.str_),
-        labels=np.array(labels, np.int64),
-        boxes=tuple(boxes),
-        image_paths=np.array([f"{data_dir}/{image_id}" for image_id in image_ids], np.str_),
-        image_sizes=image_sizes,
     )
 
 

@@ -6,9 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_has.data.folders import file_names, not_found, require_folder, subfolder_names
-from keras_has.data.image_dataset import ImageDataset
-from keras_has.data.image_files import for_each_file, image_size
+from keras_has.data.dataset import Dataset
+from keras_has.data.folders import (
+    file_names,
+    for_each_file,
+    not_found,
+    require_folder,
+    subfolder_names,
+)
+from keras_has.data.image_decoding import image_size
 from keras_has.data.readers.annotation_files import (
     clip_box,
     is_wordnet_id,
@@ -17,6 +23,7 @@ from keras_has.data.readers.annotation_files import (
     read_class_names,
     read_voc_annotation,
 )
+from keras_has.data.sources import FileImages
 
 _LAYOUTS = (".", "ILSVRC/Data/CLS-LOC", "Data/CLS-LOC")
 _ANNOTATIONS = ("Annotations/CLS-LOC", "ILSVRC/Annotations/CLS-LOC", "Annotations")
@@ -42,7 +49,7 @@ _RawBoxes = tuple[list[tuple[str, list[float]]], tuple[int, int] | None]
 
 def imagenet(
     data_dir: str | os.PathLike[str], split: str = "train", read_boxes: bool | None = None
-) -> ImageDataset:
+) -> Dataset:
     """Reads the index of ImageNet (ILSVRC 2012), or of some of its classes.
 
     Images are looked for in `data_dir`, and in `ILSVRC/Data/CLS-LOC` below it as Kaggle packs them:
@@ -79,7 +86,7 @@ def imagenet(
             544,546 XML files no weakly supervised method needs.
 
     Returns:
-        An `ImageDataset`, by class and name where there are class folders and by name where not.
+        An `Dataset`, by class and name where there are class folders and by name where not.
         `image_sizes` is filled where boxes were read and the sizes of all images are known.
 
     Raises:
@@ -135,14 +142,16 @@ def imagenet(
         if annotations or solution:
             boxes, image_sizes = _read_boxes(paths, wordnet_ids, classes, annotations, solution)
     index = {wordnet_id: label for label, wordnet_id in enumerate(classes)}
-    return ImageDataset(
+    return Dataset(
         name=f"imagenet/{split}",
+        ids=np.array(names, np.str_),
+        columns={
+            "label": np.array([index[wordnet_id] for wordnet_id in wordnet_ids], np.int64),
+            "boxes": tuple(boxes),
+            "image_size": image_sizes,
+        },
+        source=FileImages(np.array(paths, np.str_)),
         class_names=read_class_names(mapping, classes),
-        image_ids=np.array(names, np.str_),
-        labels=np.array([index[wordnet_id] for wordnet_id in wordnet_ids], np.int64),
-        boxes=tuple(boxes),
-        image_paths=np.array(paths, np.str_),
-        image_sizes=image_sizes,
         class_ids=tuple(classes),
     )
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_has.data.dataset import Dataset
 from keras_has.data.folders import file_names, not_found, require_folder, subfolder_names
-from keras_has.data.image_dataset import ImageDataset
+from keras_has.data.sources import FileImages
 
 _NUM_CLASSES = 1000
 _ADVICE = (
@@ -18,7 +19,7 @@ _ADVICE = (
 
 def imagenet_v2(
     data_dir: str | os.PathLike[str], class_names: Sequence[str] | None = None
-) -> ImageDataset:
+) -> Dataset:
     """Reads the index of ImageNetV2 in its official layout: `data_dir/NUMBER/*.jpeg`.
 
     The number of a folder is the label, which is that of `imagenet`: the place among the sorted
@@ -31,7 +32,7 @@ def imagenet_v2(
             (default).
 
     Returns:
-        An `ImageDataset`, by class and name. Image ids are the paths below `data_dir`.
+        An `Dataset`, by class and name. Image ids are the paths below `data_dir`.
 
     Raises:
         FileNotFoundError: If there are no such folders or no images; the message says what to do.
@@ -67,11 +68,13 @@ def imagenet_v2(
         labels += [number] * len(names)
     if not image_ids:
         raise not_found(root / "0", "a folder for each class", _ADVICE)
-    return ImageDataset(
+    return Dataset(
         name="imagenet_v2",
+        ids=np.array(image_ids, np.str_),
+        columns={
+            "label": np.array(labels, np.int64),
+            "boxes": (np.zeros((0, 4), np.float32),) * len(image_ids),
+        },
+        source=FileImages(np.array([f"{root}/{image_id}" for image_id in image_ids], np.str_)),
         class_names=tuple(class_names or (str(number) for number in range(_NUM_CLASSES))),
-        image_ids=np.array(image_ids, np.str_),
-        labels=np.array(labels, np.int64),
-        boxes=(np.zeros((0, 4), np.float32),) * len(image_ids),
-        image_paths=np.array([f"{root}/{image_id}" for image_id in image_ids], np.str_),
     )

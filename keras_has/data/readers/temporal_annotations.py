@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from keras_has.data.dataset import Dataset
 from keras_has.data.feature_files import find_features
 from keras_has.data.folders import require_file
 from keras_has.data.readers.annotation_files import numbered_lines
-from keras_has.data.temporal_dataset import TemporalDataset
+from keras_has.data.sources import FeatureFiles
 
 AMBIGUOUS = "Ambiguous"
 
@@ -164,8 +165,8 @@ def temporal_dataset(
     exclude: Collection[str] = (),
     missing_features: str = "raise",
     labels_from: str = "segments",
-) -> TemporalDataset:
-    """Puts a `TemporalDataset` together, with the problems of the annotations named and counted.
+) -> Dataset:
+    """Puts a `Dataset` together, with the problems of the annotations named and counted.
 
     Segments that do not end after their start are left out. Segments beyond the duration are kept:
     the published tools keep them, and it may be the duration that is wrong. Videos of none of
@@ -183,7 +184,7 @@ def temporal_dataset(
         labels_from: Where a video's labels come from: "segments", or "videos", its own list.
 
     Returns:
-        A `TemporalDataset`; what is odd is in its `problems`.
+        A `Dataset`; what is odd is in its `problems`.
 
     Raises:
         FileNotFoundError: If features are missing and are not to be skipped, or all are.
@@ -218,21 +219,24 @@ def temporal_dataset(
         problems += [f"{features_dir}: no features of {each}; left out." for each in missing]
     is_there = [features_dir is None or path is not None for path in paths]
     rows = [row for row, there in zip(rows, is_there, strict=True) if there]
-    return TemporalDataset(
+    source = None
+    if features_dir is not None:
+        kept = [key for key, there in zip(keys, is_there, strict=True) if there]
+        source = FeatureFiles([path for path in paths if path], kept)
+    return Dataset(
         name=name,
+        ids=np.array([row["video_id"] for row in rows], np.str_),
+        columns={
+            "labels": np.array([row["labels"] for row in rows]),
+            "duration": np.array([row["duration"] for row in rows]),
+            "segments": tuple(row["segments"] for row in rows),
+            "segment_labels": tuple(row["segment_labels"] for row in rows),
+            "ambiguous": tuple(row["ambiguous"] for row in rows),
+        },
+        source=source,
         class_names=tuple(class_names),
-        feature_paths=None if features_dir is None else np.array([p for p in paths if p]),
-        feature_keys=None
-        if features_dir is None
-        else np.array([k for k, there in zip(keys, is_there, strict=True) if there]),
         seconds_per_feature=seconds_per_feature,
         problems=tuple(problems),
-        video_ids=np.array([row["video_id"] for row in rows], np.str_),
-        durations=np.array([row["duration"] for row in rows]),
-        labels=np.array([row["labels"] for row in rows]),
-        segments=tuple(row["segments"] for row in rows),
-        segment_labels=tuple(row["segment_labels"] for row in rows),
-        ambiguous=tuple(row["ambiguous"] for row in rows),
     )
 
 

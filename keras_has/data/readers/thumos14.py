@@ -5,6 +5,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from keras_has.data.dataset import Dataset
 from keras_has.data.folders import not_found
 from keras_has.data.readers.temporal_annotations import (
     AMBIGUOUS,
@@ -14,7 +15,6 @@ from keras_has.data.readers.temporal_annotations import (
     temporal_dataset,
     videos_of_json,
 )
-from keras_has.data.temporal_dataset import TemporalDataset
 
 _SUFFIXES = {"validation": "val", "test": "test"}
 
@@ -29,7 +29,7 @@ def thumos14(
     missing_features: str = "raise",
     labels_from: str = "segments",
     all_videos: bool = False,
-) -> TemporalDataset:
+) -> Dataset:
     r"""Reads the index of THUMOS14's videos with temporal annotations, and finds their features.
 
     The annotations are either one JSON file in ActivityNet's layout, or the folder of the official
@@ -63,7 +63,7 @@ def thumos14(
             takes the labels from there. Defaults to False.
 
     Returns:
-        A `TemporalDataset`, in the order of the JSON file or of the ids.
+        A `Dataset`, in the order of the JSON file or of the ids.
 
     Raises:
         FileNotFoundError: If something is missing; the message says what.

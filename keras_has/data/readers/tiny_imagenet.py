@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_has.data.dataset import Dataset
 from keras_has.data.folders import file_names, require_file, require_folder
-from keras_has.data.image_dataset import ImageDataset
 from keras_has.data.readers.annotation_files import (
     clip_box,
     is_wordnet_id,
@@ -15,6 +15,7 @@ from keras_has.data.readers.annotation_files import (
     parse_corners,
     read_class_names,
 )
+from keras_has.data.sources import FileImages
 
 _SIZE = (64, 64)
 _ADVICE = (
@@ -23,7 +24,7 @@ _ADVICE = (
 )
 
 
-def tiny_imagenet(data_dir: str | os.PathLike[str], split: str = "train") -> ImageDataset:
+def tiny_imagenet(data_dir: str | os.PathLike[str], split: str = "train") -> Dataset:
     """Reads the index of Tiny ImageNet, in its official layout, or of some of its classes.
 
     ```
@@ -44,7 +45,7 @@ def tiny_imagenet(data_dir: str | os.PathLike[str], split: str = "train") -> Ima
         split: `"train"` (default) or `"val"`. The images of `test` have no labels.
 
     Returns:
-        An `ImageDataset`: in "train" by class and name, in "val" by name.
+        An `Dataset`: in "train" by class and name, in "val" by name.
 
     Raises:
         FileNotFoundError: If a part is missing; the message says which, and what to do.
@@ -72,14 +73,16 @@ def tiny_imagenet(data_dir: str | os.PathLike[str], split: str = "train") -> Ima
         paths = [f"{folder}/images/{name}" for name in lines]
         labels = [index[wordnet_id] for wordnet_id, _ in lines.values()]
         boxes = [box for _, box in lines.values()]
-    return ImageDataset(
+    return Dataset(
         name=f"tiny_imagenet/{split}",
+        ids=np.array([path.rpartition("/")[2] for path in paths], np.str_),
+        columns={
+            "label": np.array(labels, np.int64),
+            "boxes": tuple(np.array([box], np.float32) for box in boxes),
+            "image_size": np.tile(_SIZE, (len(paths), 1)),
+        },
+        source=FileImages(np.array(paths, np.str_)),
         class_names=read_class_names(data_dir / "words.txt", wordnet_ids),
-        image_ids=np.array([path.rpartition("/")[2] for path in paths], np.str_),
-        labels=np.array(labels, np.int64),
-        boxes=tuple(np.array([box], np.float32) for box in boxes),
-        image_paths=np.array(paths, np.str_),
-        image_sizes=np.tile(_SIZE, (len(paths), 1)),
         class_ids=tuple(wordnet_ids),
     )
 

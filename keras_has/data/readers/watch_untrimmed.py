@@ -3,16 +3,16 @@
 import os
 from pathlib import Path
 
+from keras_has.data.dataset import Dataset
 from keras_has.data.folders import require_folder
 from keras_has.data.readers.temporal_annotations import (
     read_activitynet_json,
     temporal_dataset,
     videos_of_json,
 )
-from keras_has.data.temporal_dataset import TemporalDataset
 
 
-def watch_untrimmed(data_dir: str | os.PathLike[str], split: str = "train") -> TemporalDataset:
+def watch_untrimmed(data_dir: str | os.PathLike[str], split: str = "train") -> Dataset:
     """Reads signals in one folder: `annotations.json` and `features/ID.npy`.
 
     Any data set of one's own may be laid out so: the JSON file is as ActivityNet's, with
@@ -27,7 +27,7 @@ def watch_untrimmed(data_dir: str | os.PathLike[str], split: str = "train") -> T
         split: A "subset" of the file, such as `"train"` (default) or `"test"`.
 
     Returns:
-        A `TemporalDataset`. The features are not standardised.
+        A `Dataset`. The features are not standardised.
 
     Raises:
         FileNotFoundError: If a part is missing; the message says which.

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_has.data.folders import require_file, require_folder
-from keras_has.data.image_dataset import ImageDataset
-from keras_has.data.image_files import for_each_file, image_size
+from keras_has.data.dataset import Dataset
+from keras_has.data.folders import for_each_file, require_file, require_folder
+from keras_has.data.image_decoding import image_size
 from keras_has.data.problems import Problems
 from keras_has.data.readers.annotation_files import clip_box, numbered_lines, parse_corners
+from keras_has.data.sources import FileImages
 
 _SPLITS = {
     "train": "train",
@@ -38,7 +39,7 @@ def wsol_metadata(
     class_names: Sequence[str] | None = None,
     read_boxes: bool | None = None,
     use_proxy: bool = False,
-) -> ImageDataset:
+) -> Dataset:
     """Reads the index of a published split of the WSOL evaluation, as it lies.
 
     These are the splits of "Evaluating Weakly Supervised Object Localization Methods Right": for
@@ -81,7 +82,7 @@ def wsol_metadata(
         use_proxy: Whether to read `image_ids_proxy.txt` in place of `image_ids.txt`.
 
     Returns:
-        An `ImageDataset` in the order of `image_ids.txt`. `image_sizes` is filled where
+        An `Dataset` in the order of `image_ids.txt`. `image_sizes` is filled where
         `image_sizes.txt` is there.
 
     Raises:
@@ -142,16 +143,22 @@ def wsol_metadata(
                 f"Received: {len(class_names)} names."
             )
         names = tuple(class_names)
-    return ImageDataset(
+    return Dataset(
         name=f"{folder.resolve().parent.name.lower()}/{_SPLITS[split]}",
+        ids=np.array(list(image_ids), np.str_),
+        columns={
+            "label": np.array([labels[image_id] for image_id in image_ids], np.int64),
+            "boxes": tuple(boxes),
+            "image_size": None
+            if sizes is None
+            else np.array([sizes[i] for i in image_ids], np.int64),
+            "mask_paths": None if masks is None else tuple(masks[0]),
+            "ignore_path": None if masks is None else np.array(masks[1], np.str_),
+        },
+        source=FileImages(
+            np.array([f"{image_root}/{image_id}" for image_id in image_ids], np.str_)
+        ),
         class_names=names,
-        image_ids=np.array(list(image_ids), np.str_),
-        labels=np.array([labels[image_id] for image_id in image_ids], np.int64),
-        boxes=tuple(boxes),
-        image_paths=np.array([f"{image_root}/{image_id}" for image_id in image_ids], np.str_),
-        image_sizes=None if sizes is None else np.array([sizes[i] for i in image_ids], np.int64),
-        mask_paths=None if masks is None else tuple(masks[0]),
-        ignore_paths=None if masks is None else np.array(masks[1], np.str_),
     )
 
 

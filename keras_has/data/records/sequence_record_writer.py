@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_has.data.dataset import Dataset
 from keras_has.data.records.record_folder import check_folder, file_state, read_finished
 from keras_has.data.records.sequence_records import (
     FEATURES,
@@ -31,7 +32,6 @@ from keras_has.data.records.tfrecords import (
     sha256,
     shard_name,
 )
-from keras_has.data.temporal_dataset import TemporalDataset
 
 _BYTES_PER_SHARD = 2**29
 _LARGEST_RECORD = 2**31 - 1  # of a protocol buffer
@@ -40,7 +40,7 @@ Progress = Callable[[str, int, int], None]
 
 
 def write_sequence_records(
-    splits: Mapping[str, TemporalDataset],
+    splits: Mapping[str, Dataset],
     folder: str | os.PathLike[str],
     num_shards: int | None = None,
     frames: Callable[[str, str], Iterable[bytes]] | None = None,
@@ -87,7 +87,8 @@ def write_sequence_records(
 
     >>> import tempfile
     >>> folder = tempfile.mkdtemp()
-    >>> write_sequence_records({"val": keras_has.data.phases("val", num_videos=3)}, folder)
+    >>> phases = keras_has.data.generated_phases("val", num_videos=3)
+    >>> write_sequence_records({"val": phases}, folder)
     >>> keras_has.data.sequence_records(folder, "val").example(2)["features"].shape[1]
     24
     """
@@ -123,7 +124,7 @@ class _Plan:
     """Which video of a split goes into which of its files."""
 
     name: str
-    dataset: TemporalDataset
+    dataset: Dataset
     num_shards: int
     has_features: bool
     frames: Callable[[str, str], Iterable[bytes]] | None
@@ -141,7 +142,7 @@ class _Plan:
         return self.shard(folder, number).with_suffix(".npz")
 
 
-def _check(splits: Mapping[str, TemporalDataset], num_shards: int | None) -> None:
+def _check(splits: Mapping[str, Dataset], num_shards: int | None) -> None:
     if num_shards is not None and not 1 <= num_shards <= 99_999:
         raise ValueError(
             f"`num_shards` should be from 1 to 99999. Received: num_shards={num_shards}"
@@ -164,7 +165,7 @@ def _check(splits: Mapping[str, TemporalDataset], num_shards: int | None) -> Non
 
 
 def _plans(
-    splits: Mapping[str, TemporalDataset],
+    splits: Mapping[str, Dataset],
     num_shards: int | None,
     frames: Callable[[str, str], Iterable[bytes]] | None,
     frame_settings: Any,
@@ -172,7 +173,7 @@ def _plans(
 ) -> list[_Plan]:
     lengths = {}
     for name, dataset in splits.items():
-        has_features = dataset.features is not None or dataset.feature_paths is not None
+        has_features = dataset.source is not None
         if not has_features and frames is None:
             raise ValueError(
                 f"{dataset.name!r} should have features, or `frames` be given. Received: neither."
@@ -211,20 +212,19 @@ def _plans(
 
 
 def _sources(
-    dataset: TemporalDataset, frame_files: Mapping[str, str | os.PathLike[str]] | None
+    dataset: Dataset, frame_files: Mapping[str, str | os.PathLike[str]] | None
 ) -> tuple[str, ...] | None:
     if frame_files is not None:
         return tuple(os.fspath(frame_files[each]) for each in dataset.video_ids.tolist())
-    return None if dataset.feature_paths is None else tuple(dataset.feature_paths.tolist())
+    files = () if dataset.source is None else dataset.source.files()
+    return tuple(files) or None
 
 
-def _width(dataset: TemporalDataset, row: int) -> int:
-    if dataset.features is not None:
-        return dataset.features[row].shape[1]
-    return dataset.read(row, 1)[0].shape[1]
+def _width(dataset: Dataset, row: int) -> int:
+    return dataset.feature_source.width(row)
 
 
-def _fingerprint(dataset: TemporalDataset, settings: Any, lengths: np.ndarray | None) -> str:
+def _fingerprint(dataset: Dataset, settings: Any, lengths: np.ndarray | None) -> str:
     """Returns what tells this data set and these settings from others, but for feature values."""
     digest = hashlib.sha256()
     told = [settings, dataset.name, dataset.class_names, dataset.seconds_per_feature]
@@ -237,7 +237,7 @@ def _fingerprint(dataset: TemporalDataset, settings: Any, lengths: np.ndarray | 
     return digest.hexdigest()
 
 
-def _annotations(dataset: TemporalDataset) -> dict[str, np.ndarray]:
+def _annotations(dataset: Dataset) -> dict[str, np.ndarray]:
     """Returns what is known of the videos as flat arrays."""
     ambiguous = dataset.ambiguous or ((),) * len(dataset)
     none = np.zeros((0, 2), np.float32)
@@ -433,7 +433,7 @@ def _field(number: int, content: bytes) -> bytes:
     return _head(number, len(content)) + content
 
 
-def _context(dataset: TemporalDataset, row: int, step_seconds: float) -> bytes:
+def _context(dataset: Dataset, row: int, step_seconds: float) -> bytes:
     """Returns the serialized `Features` of a video."""
     import tensorflow as tf
 

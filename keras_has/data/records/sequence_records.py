@@ -1,4 +1,4 @@
-"""Temporal data sets in TFRecord files: read back as a `TemporalDataset`, nothing loaded."""
+"""Temporal data sets in TFRecord files: read back as a `Dataset`, nothing loaded."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from keras_has.data.dataset import Dataset
 from keras_has.data.records.record_files import is_remote
 from keras_has.data.records.tfrecords import DATASET_FILE
-from keras_has.data.temporal_dataset import TemporalDataset
+from keras_has.data.sources import FeatureArrays
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -49,7 +50,7 @@ def is_sequence_records(data_dir: str | os.PathLike[str]) -> bool:
         return False
 
 
-def sequence_records(data_dir: str | os.PathLike[str], split: str = "train") -> TemporalDataset:
+def sequence_records(data_dir: str | os.PathLike[str], split: str = "train") -> Dataset:
     """Reads the index of a temporal data set in TFRecord files.
 
     The features stay in the files: they are mapped into memory where they lie, row by row, and the
@@ -63,7 +64,7 @@ def sequence_records(data_dir: str | os.PathLike[str], split: str = "train") -> 
         split: One of those that were written. Defaults to `"train"`.
 
     Returns:
-        A `TemporalDataset`, equal to the one that was written; without features where only frames
+        A `Dataset`, equal to the one that was written; without features where only frames
         were, see `sequence_frames`.
 
     Raises:
@@ -82,16 +83,18 @@ def sequence_records(data_dir: str | os.PathLike[str], split: str = "train") -> 
             _rows(paths, dict(zip(PLACE_FIELDS, p, strict=True)), maps) for p in places
         )
     classes = tuple(description["class_names"])
-    return TemporalDataset(
+    return Dataset(
         name=told["name"],
+        ids=_texts(index["video_ids"]),
+        columns={
+            "duration": index["durations"],
+            "labels": index["labels"],
+            "segments": _pieces(index, "segments"),
+            "segment_labels": _pieces(index, "segment_labels", "segments"),
+            "ambiguous": _pieces(index, "ambiguous"),
+        },
+        source=None if features is None else FeatureArrays(features),
         class_names=classes,
-        video_ids=_texts(index["video_ids"]),
-        durations=index["durations"],
-        labels=index["labels"].reshape(-1, len(classes)).astype(bool),
-        segments=_pieces(index, "segments"),
-        segment_labels=_pieces(index, "segment_labels", "segments"),
-        ambiguous=_pieces(index, "ambiguous"),
-        features=features,
         seconds_per_feature=told["seconds_per_feature"],
         problems=tuple(told["problems"]),
     )

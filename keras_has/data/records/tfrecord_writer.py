@@ -13,15 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_has.data.image_dataset import ImageDataset
-from keras_has.data.image_files import (
-    BadImage,
-    BadImageError,
-    bad_image,
-    decodable_images,
-    decode_image,
-    encoded_image,
-)
+from keras_has.data.bad_images import BadImage, BadImageError, bad_image, decodable_images
+from keras_has.data.dataset import Dataset
+from keras_has.data.image_decoding import decode_image
 from keras_has.data.records.record_folder import check_folder, file_state, read_finished
 from keras_has.data.records.tfrecords import (
     DATASET_FILE,
@@ -52,7 +46,7 @@ _BEGINNINGS = (
 
 
 def write_tfrecords(
-    splits: Mapping[str, ImageDataset],
+    splits: Mapping[str, Dataset],
     folder: str | os.PathLike[str],
     num_shards: int | None = None,
     seed: int = 0,
@@ -109,7 +103,7 @@ def write_tfrecords(
 
     >>> import tempfile
     >>> folder = tempfile.mkdtemp()
-    >>> write_tfrecords({"val": keras_has.data.parts("val", num_images=20)}, folder)
+    >>> write_tfrecords({"val": keras_has.data.generated_parts("val", num_images=20)}, folder)
     []
     >>> keras_has.data.tfrecords(folder, "val").boxes[3].shape
     (1, 4)
@@ -162,14 +156,14 @@ class _Plan:
     """Which image of a split goes into which of its files."""
 
     name: str
-    dataset: ImageDataset
+    dataset: Dataset
     order: np.ndarray
     num_shards: int
     fingerprint: str
 
     @classmethod
     def make(
-        cls, name: str, dataset: ImageDataset, num_shards: int, seed: int, label_offset: int
+        cls, name: str, dataset: Dataset, num_shards: int, seed: int, label_offset: int
     ) -> _Plan:
         num_shards = min(num_shards, len(dataset))
         order = np.arange(len(dataset))
@@ -190,7 +184,7 @@ class _Plan:
 
 
 def _check_arguments(
-    splits: Mapping[str, ImageDataset], num_shards: int | None, label_offset: int, on_bad_image: str
+    splits: Mapping[str, Dataset], num_shards: int | None, label_offset: int, on_bad_image: str
 ) -> None:
     if on_bad_image not in ("error", "skip"):
         raise ValueError(
@@ -219,7 +213,7 @@ def _check_arguments(
             )
 
 
-def _fingerprint(dataset: ImageDataset, settings: list[Any]) -> str:
+def _fingerprint(dataset: Dataset, settings: list[Any]) -> str:
     """Returns what tells this data set and these settings from others."""
     digest = hashlib.sha256()
 
@@ -233,8 +227,9 @@ def _fingerprint(dataset: ImageDataset, settings: list[Any]) -> str:
     add("\n".join(dataset.image_ids.tolist()).encode())
     for array in (dataset.labels.astype("<i8"), counts, flat.astype("<f4")):
         add(array.tobytes())
-    if dataset.images is not None:
-        add(np.ascontiguousarray(dataset.images).tobytes())
+    content = dataset.image_source.content()
+    if content:
+        add(content)
     return digest.hexdigest()
 
 
@@ -261,7 +256,7 @@ def _write_split(
                     progress(plan.name, before + count, len(plan.dataset))
 
             # Before they are read: what changes meanwhile is found to have changed.
-            sources = () if subset.image_paths is None else subset.image_paths
+            sources = subset.image_source.files()
             times = [file_state(path)[1] for path in sources]
             writer = _ShardWriter(subset, plan.rows(number), number, label_offset)
             piece = {
@@ -305,7 +300,7 @@ def _write_split(
 
 
 def _read_piece(
-    plan: _Plan, folder: Path, number: int, subset: ImageDataset
+    plan: _Plan, folder: Path, number: int, subset: Dataset
 ) -> dict[str, np.ndarray] | None:
     """Returns the index of a file that is done, `None` where it is not."""
     file, path = plan.shard(folder, number), plan.piece(folder, number)
@@ -315,13 +310,14 @@ def _read_piece(
     ends = piece["record_offsets"] + piece["record_lengths"] + FOOTER_BYTES
     if file.stat().st_size != max(ends, default=0):
         return None  # Cut off: it is ours, and written again.
-    if subset.image_paths is not None:
+    sources = subset.image_source.files()
+    if len(sources):
         places = zip(piece["offsets"].tolist(), piece["lengths"].tolist(), strict=True)
         place_of = dict(zip(piece["rows"].tolist(), places, strict=True))
         rows = plan.rows(number).tolist()
         # Pieces of former versions of this project have no times: there the size decides.
         times = piece["source_times"].tolist() if "source_times" in piece else [None] * len(rows)
-        for row, source, time in zip(rows, subset.image_paths, times, strict=True):
+        for row, source, time in zip(rows, sources, times, strict=True):
             if row in place_of and not _is_unchanged(source, time, file, *place_of[row]):
                 raise FileExistsError(
                     f"{file} was written from another file than {source} is now. Write to another "
@@ -341,7 +337,7 @@ def _is_unchanged(source: str, time: int | None, shard: Path, offset: int, lengt
         return file.read(length) == Path(source).read_bytes()
 
 
-def _bad_images(dataset: ImageDataset, piece: Mapping[str, np.ndarray]) -> list[BadImage]:
+def _bad_images(dataset: Dataset, piece: Mapping[str, np.ndarray]) -> list[BadImage]:
     found = []
     for row, told in zip(piece["bad_rows"].tolist(), piece["bad_reasons"].tolist(), strict=True):
         path, _, reason = told.decode("utf-8").partition("\n")
@@ -359,9 +355,7 @@ class _ShardWriter:
         label_offset: What to add to the labels.
     """
 
-    def __init__(
-        self, dataset: ImageDataset, rows: np.ndarray, number: int, label_offset: int
-    ) -> None:
+    def __init__(self, dataset: Dataset, rows: np.ndarray, number: int, label_offset: int) -> None:
         self.dataset = dataset
         self.rows = rows
         self.number = number
@@ -395,10 +389,6 @@ class _ShardWriter:
 
     def _images(self) -> Iterator[tuple[int, tuple[int, int], bytes]]:
         """Yields position, size and content of the images that can be decoded, in order."""
-        if self.dataset.images is not None:
-            for row, image in enumerate(self.dataset.images):
-                yield row, image.shape[:2], encoded_image(self.dataset, row)
-            return
         rows = np.arange(len(self.dataset))
         for lot in decodable_images(self.dataset, rows, with_content=True):
             for row, size, content in zip(*lot, strict=True):
@@ -413,7 +403,7 @@ class _ShardWriter:
     ) -> None:
         found = bad_image(self.dataset, row)
         if found is None:  # It could not be read a moment ago, and can be now.
-            content = encoded_image(self.dataset, row)
+            content = self.dataset.image_source.encoded_image(row)
             height, width, _ = decode_image(content).shape
             self._add(row, (height, width), content, writer)
         elif on_bad_image == "error":
@@ -432,7 +422,7 @@ class _ShardWriter:
 
 
 def _example(
-    dataset: ImageDataset,
+    dataset: Dataset,
     row: int,
     row_in_split: int,
     size: tuple[int, int],
@@ -476,9 +466,9 @@ def _example(
     }
     if dataset.class_ids is not None:
         features["image/class/synset"] = texts(dataset.class_ids[label])
-    if dataset.mask_paths is not None and dataset.ignore_paths is not None:
-        features["image/mask/path"] = texts(*dataset.mask_paths[row])
-        features["image/ignore/path"] = texts(str(dataset.ignore_paths[row]))
+    if "mask_paths" in dataset and "ignore_path" in dataset:
+        features["image/mask/path"] = texts(*dataset["mask_paths"][row])
+        features["image/ignore/path"] = texts(str(dataset["ignore_path"][row]))
     return tf.train.Example(features=tf.train.Features(feature=features))
 
 

@@ -1,4 +1,4 @@
-"""Data sets in TFRecord files: read back as an `ImageDataset`, in any order."""
+"""Data sets in TFRecord files: read back as an `Dataset`, in any order."""
 
 import hashlib
 import io
@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from keras_has.data.image_dataset import ImageDataset
+from keras_has.data.dataset import Dataset
 from keras_has.data.records.record_files import RecordFiles, is_remote
+from keras_has.data.sources import RecordImages
 
 FORMAT = "keras_has.tfrecords"
 VERSION = 1
@@ -69,7 +70,7 @@ def tfrecords(
     data_dir: str | os.PathLike[str],
     split: str = "train",
     progress: Callable[[int, int], None] | None = None,
-) -> ImageDataset:
+) -> Dataset:
     """Reads the index of a data set in TFRecord files.
 
     The images come in the order of the data set that was written, whatever their order in the
@@ -85,7 +86,7 @@ def tfrecords(
         progress: Called with the number of records read and of all, while an index is built.
 
     Returns:
-        An `ImageDataset` with `records`.
+        A `Dataset`.
 
     Raises:
         FileNotFoundError: If a file is missing; the message says which, and what to do.
@@ -119,18 +120,19 @@ def tfrecords(
     )
     records.check_sizes()
     # In the order of the data set that was written.
-    dataset = ImageDataset(
+    boxes = np.split(index["boxes"], np.cumsum(index["box_counts"])[:-1])
+    dataset = Dataset(
         name=told["name"],
+        ids=_texts(index["image_ids"]),
+        columns={
+            "label": index["labels"],
+            "boxes": boxes if len(index["rows"]) else (),
+            "image_size": index["image_sizes"],
+            **_masks(index),
+        },
+        source=RecordImages(records),
         class_names=tuple(description["class_names"]),
         class_ids=description["class_ids"],
-        image_ids=_texts(index["image_ids"]),
-        labels=index["labels"],
-        boxes=tuple(np.split(index["boxes"], np.cumsum(index["box_counts"])[:-1]))
-        if len(index["rows"])
-        else (),
-        image_sizes=index["image_sizes"],
-        records=records,
-        **_masks(index),
     )
     return dataset.select(np.argsort(index["rows"], kind="stable"))
 
@@ -354,5 +356,5 @@ def _masks(index: Mapping[str, np.ndarray]) -> dict[str, Any]:
         "mask_paths": tuple(
             tuple(flat[start:end]) for start, end in zip(starts, ends, strict=True)
         ),
-        "ignore_paths": _texts(index["ignore_paths"]),
+        "ignore_path": _texts(index["ignore_paths"]),
     }

@@ -3,20 +3,20 @@
 import numpy as np
 import pytest
 
-from keras_has.data import parts
+from keras_has.data import generated_parts
 from keras_has.ops.boxes import best_centred_side, box_iou, centred_boxes
 
 
 def test_images_depend_on_seed_split_and_number_alone():
-    few, many = parts("train", num_images=12), parts("train", num_images=30)
+    few, many = generated_parts("train", num_images=12), generated_parts("train", num_images=30)
     np.testing.assert_array_equal(few.images, many.images[:12])
     np.testing.assert_array_equal(np.stack(few.boxes), np.stack(many.boxes[:12]))
-    assert not np.array_equal(parts("val", num_images=12).images, few.images)
-    assert not np.array_equal(parts("train", num_images=12, seed=1).images, few.images)
+    assert not np.array_equal(generated_parts("val", num_images=12).images, few.images)
+    assert not np.array_equal(generated_parts("train", num_images=12, seed=1).images, few.images)
 
 
 def test_default_splits_and_classes():
-    val = parts("val")
+    val = generated_parts("val")
     assert len(val) == 1000
     assert np.bincount(val.labels).tolist() == [100] * 10
     # No class has only even or only odd numbers, or two halves would differ in their classes.
@@ -25,7 +25,7 @@ def test_default_splits_and_classes():
 
 @pytest.mark.parametrize("size", [64, 80, 96])
 def test_boxes_lie_in_the_image_and_are_tight_round_the_object(size):
-    dataset = parts("train", num_images=40, image_size=size)
+    dataset = generated_parts("train", num_images=40, image_size=size)
     boxes = np.concatenate(dataset.boxes)
     assert dataset.images.shape == (40, size, size, 3)
     assert boxes.min() >= 0
@@ -39,7 +39,7 @@ def test_the_head_lies_in_the_box_and_tells_the_class():
     """Pixels of full saturation are the head's; their hue is the class."""
     import cv2
 
-    dataset = parts("val", num_images=200)
+    dataset = generated_parts("val", num_images=200)
     right = 0
     for image, label, boxes in zip(dataset.images, dataset.labels, dataset.boxes, strict=True):
         hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
@@ -53,7 +53,7 @@ def test_the_head_lies_in_the_box_and_tells_the_class():
 
 
 def test_a_centred_box_does_not_localize():
-    train, val = parts("train", num_images=500), parts("val", num_images=500)
+    train, val = generated_parts("train", num_images=500), generated_parts("val", num_images=500)
     side = best_centred_side(train.boxes, train.image_sizes)
     hits = box_iou(centred_boxes(val.image_sizes, side), np.concatenate(val.boxes)) > 0.5
     assert hits.mean() < 0.35
@@ -61,22 +61,22 @@ def test_a_centred_box_does_not_localize():
 
 def test_bad_arguments_are_named():
     with pytest.raises(ValueError, match="`split`"):
-        parts("test")
+        generated_parts("test")
     with pytest.raises(ValueError, match="`image_size`"):
-        parts("val", image_size=32)
+        generated_parts("val", image_size=32)
     with pytest.raises(ValueError, match="`num_images`"):
-        parts("val", num_images=0)
+        generated_parts("val", num_images=0)
 
 
 def test_progress_is_told_to_the_end():
     seen = []
-    parts("val", num_images=3, progress=lambda done, total: seen.append((done, total)))
+    generated_parts("val", num_images=3, progress=lambda done, total: seen.append((done, total)))
     assert seen == [(1, 3), (2, 3), (3, 3)]
 
 
 def test_pictures_are_those_of_this_version():
     """A change of the drawing changes every figure in docs/results.md: say so when you make one."""
-    means = parts("train", num_images=4).images.mean((1, 2))
+    means = generated_parts("train", num_images=4).images.mean((1, 2))
     # Builds of OpenCV may interpolate a little differently.
     np.testing.assert_allclose(
         means,

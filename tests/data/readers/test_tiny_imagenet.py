@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from keras_has.data.image_files import find_bad_images
+from keras_has.data.bad_images import find_bad_images
 from keras_has.data.readers.tiny_imagenet import tiny_imagenet
 from keras_has.ops.boxes import box_iou, centred_boxes
 

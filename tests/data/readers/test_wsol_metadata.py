@@ -3,7 +3,7 @@ import shutil
 import numpy as np
 import pytest
 
-from keras_has.data.image_files import find_bad_images
+from keras_has.data.bad_images import find_bad_images
 from keras_has.data.masks import load_mask
 from keras_has.data.readers.wsol_metadata import wsol_metadata
 

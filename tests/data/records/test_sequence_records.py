@@ -10,8 +10,8 @@ import pytest
 tf = pytest.importorskip("tensorflow")
 
 from keras_has import data  # noqa: E402
+from keras_has.data import TemporalDataset  # noqa: E402
 from keras_has.data.records import sequence_record_writer  # noqa: E402
-from keras_has.data.temporal_dataset import TemporalDataset  # noqa: E402
 
 
 def make(count=5, width=3, seed=0, **changes):

@@ -29,11 +29,11 @@ IMAGES = 40
 @pytest.fixture(scope="module", autouse=True)
 def few_images():
     """Makes `parts` a small set; some images lose their box, others get a second one."""
-    module = sys.modules[keras_has.data.parts.__module__]
+    module = sys.modules[keras_has.data.generated_parts.__module__]
     draw = module._draw
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "SPLITS", {"train": 64, "val": IMAGES})
-        original = keras_has.data.parts
+        original = keras_has.data.generated_parts
 
         def parts(*arguments, **settings):
             dataset = original(*arguments, **settings)
@@ -43,7 +43,7 @@ def few_images():
             names = (NASTY, *dataset.class_names[1:])
             return dataclasses.replace(dataset, boxes=tuple(boxes), class_names=names)
 
-        patch.setattr(keras_has.data, "parts", parts)
+        patch.setattr(keras_has.data, "generated_parts", parts)
         assert module._draw is draw
         yield
 

@@ -30,7 +30,7 @@ VIDEOS = 24
 @pytest.fixture(scope="module", autouse=True)
 def few_phases():
     """Makes `phases` a set of 24 sequences a split, with doubtful time and nasty names."""
-    whole = keras_has.data.phases
+    whole = keras_has.data.generated_phases
 
     def phases(split):
         dataset = whole(split, num_videos=VIDEOS)
@@ -42,7 +42,7 @@ def few_phases():
         )
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(keras_has.data, "phases", phases)
+        patch.setattr(keras_has.data, "generated_phases", phases)
         yield
 
 

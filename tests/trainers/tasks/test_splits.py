@@ -44,7 +44,7 @@ def test_records_are_read_where_the_folder_holds_them(own_recipe, folder, tmp_pa
 def test_records_of_another_data_set_are_refused(tiny_recipe, tmp_path):
     from keras_has import data
 
-    splits = {split: data.parts(split, num_images=8) for split in ("train", "val")}
+    splits = {split: data.generated_parts(split, num_images=8) for split in ("train", "val")}
     data.write_tfrecords(splits, tmp_path / "records")
     with pytest.raises(RunError, match=r"records of parts, but --dataset=cub"):
         ImageLocalization(tiny_recipe(dataset="cub"), tmp_path / "records").read_split("train")
@@ -68,9 +68,13 @@ def test_a_tuning_split_of_ilsvrc_has_boxes_where_there_are_any(monkeypatch, tin
 
 def test_records_of_another_dataset_are_refused_for_sequences_too(tmp_path):
     """Of another dataset of sequences, and of a dataset of images."""
-    phases = {split: keras_has.data.phases(split, num_videos=8) for split in ("train", "test")}
+    phases = {
+        split: keras_has.data.generated_phases(split, num_videos=8) for split in ("train", "test")
+    }
     keras_has.data.write_sequence_records(phases, tmp_path / "phases")
-    parts = {split: keras_has.data.parts(split, num_images=8) for split in ("train", "val")}
+    parts = {
+        split: keras_has.data.generated_parts(split, num_images=8) for split in ("train", "val")
+    }
     keras_has.data.write_tfrecords(parts, tmp_path / "parts")
     recipe = find_recipe("watch_has")
     for name in ("phases", "parts"):

@@ -27,8 +27,10 @@ ROOT = Path(__file__).resolve().parents[3]
 @pytest.fixture
 def few_phases(monkeypatch):
     """Makes `phases` a set of 24 sequences a split."""
-    whole = keras_has.data.phases
-    monkeypatch.setattr(keras_has.data, "phases", lambda split: whole(split, num_videos=24))
+    whole = keras_has.data.generated_phases
+    monkeypatch.setattr(
+        keras_has.data, "generated_phases", lambda split: whole(split, num_videos=24)
+    )
 
 
 def tiny(name="phases_has", **fields):
@@ -182,7 +184,7 @@ def test_real_signals_train_and_are_judged(shared_data, tmp_path):
 
 
 def test_records_are_read_where_the_folder_holds_them(few_phases, tmp_path):
-    splits = {split: keras_has.data.phases(split) for split in ("train", "val")}
+    splits = {split: keras_has.data.generated_phases(split) for split in ("train", "val")}
     keras_has.data.write_sequence_records(splits, tmp_path / "records")
     fresh = train_recipe(tiny(epochs=1), tmp_path / "fresh")
     records = train_recipe(tiny(epochs=1), tmp_path / "run", tmp_path / "records")

@@ -9,17 +9,16 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_has.data.image_dataset import ImageDataset
-from keras_has.data.image_files import (
+from keras_has.data import ImageDataset, training_batches
+from keras_has.data.bad_images import (
     BadImage,
     BadImageError,
-    decode_image,
     find_bad_images,
-    image_size,
     name_bad_image,
     skip_bad_images,
 )
-from keras_has.data.pipelines import resize_image, training_batches
+from keras_has.data.image_decoding import decode_image, image_size
+from keras_has.data.resize import resize_image
 from keras_has.ops.opencv import opencv
 
 # 16 x 16 pixels in four squares of the inks below, as CMYK and as YCCK, both inverted as Adobe

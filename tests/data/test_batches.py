@@ -5,8 +5,8 @@ import pytest
 
 tf = pytest.importorskip("tensorflow")
 
-from keras_has.data import ImageDataset, evaluation_batches, parts, training_batches  # noqa: E402
-from keras_has.data.pipelines import resize_image  # noqa: E402
+from keras_has.data import ImageDataset, evaluation_batches, generated_parts, training_batches  # noqa: E402
+from keras_has.data.resize import resize_image  # noqa: E402
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def batches(dataset, count, **settings):
 
 @pytest.mark.parametrize("in_memory", [True, False])
 def test_every_image_comes_once_an_epoch_in_a_new_order(files, in_memory):
-    dataset = parts("val", num_images=12) if in_memory else files
+    dataset = generated_parts("val", num_images=12) if in_memory else files
     size = {"image_size": 64, "resize_size": 64} if in_memory else {}
     got = batches(dataset, 6, batch_size=4, horizontal_flip=False, **size)
     epochs = [np.concatenate([images for images, _ in got[i : i + 3]]) for i in (0, 3)]
@@ -82,7 +82,7 @@ def test_the_order_is_a_shuffle_also_under_small_seeds(seed, count):
 @pytest.mark.parametrize("class_balanced", [True, False])
 @pytest.mark.parametrize("in_memory", [True, False])
 def test_a_continued_run_sees_what_it_would_have_seen(files, class_balanced, in_memory):
-    dataset = parts("val", num_images=12) if in_memory else files
+    dataset = generated_parts("val", num_images=12) if in_memory else files
     settings = {"class_balanced": class_balanced}
     if in_memory:
         settings.update(image_size=64, resize_size=64)
@@ -101,7 +101,7 @@ def test_labels_go_with_their_images(files):
 
 
 def test_half_of_the_images_are_flipped():
-    dataset = parts("val", num_images=1)
+    dataset = generated_parts("val", num_images=1)
     image = dataset.images[0]
     got = np.concatenate(
         [i for i, _ in batches(dataset, 40, image_size=64, resize_size=64, batch_size=10)]
@@ -113,7 +113,7 @@ def test_half_of_the_images_are_flipped():
 
 
 def test_balanced_classes_are_drawn_uniformly_though_one_is_rare():
-    dataset = parts("val", num_images=40)
+    dataset = generated_parts("val", num_images=40)
     lopsided = dataset.select([i for i in range(40) if dataset.labels[i] != 3 or i < 10])
     assert np.bincount(lopsided.labels)[3] == 1
     labels = np.concatenate(
@@ -170,7 +170,7 @@ def test_random_crops_start_at_every_height(tmp_path):
 
 
 def test_balanced_sampling_draws_every_image_of_a_class_alike():
-    dataset = parts("val", num_images=50)
+    dataset = generated_parts("val", num_images=50)
     key = {image.tobytes(): row for row, image in enumerate(dataset.images)}
     settings = {"image_size": 64, "resize_size": 64, "horizontal_flip": False, "batch_size": 50}
     drawn = [
@@ -213,7 +213,7 @@ def test_resizing_gives_the_very_pixels_of_tensorflow(shape, size):
 
 @pytest.mark.parametrize("in_memory", [True, False])
 def test_flipped_images_are_the_others_mirrored(files, in_memory):
-    dataset = parts("val", num_images=12) if in_memory else files
+    dataset = generated_parts("val", num_images=12) if in_memory else files
     size = {"image_size": 64, "resize_size": 64} if in_memory else {}
     plain = batches(dataset, 3, horizontal_flip=False, **size)
     for (images, _), (same, _) in zip(batches(dataset, 3, **size), plain, strict=True):
@@ -258,7 +258,7 @@ def test_evaluation_shows_every_image_whole_in_order_with_its_boxes(files):
 
 
 def test_evaluation_in_memory_takes_the_pixels_as_they_are():
-    dataset = parts("val", num_images=7)
+    dataset = generated_parts("val", num_images=7)
     got = list(evaluation_batches(dataset, 4, 64).as_numpy_iterator())
     np.testing.assert_array_equal(np.concatenate([b["image"] for b in got]), dataset.images)
     assert got[0]["size"].tolist() == [[64, 64]] * 4

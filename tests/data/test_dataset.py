@@ -6,8 +6,8 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_has.data.image_dataset import ImageDataset
-from keras_has.data.image_files import BadImageError
+from keras_has.data import ImageDataset
+from keras_has.data.bad_images import BadImageError
 
 
 def in_memory_dataset(num_images=4):

@@ -1,0 +1,86 @@
+"""From the bytes of an image file to RGB pixels, and the size of an image from its header."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")
+
+
+def decode_image(encoded: tf.Tensor) -> tf.Tensor:
+    """Decodes an image file to RGB, in a graph or eagerly.
+
+    The format is detected from the content, not the extension: ILSVRC 2012 has a PNG named `.JPEG`.
+    JPEG (grey, YCbCr, CMYK and YCCK, inverted as Adobe does or not), PNG, GIF (its first frame) and
+    BMP (8 bits with a palette, 24 or 32 bits) are read. Grey becomes three equal channels, 16-bit
+    channels are reduced to their upper 8 bits, and an alpha channel is dropped. The EXIF
+    orientation is not applied, as in every published evaluation on these datasets. A truncated file
+    is an error.
+
+    Args:
+        encoded: String scalar, the content of the file.
+
+    Returns:
+        uint8 tensor of shape `(height, width, 3)`.
+
+    Raises:
+        tf.errors.InvalidArgumentError: If the content cannot be decoded.
+
+    Example:
+
+    >>> import tensorflow as tf
+    >>> red = tf.constant([[[255, 0, 0]]], tf.uint8)
+    >>> decode_image(tf.io.encode_png(red)).numpy().tolist()
+    [[[255, 0, 0]]]
+    """
+    import tensorflow as tf
+
+    image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+    head = tf.strings.join([tf.strings.substr(encoded, 0, 30), bytes(30)])
+    image = tf.cond(
+        # "BM", and 8 bits a pixel: TensorFlow returns the palette's indices as grey values.
+        tf.equal(tf.strings.substr(head, 0, 2), b"BM")
+        & tf.equal(tf.strings.substr(head, 28, 2), b"\x08\x00"),
+        lambda: tf.gather(_bmp_palette(encoded), tf.cast(image[..., 0], tf.int32)),
+        lambda: image,
+    )
+    image.set_shape([None, None, 3])
+    return image
+
+
+def _bmp_palette(encoded: tf.Tensor) -> tf.Tensor:
+    """Returns the colours of an 8-bit BMP, uint8 of shape `(colours, 3)`."""
+    import tensorflow as tf
+
+    def number(offset: int) -> tf.Tensor:
+        return tf.io.decode_raw(tf.strings.substr(encoded, offset, 4), tf.int32)[0]
+
+    # The palette lies between the headers (14 bytes, and as many as the second says) and pixels.
+    start, end = 14 + number(14), number(10)
+    palette = tf.io.decode_raw(tf.strings.substr(encoded, start, end - start), tf.uint8)
+    return tf.reshape(palette, [-1, 4])[:, 2::-1]
+
+
+def image_size(path: str | os.PathLike[str]) -> tuple[int, int] | None:
+    """Reads an image's height and width from the header of its file, without decoding it.
+
+    Args:
+        path: A JPEG, PNG, GIF, BMP, WebP or TIFF file, whatever its extension.
+
+    Returns:
+        Height and width in pixels as stored, or `None` if the file cannot be read or has another
+        format.
+    """
+    try:
+        with Image.open(Path(path), formats=_FORMATS) as image:
+            width, height = image.size
+    except Exception:  # Pillow raises nearly everything for damaged headers.
+        return None
+    return (height, width) if height > 0 and width > 0 else None

@@ -1,0 +1,142 @@
+"""Transforms from an example to an example: image, mask and boxes move together.
+
+An example is a dict of tensors. The transforms move the values under `"image"` (H, W, C), `"mask"`
+(H, W) or (H, W, 1), one class index or flag for each pixel, and `"boxes"` (N, 4), `"xyxy"` in
+pixels; they skip what an example does not have and pass everything else through.
+"""
+
+import tensorflow as tf
+
+from keras_has.data.resize import resize_and_flip
+
+Example = dict[str, tf.Tensor]
+
+
+def crop(
+    example: Example, top: tf.Tensor, left: tf.Tensor, height: tf.Tensor, width: tf.Tensor
+) -> Example:
+    """Crops an example to a window that lies within the image.
+
+    Boxes are moved and clipped to the window; a box outside of it becomes empty (`x1 == x0`).
+
+    Args:
+        example: Any example with an image.
+        top: First row of the window, in pixels.
+        left: First column of the window.
+        height: Number of rows.
+        width: Number of columns.
+
+    Example:
+
+    >>> example = {"image": tf.zeros((8, 8, 3)), "boxes": tf.constant([[1.0, 2.0, 5.0, 8.0]])}
+    >>> cropped = crop(example, 2, 0, 4, 4)
+    >>> cropped["image"].shape, cropped["boxes"].numpy().tolist()
+    (TensorShape([4, 4, 3]), [[1.0, 0.0, 4.0, 4.0]])
+    """
+    moved = dict(example)
+    for key in ("image", "mask"):
+        if key in example:
+            moved[key] = example[key][top : top + height, left : left + width]
+    if "boxes" in example:
+        limits = tf.cast(tf.stack([width, height, width, height]), tf.float32)
+        offset = tf.cast(tf.stack([left, top, left, top]), tf.float32)
+        moved["boxes"] = tf.clip_by_value(example["boxes"] - offset, 0.0, limits)
+    return moved
+
+
+def pad(example: Example, padding: int) -> Example:
+    """Pads the image with zeros and the mask with 255 ("ignore") on all four sides.
+
+    Args:
+        example: Any example.
+        padding: Number of rows and columns to add on each side.
+    """
+    moved = dict(example)
+    for key, fill in (("image", 0), ("mask", 255)):
+        if key in example:
+            sides = [[padding, padding]] * 2 + [[0, 0]] * (len(example[key].shape) - 2)
+            moved[key] = tf.pad(example[key], sides, constant_values=fill)
+    if "boxes" in example:
+        moved["boxes"] = example["boxes"] + float(padding)
+    return moved
+
+
+def flip(example: Example, is_flipped: tf.Tensor) -> Example:
+    """Mirrors an example left and right if `is_flipped` is true.
+
+    Args:
+        example: Any example with an image.
+        is_flipped: Boolean scalar.
+    """
+    width = tf.cast(tf.shape(example["image"])[1], tf.float32)
+    moved = dict(example)
+    for key in ("image", "mask"):
+        if key in example:
+            columns = tf.range(tf.shape(example[key])[1])
+            order = tf.where(is_flipped, columns[::-1], columns)
+            moved[key] = tf.gather(example[key], order, axis=1)
+    if "boxes" in example:
+        x0, y0, x1, y1 = tf.unstack(example["boxes"], axis=-1)
+        mirrored = tf.stack([width - x1, y0, width - x0, y1], axis=-1)
+        moved["boxes"] = tf.where(is_flipped, mirrored, example["boxes"])
+    return moved
+
+
+def resize(example: Example, image_size: int, is_flipped: tf.Tensor | None = None) -> Example:
+    """Resizes an example to a square, and optionally mirrors it, which costs nothing extra.
+
+    Images are resized bilinearly with antialiasing and stay uint8; masks take the nearest pixel.
+
+    Args:
+        example: Any example with a uint8 image.
+        image_size: Side of the square in pixels.
+        is_flipped: Boolean scalar, or `None` (default) for no mirroring.
+    """
+    moved = dict(example)
+    image = resize_and_flip(example["image"], image_size, is_flipped)
+    moved["image"] = tf.ensure_shape(image, (image_size, image_size, example["image"].shape[-1]))
+    rest = {key: value for key, value in example.items() if key in ("mask", "boxes")}
+    if not rest:
+        return moved
+    height, width = tf.unstack(tf.cast(tf.shape(example["image"])[:2], tf.float32))
+    if "mask" in rest:
+        mask = rest["mask"]
+        deep = mask[..., None] if len(mask.shape) == 2 else mask
+        resized = tf.image.resize(deep, (image_size, image_size), "nearest")
+        rest["mask"] = resized[..., 0] if len(mask.shape) == 2 else resized
+    if "boxes" in rest:
+        rest["boxes"] *= image_size / tf.stack([width, height, width, height])
+    if is_flipped is not None:
+        rest = flip({**rest, "image": moved["image"]}, is_flipped)
+        rest.pop("image")
+    return {**moved, **rest}
+
+
+def random_crop(example: Example, seed: tf.Tensor, height: tf.Tensor, width: tf.Tensor) -> Example:
+    """Crops an example at a uniformly random place.
+
+    Args:
+        example: Any example with an image of at least the size of the window.
+        seed: int32 tensor of shape (2,).
+        height: Height of the window in pixels.
+        width: Width of the window.
+    """
+    size = tf.shape(example["image"])[:2]
+    place = tf.random.stateless_uniform([2], seed)
+    room = tf.cast(size - tf.stack([height, width]) + 1, tf.float32)
+    top, left = tf.unstack(tf.cast(place * room, tf.int32))
+    return crop(example, top, left, height, width)
+
+
+def random_square(example: Example, seed: tf.Tensor, share: float) -> Example:
+    """Crops an example to a square at a random place.
+
+    Args:
+        example: Any example with an image.
+        seed: int32 tensor of shape (2,).
+        share: Side of the square as a share of the image's short side, in (0, 1].
+    """
+    height, width = tf.unstack(tf.shape(example["image"])[:2])
+    short = tf.cast(tf.minimum(height, width), tf.float32)
+    side = tf.maximum(tf.cast(tf.round(short * share), tf.int32), 1)
+    return random_crop(example, seed, side, side)
