@@ -401,7 +401,7 @@ class Dataset:
 
     def in_memory(
         self,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Callable[[int, int], None] | int | None = None,
         num_features: int | None = None,
     ) -> Dataset:
         """Returns the same split with its pixels or features in memory.
@@ -418,6 +418,8 @@ class Dataset:
             BadImageError: If a file is missing, empty or cannot be decoded.
             ValueError: If the images are not all of one size.
         """
+        if isinstance(progress, int):  # The only argument that sequences had in version 0.1.
+            progress, num_features = None, progress
         if not isinstance(self.source, FeatureSource):
             if not self.image_source.can_be_damaged:
                 return self

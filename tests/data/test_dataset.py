@@ -6,108 +6,255 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_has.data import ImageDataset
+from keras_has.data import (
+    ArrayImages,
+    Dataset,
+    FeatureArrays,
+    FileImages,
+    ImageDataset,
+    TemporalDataset,
+)
 from keras_has.data.bad_images import BadImageError
 
 
-def in_memory_dataset(num_images=4):
-    images = np.arange(num_images, dtype="uint8")[:, None, None, None] * np.ones(
+def in_memory_dataset(num_images=4, columns=None, **fields):
+    pixels = np.arange(num_images, dtype="uint8")[:, None, None, None] * np.ones(
         (1, 5, 7, 3), "uint8"
     )
-    return ImageDataset(
-        name="grey",
-        class_names=("even", "odd"),
-        image_ids=[f"id_{index}" for index in range(num_images)],
-        labels=np.arange(num_images) % 2,
-        boxes=[[[0, 0, 1 + index, 2]] * index for index in range(num_images)],
-        images=images,
-    )
+    arguments = {
+        "name": "grey",
+        "ids": [f"id_{index}" for index in range(num_images)],
+        "source": ArrayImages(pixels),
+        "class_names": ("even", "odd"),
+    }
+    labels_and_boxes = {
+        "label": np.arange(num_images) % 2,
+        "boxes": [[[0, 0, 1 + index, 2]] * index for index in range(num_images)],
+    }
+    return Dataset(**{**arguments, **fields}, columns={**labels_and_boxes, **(columns or {})})
 
 
 @pytest.fixture
 def file_dataset(tmp_path, write_image):
     paths = [write_image(tmp_path / f"{i}.png", (5, 7), 10 * i) for i in range(5)]
-    return ImageDataset(
+    return Dataset(
         name="files",
+        ids=[path.name for path in paths],
+        columns={
+            "label": [0, 1, 0, 1, 1],
+            "boxes": [[], [[0, 0, 7, 5]], [], [[1, 1, 2, 2], [0, 0, 3, 3]], []],
+        },
+        source=FileImages([str(path) for path in paths]),
         class_names=("a", "b"),
-        image_ids=[path.name for path in paths],
-        labels=[0, 1, 0, 1, 1],
-        boxes=[[], [[0, 0, 7, 5]], [], [[1, 1, 2, 2], [0, 0, 3, 3]], []],
-        image_paths=[str(path) for path in paths],
     )
 
 
-def test_parts_take_their_documented_types():
-    dataset = in_memory_dataset()
+def test_columns_have_their_documented_types():
+    dataset = in_memory_dataset(columns={"mask_paths": [["a"], ["b", "c"], [], ["d"]], "age": None})
     assert dataset.class_names == ("even", "odd")
-    assert dataset.image_ids.dtype.kind == "U"
-    assert dataset.labels.dtype == np.int64
-    assert [boxes.shape for boxes in dataset.boxes] == [(0, 4), (1, 4), (2, 4), (3, 4)]
-    assert all(boxes.dtype == np.float32 for boxes in dataset.boxes)
-    assert dataset.image_sizes.tolist() == [[5, 7]] * 4
+    assert dataset.ids.dtype.kind == "U"
+    assert dataset["label"].dtype == np.int64
+    assert [boxes.shape for boxes in dataset["boxes"]] == [(0, 4), (1, 4), (2, 4), (3, 4)]
+    assert all(boxes.dtype == np.float32 for boxes in dataset["boxes"])
+    assert dataset["image_size"].tolist() == [[5, 7]] * 4
+    assert dataset["mask_paths"].tolist() == [("a",), ("b", "c"), (), ("d",)]
+    assert "age" not in dataset
     assert "array" not in repr(dataset)
+
+
+def test_any_column_is_selected_with_the_others():
+    dataset = in_memory_dataset(columns={"age": [7, 20, 33, 64]}).select([2, 0])
+    assert dataset["age"].tolist() == [33, 7]
+    example = next(dataset.examples(columns=("age",)).as_numpy_iterator())
+    assert sorted(example) == ["age", "image", "image_id"]
+    assert example["age"] == 33
+
+
+def test_a_missing_column_is_named_with_the_existing_ones():
+    with pytest.raises(KeyError, match="grey.*identity.*boxes.*image_size.*label"):
+        in_memory_dataset()["identity"]
 
 
 def test_fields_cannot_be_reassigned():
     with pytest.raises(dataclasses.FrozenInstanceError):
-        in_memory_dataset().labels = np.zeros(4, "int64")
+        in_memory_dataset().ids = np.zeros(4, "int64")
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("label", [0, 1, 0], "`label`.* 4 ids of 'grey'. Received: 3"),
+        ("boxes", [[]] * 5, "`boxes`.* 4 ids of 'grey'. Received: 5"),
+        ("age", [1, 2], "`age`.* 4 ids of 'grey'. Received: 2"),
+        ("mask_paths", [["m"]] * 3, "`mask_paths`.* 4 ids of 'grey'. Received: 3"),
+        ("image_size", [[5, 7]] * 2, "`image_size`.* 4 ids of 'grey'. Received: 2"),
+        ("image_size", [[5, 7, 3]] * 4, r"`image_size`.*\(N, 2\).*Received: shape \(4, 3\)"),
+        ("image_size", [[5, 7], [5, 7], [0, 7], [5, 7]], r"`image_size`.*\[0, 7\].*'id_2'"),
+        ("label", [0, 1, 2, 0], "`label`.*2 classes. Received: 2 for id 'id_2'"),
+        ("label", [0, 1, 0, -1], "`label`.* Received: -1 for id 'id_3'"),
+        ("label", [0.0, 1.0, 0.0, 1.0], "`label`.* integers.*float64"),
+        ("boxes", [[], [], [[1, 2, 3]], []], r"`boxes`.*rows, 4\).*\(1, 3\) at position 2"),
+        ("boxes", [[], [], [1, 2, 3, 4], []], r"`boxes`.*rows, 4\).*\(4,\) at position 2"),
+        ("boxes", [[], [], [[3, 0, 1, 2]], []], "`boxes`.*x0 < x1 and y0 < y1.*'id_2'"),
+        ("boxes", [[], [], [[0, 0, 1, 1], [0, 2, 1, 2]], []], r"\[0.0, 2.0, 1.0, 2.0\].*'id_2'"),
+        ("boxes", [[], [], [], [[0, 0, np.nan, 2]]], "`boxes`.*nan.*'id_3'"),
+        ("boxes", [[], [], [], [[0, 0, np.inf, 2]]], "`boxes`.*inf.*'id_3'"),
+    ],
+)
+def test_an_invalid_column_raises(column, value, message):
+    with pytest.raises(ValueError, match=message):
+        in_memory_dataset(columns={column: value})
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"labels": [0, 1, 0]}, "`labels` should have one entry for each of the 4 image ids"),
-        ({"boxes": [[]] * 5}, "`boxes` should have one entry .* Received: 5 entries"),
-        ({"images": np.zeros((3, 5, 7, 3), "uint8")}, "`images` should have one entry"),
-        ({"image_sizes": [[5, 7]] * 2}, "`image_sizes` should have one entry"),
-        ({"image_sizes": [[5, 7, 3]] * 4}, r"`image_sizes` should have shape \(N, 2\)"),
-        ({"image_sizes": [[5, 7], [5, 7], [0, 7], [5, 7]]}, "at least 1 x 1.*'id_2'"),
-        ({"labels": [0, 1, 2, 0]}, "indices of the 2 classes of 'grey'. Received: label 2.*'id_2'"),
-        ({"labels": [0, 1, 0, -1]}, "Received: label -1 for image id 'id_3'"),
-        ({"labels": [0.0, 1.0, 0.0, 1.0]}, "`labels` should be integers"),
-        ({"image_ids": [1, 2, 3, 4]}, "`image_ids` should be a list of strings"),
-        ({"images": np.zeros((4, 5, 7, 3))}, "uint8 array of shape"),
-        ({"images": np.zeros((4, 5, 7, 1), "uint8")}, "uint8 array of shape"),
-        ({"images": None}, "Exactly one of .* Received none for 'grey'"),
-        ({"image_paths": ["x"] * 4}, "Exactly one of .* Received image_paths and images"),
-        ({"class_ids": ["n1"]}, "`class_ids` should have one entry for each of the 2 class names"),
-        ({"mask_paths": [["m"]] * 4}, "`mask_paths` and `ignore_paths` should be given together"),
-        ({"mask_paths": [["m"]] * 3, "ignore_paths": [""] * 4}, "`mask_paths` should have one"),
-        ({"image_ids": ["a", "b", "c", "d\udce9"]}, "`image_ids` should be texts .*udce9"),
-        ({"boxes": [[], [], [[1, 2, 3]], []]}, "shape \\(number of boxes, 4\\).*position 2"),
-        ({"boxes": [[], [], [1, 2, 3, 4], []]}, "shape \\(number of boxes, 4\\).*position 2"),
-        ({"boxes": [[], [], [[3, 0, 1, 2]], []]}, "x0 < x1 and y0 < y1.*'id_2'"),
-        ({"boxes": [[], [], [[0, 0, 1, 1], [0, 2, 1, 2]], []]}, r"\[0.0, 2.0, 1.0, 2.0\].*'id_2'"),
-        ({"boxes": [[], [], [], [[0, 0, np.nan, 2]]]}, "finite.*'id_3'"),
-        ({"boxes": [[], [], [], [[0, 0, np.inf, 2]]]}, "finite.*'id_3'"),
+        ({"ids": [1, 2, 3, 4]}, "`ids`.*int64"),
+        ({"ids": ["a", "b", "c", "d\udce9"]}, "`ids`.*udce9"),
+        ({"class_ids": ["n1"]}, "`class_ids`.* 2 class names. Received: 1"),
+        (
+            {
+                "source": ArrayImages(np.zeros((3, 5, 7, 3), "uint8")),
+                "columns": {"image_size": [[5, 7]] * 4},
+            },
+            "`source`.* 4 ids of 'grey'. Received: 3",
+        ),
     ],
 )
 def test_parts_that_do_not_fit_raise(change, message):
     with pytest.raises(ValueError, match=message):
-        dataclasses.replace(in_memory_dataset(), **change)
+        in_memory_dataset(**change)
+
+
+def sequences(**columns):
+    values = {
+        "duration": [4.0, 2.0],
+        "labels": [[True, False], [True, True]],
+        "segments": [[[1.0, 2.5]], [[0.0, 1.0], [1.0, 2.0]]],
+        "segment_labels": [[0], [0, 1]],
+    }
+    return Dataset(
+        name="signals",
+        ids=["a", "b"],
+        columns={**values, **columns},
+        source=FeatureArrays([np.zeros((8, 3)), np.ones((4, 3))]),
+        class_names=("jump", "run"),
+    )
+
+
+def test_sequences_know_their_truth_and_their_time_per_feature():
+    dataset = sequences()
+    example = dataset.example(1, num_features=2)
+    assert example["features"].tolist() == [[1, 1, 1]] * 2
+    assert example["step_seconds"] == 1.0
+    assert example["labels"].tolist() == [1, 1]
+    assert dataset.truth(0)["segments"].tolist() == [[1.0, 2.5]]
+    assert dataset.truth(0)["ambiguous"].shape == (0, 2)
+    assert dataset.lengths().tolist() == [8, 4]
+    assert dataset.select([1]).lengths().tolist() == [4]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("duration", [4.0, 0.0], "`duration`.*0.0 for id 'b'"),
+        ("segments", [[[1.0, 2.5]], [[0.0, 1.0], [2.0, 2.0]]], r"`segments`.*\[2.0, 2.0\].*'b'"),
+        ("segments", [[[np.nan, 2.5]], [[0.0, 1.0], [1.0, 2.0]]], "`segments`.*nan.*'a'"),
+        ("segment_labels", [[0], [0]], "`segment_labels`.*1 for id 'b'"),
+        ("segment_labels", [[0], [0, 2]], "`segment_labels`.*2 classes. Received: 2 for id 'b'"),
+    ],
+)
+def test_invalid_segments_raise(column, value, message):
+    with pytest.raises(ValueError, match=message):
+        sequences(**{column: value})
+
+
+def test_a_dataset_without_pixels_or_features_says_so():
+    annotations = dataclasses.replace(sequences(), source=None)
+    with pytest.raises(ValueError, match="'signals'.*annotations only"):
+        annotations.read(0)
+    with pytest.raises(ValueError, match="'signals'.*no images"):
+        annotations.examples()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"images": np.zeros((4, 5, 7, 3))}, "`images`.*float64"),
+        ({"images": np.zeros((4, 5, 7, 1), "uint8")}, r"`images`.*\(4, 5, 7, 1\)"),
+        ({"images": None}, "`image_paths`, `images` and `records`.*none for 'grey'"),
+        ({"image_paths": ["x"] * 4}, "Received image_paths and images"),
+        ({"mask_paths": [["m"]] * 4}, "`mask_paths` and `ignore_paths`"),
+    ],
+)
+def test_the_former_constructor_of_images_checks_its_arguments(change, message):
+    arguments = {
+        "name": "grey",
+        "class_names": ("even", "odd"),
+        "image_ids": ["a", "b", "c", "d"],
+        "labels": [0, 1, 0, 1],
+        "boxes": [[]] * 4,
+        "images": np.zeros((4, 5, 7, 3), "uint8"),
+    }
+    with pytest.raises(ValueError, match=message):
+        ImageDataset(**{**arguments, **change})
+
+
+def test_former_constructors_and_attributes_give_the_same_dataset():
+    images = in_memory_dataset()
+    former = ImageDataset(
+        "grey",
+        images.class_names,
+        images.ids,
+        images["label"],
+        images["boxes"],
+        images=images.source.pixels,
+    )
+    assert former.image_ids.tolist() == images.ids.tolist()
+    assert former.labels.tolist() == images["label"].tolist()
+    assert former.image_sizes.tolist() == [[5, 7]] * 4
+    assert former.images is former.source.pixels
+    assert former.image_paths is former.records is former.mask_paths is None
+    videos = sequences()
+    former = TemporalDataset(
+        "signals",
+        videos.class_names,
+        videos.ids,
+        videos["duration"],
+        videos["labels"],
+        videos["segments"],
+        videos["segment_labels"],
+        features=videos.source.features,
+    )
+    assert former.video_ids.tolist() == ["a", "b"]
+    assert former.durations.tolist() == [4.0, 2.0]
+    assert former.features[1].tolist() == np.ones((4, 3)).tolist()
+    assert former.feature_paths is None
+    with pytest.raises(ValueError, match="`features` and `feature_paths`"):
+        TemporalDataset("x", ("a",), [], [], [], [], [], features=[], feature_paths=[])
 
 
 def test_select_takes_positions_and_booleans_in_order():
     dataset = in_memory_dataset()
     some = dataset.select([3, 1, 1])
-    assert some.image_ids.tolist() == ["id_3", "id_1", "id_1"]
-    assert some.labels.tolist() == [1, 1, 1]
-    assert [len(boxes) for boxes in some.boxes] == [3, 1, 1]
-    assert some.images[:, 0, 0, 0].tolist() == [3, 1, 1]
-    assert some.image_sizes.shape == (3, 2)
-    assert dataset.select(dataset.labels == 1).image_ids.tolist() == ["id_1", "id_3"]
+    assert some.ids.tolist() == ["id_3", "id_1", "id_1"]
+    assert some["label"].tolist() == [1, 1, 1]
+    assert [len(boxes) for boxes in some["boxes"]] == [3, 1, 1]
+    assert some.source.pixels[:, 0, 0, 0].tolist() == [3, 1, 1]
+    assert some["image_size"].shape == (3, 2)
+    assert dataset.select(dataset["label"] == 1).ids.tolist() == ["id_1", "id_3"]
     assert len(dataset.select([])) == 0
 
 
 @pytest.mark.parametrize("indices", [[4], [-1], [0, 7]])
 def test_select_beyond_the_images_raises(indices):
-    with pytest.raises(IndexError, match="between 0 and 3, the last image of 'grey'"):
+    with pytest.raises(IndexError, match="`indices`.*0 and 3.*'grey'"):
         in_memory_dataset().select(indices)
 
 
 @pytest.mark.parametrize("indices", [[0.5], [[0]], [True, False]])
 def test_select_with_what_is_no_list_of_positions_raises(indices):
-    with pytest.raises(ValueError, match="`indices` should be a list of integers, or 4 booleans"):
+    with pytest.raises(ValueError, match="`indices`.*4 booleans"):
         in_memory_dataset().select(indices)
 
 
@@ -137,9 +284,9 @@ def test_examples_from_memory_and_from_files_agree_with_the_index(file_dataset, 
             assert len(examples) == len(rows)
             for row, example in zip(rows, examples, strict=True):
                 np.testing.assert_array_equal(example["image"], np.full((5, 7, 3), 10 * row))
-                assert example["label"] == dataset.labels[row]
-                np.testing.assert_array_equal(example["boxes"], dataset.boxes[row])
-                assert example["image_id"].decode() == dataset.image_ids[row]
+                assert example["label"] == dataset["label"][row]
+                np.testing.assert_array_equal(example["boxes"], dataset["boxes"][row])
+                assert example["image_id"].decode() == dataset.ids[row]
 
 
 def test_examples_beyond_the_images_raise(file_dataset):
@@ -151,10 +298,9 @@ def test_in_memory_reports_progress_and_keeps_the_rest(file_dataset):
     calls = []
     kept = file_dataset.in_memory(lambda done, total: calls.append((done, total)))
     assert calls[-1] == (5, 5)
-    assert kept.image_paths is None
-    assert kept.images.dtype == np.uint8
-    assert kept.image_sizes.tolist() == [[5, 7]] * 5
-    assert kept.labels.tolist() == file_dataset.labels.tolist()
+    assert kept.source.pixels.dtype == np.uint8
+    assert kept["image_size"].tolist() == [[5, 7]] * 5
+    assert kept["label"].tolist() == file_dataset["label"].tolist()
     assert kept.in_memory() is kept
 
 
@@ -172,7 +318,7 @@ def test_in_memory_with_a_bad_file_names_it(file_dataset, tmp_path, position):
 
 
 def test_in_memory_without_images_raises(file_dataset):
-    with pytest.raises(ValueError, match="should have an image"):
+    with pytest.raises(ValueError, match="none in 'files'"):
         file_dataset.select([]).in_memory()
 
 
@@ -185,7 +331,7 @@ def test_padded_boxes_fill_up_with_minus_one():
 
 
 def test_padded_boxes_have_one_row_where_no_image_has_a_box():
-    dataset = dataclasses.replace(in_memory_dataset(), boxes=[[]] * 4)
+    dataset = in_memory_dataset(columns={"boxes": [[]] * 4})
     assert dataset.padded_boxes().tolist() == [[[-1] * 4]] * 4
     assert dataset.select([]).padded_boxes().shape == (0, 1, 4)
 
@@ -194,13 +340,12 @@ def test_padded_boxes_have_one_row_where_no_image_has_a_box():
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=8))
 def test_padded_boxes_and_examples_hold_the_same_boxes(counts):
     boxes = [[[j, i, j + 1, i + 2] for j in range(count)] for i, count in enumerate(counts)]
-    dataset = ImageDataset(
+    dataset = Dataset(
         name="boxes",
+        ids=[str(index) for index in range(len(counts))],
+        columns={"label": [0] * len(counts), "boxes": boxes},
+        source=ArrayImages(np.zeros((len(counts), 2, 2, 3), "uint8")),
         class_names=("thing",),
-        image_ids=[str(index) for index in range(len(counts))],
-        labels=[0] * len(counts),
-        boxes=boxes,
-        images=np.zeros((len(counts), 2, 2, 3), "uint8"),
     )
     examples = dataset.examples().as_numpy_iterator()
     for row, example, wanted in zip(dataset.padded_boxes(), examples, boxes, strict=True):

@@ -7,7 +7,7 @@ tf = pytest.importorskip("tensorflow")
 
 from keras_has.data import (  # noqa: E402
     TemporalDataset,
-    phases,
+    generated_phases,
     temporal_evaluation_batches,
     temporal_training_batches,
 )
@@ -96,7 +96,7 @@ def test_bad_arguments_and_data_are_named():
     with pytest.raises(ValueError, match="`num_features`"):
         temporal_training_batches(dataset, 1, 0)
     for more, words in (
-        ({"durations": [1.0]}, "`durations` should have one entry"),
+        ({"durations": [1.0]}, "`duration`.*2 ids of 'some'. Received: 1"),
         ({"segments": [[[1, 1]], [[0, 1]]]}, "video '0'"),
         ({"segment_labels": [[0], [2]]}, "video '1'"),
         ({"durations": [1.0, 0.0]}, "video '1'"),
@@ -123,21 +123,21 @@ def test_select_and_in_memory_keep_what_belongs_together():
 
 
 def test_phases_depend_on_seed_split_and_number_alone():
-    dataset = phases("val", num_videos=6, seed=3)
-    longer = phases("val", num_videos=9, seed=3)
+    dataset = generated_phases("val", num_videos=6, seed=3)
+    longer = generated_phases("val", num_videos=9, seed=3)
     for index in range(6):
         np.testing.assert_array_equal(dataset.features[index], longer.features[index])
         np.testing.assert_array_equal(dataset.segments[index], longer.segments[index])
-    for other in (phases("test", 6, seed=3), phases("val", 6, seed=4)):
+    for other in (generated_phases("test", 6, seed=3), generated_phases("val", 6, seed=4)):
         assert not np.array_equal(other.features[0], dataset.features[0])
     with pytest.raises(ValueError, match="`split`"):
-        phases("testing")
+        generated_phases("testing")
     with pytest.raises(ValueError, match="`num_videos`"):
-        phases(num_videos=0)
+        generated_phases(num_videos=0)
 
 
 def test_phases_have_actions_within_the_sequence_with_background_around():
-    dataset = phases("train", num_videos=60)
+    dataset = generated_phases("train", num_videos=60)
     assert dataset.labels.any(axis=0).all()
     for index in range(60):
         segments = dataset.segments[index][np.argsort(dataset.segments[index][:, 0])]
@@ -153,7 +153,7 @@ def test_the_telling_phase_is_shorter_than_the_action():
     """By the strong signs themselves: they are seen in a part of each action, and nowhere else."""
     from keras_has.data.readers.generated_phases import _signs
 
-    dataset = phases("train", num_videos=40)
+    dataset = generated_phases("train", num_videos=40)
     strong, _, _ = _signs()
     shares = []
     for index in range(40):

@@ -46,8 +46,8 @@ def generated_parts(
 
     Example:
 
-    >>> dataset = parts("val", num_images=20)
-    >>> dataset.images.shape
+    >>> dataset = generated_parts("val", num_images=20)
+    >>> dataset.source.pixels.shape
     (20, 64, 64, 3)
     """
     if split not in SPLITS:

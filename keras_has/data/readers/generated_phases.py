@@ -42,8 +42,8 @@ def generated_phases(split: str = "train", num_videos: int | None = None, seed: 
 
     Example:
 
-    >>> dataset = phases("val", num_videos=10)
-    >>> dataset.features[0].shape[1], len(dataset.segments[0]) > 0
+    >>> dataset = generated_phases("val", num_videos=10)
+    >>> dataset.source.width(0), len(dataset["segments"][0]) > 0
     (24, True)
     """
     if split not in SPLITS:

@@ -18,9 +18,9 @@ from keras_has.data import (
     RecordFiles,
     evaluation_batches,
     find_bad_images,
+    generated_parts,
     is_tfrecords,
     name_bad_image,
-    parts,
     skip_bad_images,
     tfrecords,
     training_batches,
@@ -182,7 +182,7 @@ def test_evaluation_and_examples_are_those_of_the_files(files, written):
 
 
 def test_images_in_memory_become_png_and_come_back(tmp_path):
-    dataset = parts("val", num_images=12)
+    dataset = generated_parts("val", num_images=12)
     write_tfrecords({"val": dataset}, tmp_path / "out")
     back = tfrecords(tmp_path / "out", "val").in_memory()
     np.testing.assert_array_equal(back.images, dataset.images)
@@ -433,7 +433,7 @@ def test_wrong_arguments_are_named(files, tmp_path, arguments, message):
     with pytest.raises(ValueError, match="A split should hold an image"):
         write_tfrecords({"train": files.select([])}, tmp_path / "out")
     with pytest.raises(ValueError, match="the same classes"):
-        other = parts("val", num_images=10)
+        other = generated_parts("val", num_images=10)
         write_tfrecords({"train": files, "val": other}, tmp_path / "out")
     with pytest.raises(ValueError, match="letters, digits and underscores"):
         write_tfrecords({"../train": files}, tmp_path / "out")

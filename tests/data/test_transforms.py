@@ -1,0 +1,146 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keras_has.data import ArrayImages, Dataset, image_batches, transforms
+
+
+def example(height=6, width=8):
+    """One class index per pixel, the same number in the image, and the box of its first row."""
+    mask = np.arange(height * width, dtype="uint8").reshape(height, width)
+    return {
+        "image": tf.constant(np.repeat(mask[..., None], 3, axis=-1)),
+        "mask": tf.constant(mask),
+        "boxes": tf.constant([[1.0, 2.0, 5.0, 6.0]]),
+        "label": tf.constant(3),
+    }
+
+
+def test_crop_moves_image_mask_and_boxes():
+    cropped = transforms.crop(example(), 1, 2, 4, 5)
+    wanted = np.arange(48).reshape(6, 8)[1:5, 2:7]
+    np.testing.assert_array_equal(cropped["mask"], wanted)
+    np.testing.assert_array_equal(cropped["image"][..., 1], wanted)
+    assert cropped["boxes"].numpy().tolist() == [[0, 1, 3, 4]]
+    assert cropped["label"] == 3
+
+
+def test_a_box_outside_of_the_window_becomes_empty():
+    x0, _, x1, _ = transforms.crop(example(), 0, 6, 6, 2)["boxes"].numpy()[0]
+    assert x0 == x1
+
+
+def test_flip_mirrors_columns_and_boxes():
+    flipped = transforms.flip(example(), tf.constant(True))
+    np.testing.assert_array_equal(flipped["mask"], np.arange(48).reshape(6, 8)[:, ::-1])
+    np.testing.assert_array_equal(flipped["image"][..., 0], flipped["mask"])
+    assert flipped["boxes"].numpy().tolist() == [[3, 2, 7, 6]]
+    same = transforms.flip(example(), tf.constant(False))
+    for key, value in example().items():
+        np.testing.assert_array_equal(same[key], value)
+
+
+def test_padding_is_black_ignored_and_moves_boxes():
+    padded = transforms.pad(example(), 2)
+    assert padded["image"].shape == (10, 12, 3)
+    assert padded["image"].numpy()[:2].max() == 0
+    assert set(padded["mask"].numpy()[:2].ravel()) == {255}
+    np.testing.assert_array_equal(padded["mask"][2:8, 2:10], example()["mask"])
+    assert padded["boxes"].numpy().tolist() == [[3, 4, 7, 8]]
+
+
+@pytest.mark.parametrize("is_flipped", [None, False, True])
+def test_resize_scales_boxes_and_takes_the_nearest_label(is_flipped):
+    flag = None if is_flipped is None else tf.constant(is_flipped)
+    resized = transforms.resize(example(), 12, flag)
+    assert resized["image"].shape == (12, 12, 3)
+    assert set(np.unique(resized["mask"])) <= set(range(48))
+    nearest = np.arange(48).reshape(6, 8)[np.arange(12) // 2][:, np.arange(12) * 8 // 12]
+    box = [1.5, 4, 7.5, 12]
+    if is_flipped:
+        nearest, box = nearest[:, ::-1], [4.5, 4, 10.5, 12]
+    np.testing.assert_allclose(resized["boxes"][0], box, rtol=1e-6)
+    centres = np.arange(12)
+    assert (resized["mask"].numpy()[centres][:, 0] == nearest[:, 0]).all()
+
+
+@given(seed=st.integers(0, 2**31 - 1), height=st.integers(3, 9), width=st.integers(3, 9))
+def test_random_crops_lie_within_the_image(seed, height, width):
+    cropped = transforms.random_crop(example(height, width), tf.constant([seed, 1]), 3, 2)
+    first = int(cropped["mask"][0, 0])
+    top, left = divmod(first, width)
+    assert 0 <= top <= height - 3
+    assert 0 <= left <= width - 2
+    np.testing.assert_array_equal(
+        cropped["mask"],
+        np.arange(height * width).reshape(height, width)[top : top + 3, left : left + 2],
+    )
+
+
+def test_random_crops_reach_every_place_equally_often():
+    seeds = tf.random.stateless_uniform([3000, 2], (1, 2), None, None, tf.int32)
+    firsts = tf.map_fn(
+        lambda seed: transforms.random_crop(example(4, 3), seed, 3, 2)["mask"][0, 0],
+        seeds,
+        fn_output_signature=tf.uint8,
+    )
+    counts = np.bincount(firsts.numpy(), minlength=5)
+    assert counts[[0, 1, 3, 4]].min() > 650  # of 750 expected; the deviation is 24
+    assert counts.sum() == counts[[0, 1, 3, 4]].sum()
+
+
+def numbered(count=10):
+    pixels = np.arange(count, dtype="uint8")[:, None, None, None] * np.ones((1, 4, 4, 3), "uint8")
+    return Dataset(
+        name="numbered",
+        ids=[str(row) for row in range(count)],
+        columns={
+            "label": np.zeros(count, "int64"),
+            "age": np.arange(count) * 3,
+            "boxes": [[[0, 0, 2, 2]] * (row % 2) for row in range(count)],
+        },
+        source=ArrayImages(pixels),
+        class_names=("thing",),
+    )
+
+
+def flip_only(example, seed, is_flipped):
+    return transforms.flip(example, is_flipped)
+
+
+def test_batches_contain_the_columns_that_are_asked_for():
+    batch = next(iter(image_batches(numbered(), 5, flip_only, ("age", "boxes"), seed=1)))
+    assert sorted(batch) == ["age", "boxes", "image"]
+    rows = batch["image"].numpy()[:, 0, 0, 0]
+    np.testing.assert_array_equal(batch["age"], rows * 3)
+    is_empty = batch["boxes"].numpy()[:, 0, 0] == batch["boxes"].numpy()[:, 0, 2]
+    np.testing.assert_array_equal(is_empty, rows % 2 == 0)
+    with pytest.raises(KeyError, match="numbered.*identity"):
+        image_batches(numbered(), 5, flip_only, ("identity",))
+
+
+def test_hiding_seeds_depend_on_seed_epoch_and_image_alone():
+    def seeds(batch_size, seed=1, steps=10):
+        found = {}
+        batches = image_batches(numbered(), batch_size, flip_only, seed=seed, hiding_seeds=True)
+        for step, batch in enumerate(batches.take(steps)):
+            rows = batch["image"].numpy()[:, 0, 0, 0].tolist()
+            for place, (row, pair) in enumerate(
+                zip(rows, batch["hiding_seed"].numpy(), strict=True)
+            ):
+                epoch = (step * batch_size + place) // 10
+                found[epoch, row] = tuple(pair.tolist())
+        return found
+
+    assert seeds(5, steps=4) == seeds(2, steps=10)
+    assert len(set(seeds(5, steps=4).values())) == 20
+    assert not set(seeds(5).values()) & set(seeds(5, seed=2).values())
+
+
+def test_batches_resume_at_any_step():
+    whole = list(image_batches(numbered(), 4, flip_only, seed=3).take(6).as_numpy_iterator())
+    rest = image_batches(numbered(), 4, flip_only, seed=3, first_step=4).take(2)
+    for one, other in zip(whole[4:], rest.as_numpy_iterator(), strict=True):
+        np.testing.assert_array_equal(one["image"], other["image"])
