@@ -1,6 +1,5 @@
 """CAMLocalization: it logs what an independent computation gives, on one replica and two."""
 
-import dataclasses
 import json
 
 import cv2
@@ -330,9 +329,9 @@ def test_max_box_accuracies_are_those_of_the_maps_and_are_left_out_without_boxes
         "val_max_box_acc": metrics.MaxBoxAccuracy,
         "val_max_box_acc_v2": metrics.MaxBoxAccuracyV2,
     }
-    for boxes in (dataset.boxes, [boxes[:0] for boxes in dataset.boxes]):
+    for boxes in (dataset["boxes"], [boxes[:0] for boxes in dataset["boxes"]]):
         callback = CAMLocalization(
-            evaluation_batches(dataclasses.replace(dataset, boxes=boxes), 8, 64),
+            evaluation_batches(dataset.replace_columns(boxes=boxes), 8, 64),
             map_metrics={name: kind() for name, kind in made.items()},
         )
         callback.set_model(model)

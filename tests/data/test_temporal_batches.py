@@ -97,9 +97,9 @@ def test_bad_arguments_and_data_are_named():
         temporal_training_batches(dataset, 1, 0)
     for more, words in (
         ({"durations": [1.0]}, "`duration`.*2 ids of 'some'. Received: 1"),
-        ({"segments": [[[1, 1]], [[0, 1]]]}, "video '0'"),
-        ({"segment_labels": [[0], [2]]}, "video '1'"),
-        ({"durations": [1.0, 0.0]}, "video '1'"),
+        ({"segments": [[[1, 1]], [[0, 1]]]}, "`segments`.*id '0'"),
+        ({"segment_labels": [[0], [2]]}, "`segment_labels`.*id '1'"),
+        ({"durations": [1.0, 0.0]}, "`duration`.*id '1'"),
         ({"features": [np.ones((2, 3)), np.ones(3)]}, r"shape \(T, D\)"),
         ({"video_ids": ["a", "a"]}, "differ"),
         ({"feature_paths": ["a", "b"]}, "Only one of"),

@@ -37,11 +37,11 @@ def few_images():
 
         def parts(*arguments, **settings):
             dataset = original(*arguments, **settings)
-            boxes = list(dataset.boxes)
+            boxes = list(dataset["boxes"])
             boxes[3] = np.zeros((0, 4), "float32")
             boxes[4] = np.concatenate([boxes[4], [[0, 0, 9, 9]]]).astype("float32")
             names = (NASTY, *dataset.class_names[1:])
-            return dataclasses.replace(dataset, boxes=tuple(boxes), class_names=names)
+            return dataclasses.replace(dataset.replace_columns(boxes=boxes), class_names=names)
 
         patch.setattr(keras_has.data, "generated_parts", parts)
         assert module._draw is draw

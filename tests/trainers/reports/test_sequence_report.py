@@ -35,10 +35,9 @@ def few_phases():
     def phases(split):
         dataset = whole(split, num_videos=VIDEOS)
         return dataclasses.replace(
-            dataset,
+            dataset.replace_columns(ambiguous=([[0.0, 3.0]], *((),) * (VIDEOS - 1))),
             class_names=(NASTY, *dataset.class_names[1:]),
-            video_ids=np.array([NASTY, *dataset.video_ids[1:]]),
-            ambiguous=([[0.0, 3.0]], *((),) * (VIDEOS - 1)),
+            ids=np.array([NASTY, *dataset.ids[1:]]),
         )
 
     with pytest.MonkeyPatch.context() as patch:
