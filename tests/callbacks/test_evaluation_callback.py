@@ -13,7 +13,7 @@ from keras_has.callbacks import (  # noqa: E402
     EvaluationCallback,
     TemporalLocalization,
 )
-from keras_has.data import evaluation_batches, parts, phases  # noqa: E402
+from keras_has.data import evaluation_batches, generated_parts, generated_phases  # noqa: E402
 from keras_has.evaluation import ClassificationEvaluator, Evaluator, Panel  # noqa: E402
 from keras_has.models import SmallGAP  # noqa: E402
 
@@ -94,8 +94,8 @@ def test_a_missing_model_and_empty_data_are_named():
     "create",
     [
         lambda: EvaluationCallback(Counter(), batches()),
-        lambda: CAMLocalization(evaluation_batches(parts("val", num_images=4), 4, 64)),
-        lambda: TemporalLocalization(phases("val", num_videos=4), 4, 60),
+        lambda: CAMLocalization(evaluation_batches(generated_parts("val", num_images=4), 4, 64)),
+        lambda: TemporalLocalization(generated_phases("val", num_videos=4), 4, 60),
     ],
     ids=["any evaluator", "images", "sequences"],
 )
