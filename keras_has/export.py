@@ -181,6 +181,11 @@ def read_metadata(path: str | os.PathLike[str]) -> LocalizerMetadata:
             "as the `saved_model` of a run directory."
         )
     fields = json.loads(file.read_text(encoding="utf-8"))
+    if "kind" in fields:
+        raise FileNotFoundError(
+            f"{path} should be a folder that `export_localizer` wrote, such as the `saved_model` "
+            f"of a run on images. Received: {file} of kind {fields['kind']!r}."
+        )
     return LocalizerMetadata(**{**fields, "class_names": tuple(fields["class_names"])})
 
 

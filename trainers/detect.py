@@ -1,12 +1,13 @@
-r"""Detects actions in one's own sequences of features with an exported model, and draws them.
+r"""Detects actions in your own sequences of features with an exported model, and draws them.
 
   python -m trainers.detect --model=RUN/saved_model --features=DIR --out=DIR
 
-Features are .npy, .npz or HDF5 files, one a video, as `python -m trainers.extract_features` writes
-them; features.json beside them says what time a feature stands for, or --seconds_per_feature does.
+Features are .npy, .npz or HDF5 files, one per video, as `python -m trainers.extract_features`
+writes them. The time between features is read from features.json next to them, or given as
+--seconds_per_feature.
 
-Writes detections.json in ActivityNet's layout (video, label, score, segment in seconds) and a
-timeline a video. Files that cannot be read are named and counted.
+Writes detections.json in ActivityNet's layout (video, label, score, segment in seconds) and one
+timeline per video. Files that cannot be read are listed.
 """
 
 import json
@@ -21,16 +22,18 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 from absl import app, flags, logging
 
+from trainers.engine.command import exit_on_error, refuse_arguments
+from trainers.engine.console import print_problems, progress
 from trainers.engine.text_files import write_aside
 
 SUFFIXES = (".npy", ".npz", ".h5", ".hdf5")
 
 
 def find_features(path: Path) -> list[Path]:
-    """Returns the file itself, or all files of features in a folder, sorted.
+    """Returns the file itself, or all files of features in a folder, in order.
 
     Raises:
-        FileNotFoundError: If there is none.
+        FileNotFoundError: If there is no such file, or a video has two.
     """
     if path.is_file():
         return [path]
@@ -39,23 +42,23 @@ def find_features(path: Path) -> list[Path]:
     for file in found:
         if file.stem in by_name:
             raise FileNotFoundError(
-                f"{path} should hold one file of features a video. Received: {file.name} and "
+                f"{path} should contain one file of features per video. Received: {file.name} and "
                 f"{by_name[file.stem].name}"
             )
         by_name[file.stem] = file
     if not found:
         raise FileNotFoundError(
-            f"{path} holds no features ({', '.join(SUFFIXES)}): --features should be a file or a "
-            "folder that `python -m trainers.extract_features` wrote."
+            f"{path} contains no features ({', '.join(SUFFIXES)}): --features should be a file or "
+            "a folder that `python -m trainers.extract_features` wrote."
         )
     return found
 
 
 def seconds_per_feature(folder: Path, given: float | None) -> float:
-    """Returns the time that a feature stands for: as given, or as features.json says.
+    """Returns the time between features in seconds: as given, or as stated in features.json.
 
     Raises:
-        ValueError: If neither says it.
+        ValueError: If neither states it.
     """
     if given is not None:
         if not 0 < given < np.inf:
@@ -66,14 +69,14 @@ def seconds_per_feature(folder: Path, given: float | None) -> float:
     seconds = seconds_per_feature_in(folder)
     if seconds is None:
         raise ValueError(
-            f"There is no features.json in {folder} that says what time a feature stands for: give "
+            f"There is no features.json in {folder} with the time between features: give "
             "--seconds_per_feature."
         )
     return seconds
 
 
 def detect(signature: Any, features: np.ndarray, step: float, num_features: int | None) -> dict:
-    """Returns what the model finds in one video, and the time of a step of its map."""
+    """Returns the outputs of the model for one video, and the time between steps of its map."""
     import tensorflow as tf
 
     from keras_has.data.feature_files import sample_uniformly
@@ -81,22 +84,22 @@ def detect(signature: Any, features: np.ndarray, step: float, num_features: int 
     count = len(features)
     if num_features is not None:
         features = features[sample_uniformly(count, num_features)]  # as in training
-    of_step = step * count / len(features)
+    step_seconds = step * count / len(features)
     found = signature(
-        features=tf.constant(features[None]), step_seconds=tf.constant([of_step], tf.float32)
+        features=tf.constant(features[None]), step_seconds=tf.constant([step_seconds], tf.float32)
     )
-    return {**{key: value.numpy()[0] for key, value in found.items()}, "step_seconds": of_step}
+    return {**{key: value.numpy()[0] for key, value in found.items()}, "step_seconds": step_seconds}
 
 
 def draw(found: dict, class_names: Sequence[str], threshold: float) -> np.ndarray:
-    """Returns the timelines of the classes that were found, the likeliest first."""
+    """Returns the timelines of up to four detected classes, the most probable one first."""
     from keras_has import drawing
 
     maps, step = found["cam"], found["step_seconds"]
     order = np.argsort(-found["probabilities"], kind="stable")
-    shown = [label for label in order if (found["labels"] == label).any()][:4] or [order[0]]
+    drawn = [label for label in order if (found["labels"] == label).any()][:4] or [order[0]]
     tiles, captions = [], []
-    for label in shown:
+    for label in drawn:
         is_label = found["labels"] == label
         tiles.append(
             [
@@ -116,9 +119,8 @@ def draw(found: dict, class_names: Sequence[str], threshold: float) -> np.ndarra
 
 
 def main(argv: Sequence[str]) -> None:
-    """Detects and draws."""
-    if len(argv) > 1:
-        raise app.UsageError(f"unknown arguments: {' '.join(argv[1:])}")
+    """Detects actions in all videos, and draws them."""
+    refuse_arguments(argv)
     logging.set_verbosity(logging.WARNING)
     import tensorflow as tf
 
@@ -127,19 +129,19 @@ def main(argv: Sequence[str]) -> None:
 
     values = flags.FLAGS
     out, path = Path(values.out), Path(values.features)
-    try:
+    with exit_on_error(FileNotFoundError, ValueError, interrupted=""):
         metadata = read_temporal_metadata(values.model)
         files = find_features(path)
         step = seconds_per_feature(
             path if path.is_dir() else path.parent, values.seconds_per_feature
         )
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(f"error: {error}")
     signature = tf.saved_model.load(values.model).signatures["serving_default"]
-    out.mkdir(parents=True, exist_ok=True)
     results: dict[str, list[dict[str, Any]]] = {}
-    bad: list[tuple[Path, str]] = []
+    bad: list[str] = []
+    show = progress("detecting", "video")
     for number, file in enumerate(files, start=1):
+        if show is not None:
+            show(number, len(files))
         try:
             features, _ = data.read_features(file, values.feature_key)
             if features.shape[1] != metadata.feature_size:
@@ -148,7 +150,7 @@ def main(argv: Sequence[str]) -> None:
                     f"{metadata.feature_size}"
                 )
         except (OSError, ValueError) as error:
-            bad.append((file, str(error).splitlines()[0]))
+            bad.append(f"{file}: {str(error).splitlines()[0]}")
             continue
         found = detect(signature, features, step, metadata.num_features)
         order = np.argsort(-found["scores"], kind="stable")
@@ -163,27 +165,24 @@ def main(argv: Sequence[str]) -> None:
         ]
         picture = draw(found, metadata.class_names, metadata.threshold)
         drawing.write_png(out / f"{file.name}.timeline.png", picture)
-        if sys.stderr.isatty():
-            print(f"\r{number}/{len(files)}", end="", file=sys.stderr, flush=True)
     description = {"version": "keras_has", "results": results, "external_data": {}}
     write_aside(out / "detections.json", json.dumps(description, indent=1) + "\n")
-    count = sum(len(each) for each in results.values())
+    count = sum(len(detections) for detections in results.values())
     print(f"{count} detections in {len(results)} videos: detections.json and timelines in {out}")
-    if bad:
-        print(f"{len(bad)} files could not be read and were left out:")
-        for file, why in bad:
-            print(f"  {file}: {why}")
-        if len(bad) == len(files):
-            sys.exit(1)
+    print_problems("files could not be read and were left out", bad, limit=None)
+    if len(bad) == len(files):
+        sys.exit(1)
 
 
 def define_flags() -> None:
     """Defines the flags of the command."""
     flags.DEFINE_string("model", None, "Folder of an exported model: RUN/saved_model.")
-    flags.DEFINE_string("features", None, "A file of features, or a folder of them.")
+    flags.DEFINE_string("features", None, "A file of features, or a folder of such files.")
     flags.DEFINE_string("out", None, "Folder for the timelines and detections.json.")
     flags.DEFINE_float(
-        "seconds_per_feature", None, "Time a feature stands for. Default: as features.json says."
+        "seconds_per_feature",
+        None,
+        "Time between features in seconds. Default: as stated in features.json.",
     )
     flags.DEFINE_string("feature_key", None, "Name of the array in a .npz or HDF5 file.")
     flags.mark_flags_as_required(["model", "features", "out"])

@@ -1,12 +1,13 @@
-"""Localizes objects in one's own images with an exported model, and draws the boxes.
+"""Localizes objects in your own images with an exported model, and draws the boxes.
 
   python -m trainers.localize --model=RUN/saved_model --images=DIR --out=DIR
 
-Writes one picture an image, and boxes.csv: image, class, probability, x0, y0, x1, y1 (pixels of the
-image, half-open). Files that cannot be decoded are named and counted.
+Writes one picture per image, and boxes.csv with the columns image, class, probability, x0, y0, x1,
+y1 (pixels of the image, half-open). Files that cannot be decoded are listed.
 """
 
 import csv
+import io
 import os
 import re
 import sys
@@ -20,21 +21,24 @@ import numpy as np
 from absl import app, flags, logging
 
 from keras_has.data.folders import IMAGE_EXTENSIONS
+from trainers.engine.command import exit_on_error, refuse_arguments
+from trainers.engine.console import print_problems, progress
+from trainers.engine.text_files import write_aside
 
 _MODEL = flags.DEFINE_string("model", None, "Folder of an exported model: RUN/saved_model.")
-_IMAGES = flags.DEFINE_string("images", None, "An image, or a folder that is searched for images.")
+_IMAGES = flags.DEFINE_string("images", None, "An image, or a folder to search for images.")
 _OUT = flags.DEFINE_string("out", None, "Folder for the pictures and boxes.csv.")
-_HEAT_MAP = flags.DEFINE_boolean("heat_map", True, "Whether to draw the map beside the image.")
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Images at a time.", lower_bound=1)
+_HEAT_MAP = flags.DEFINE_boolean("heat_map", True, "Whether to draw the map next to the image.")
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Images per batch.", lower_bound=1)
 flags.mark_flags_as_required(["model", "images", "out"])
 _FRAME = ("Graph execution error", "Node:", "function_node", "(most recent", "File ")
 
 
 def find_images(path: Path, out: Path) -> list[Path]:
-    """Returns the image itself, or all images below a folder, sorted; none below `out`.
+    """Returns the image itself, or all images below a folder in order, except those below `out`.
 
     Raises:
-        FileNotFoundError: If there is none.
+        FileNotFoundError: If there is no image.
     """
     if path.is_file():
         return [path]
@@ -46,19 +50,19 @@ def find_images(path: Path, out: Path) -> list[Path]:
     )
     if not found:
         raise FileNotFoundError(
-            f"{path} holds no image ({', '.join(IMAGE_EXTENSIONS)}): --images should be an image "
-            "or a folder of images."
+            f"{path} contains no image ({', '.join(IMAGE_EXTENSIONS)}): --images should be an "
+            "image or a folder of images."
         )
     return found
 
 
 def printable(path: Path) -> str:
-    """Returns a file's name as text; bytes that are none are shown as escapes."""
+    """Returns a file name as text; bytes that are not valid text become escapes."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def reason(error: Exception) -> str:
-    """Returns why a file could not be decoded, without TensorFlow's frame around it."""
+    """Returns why a file could not be decoded, without TensorFlow's description of its graph."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     said = [line for line in lines if not line.startswith(_FRAME) and "Detected at" not in line]
     text = re.sub(r"{{.*?}}\s*|\s*\[Op:.*|\s*\[\[.*", "", said[0] if said else lines[0])
@@ -68,7 +72,7 @@ def reason(error: Exception) -> str:
 def localize_files(
     model: Any, files: Sequence[Path], batch_size: int
 ) -> Iterator[tuple[Path, dict[str, np.ndarray] | str]]:
-    """Yields each file with what the model says of it, or with why it could not be read."""
+    """Yields each file with the outputs of the model, or with the reason it cannot be read."""
     import tensorflow as tf
 
     encoded = model.signatures["encoded"]
@@ -80,7 +84,7 @@ def localize_files(
         except (OSError, tf.errors.InvalidArgumentError) as error:
             if len(batch) == 1:
                 return [(batch[0], reason(error))]
-            # One of them is broken: one by one, to know which.
+            # One file is broken: process them one by one to find out which.
             return [result for file in batch for result in results_of([file])]
         return [
             (file, {key: value[row] for key, value in outputs.items()})
@@ -92,7 +96,7 @@ def localize_files(
 
 
 def draw(file: Path, found: dict[str, np.ndarray], caption: str, heat_map: bool) -> np.ndarray:
-    """Returns the picture of one image: with its box and, if wanted, its map beside it."""
+    """Returns the picture of one image with its box and, on request, the map next to it."""
     import tensorflow as tf
 
     from keras_has import drawing
@@ -107,9 +111,8 @@ def draw(file: Path, found: dict[str, np.ndarray], caption: str, heat_map: bool)
 
 
 def main(argv: Sequence[str]) -> None:
-    """Localizes and draws."""
-    if len(argv) > 1:
-        raise app.UsageError(f"unknown arguments: {' '.join(argv[1:])}")
+    """Localizes objects in all images, and draws them."""
+    refuse_arguments(argv)
     logging.set_verbosity(logging.WARNING)
     import tensorflow as tf
 
@@ -117,48 +120,40 @@ def main(argv: Sequence[str]) -> None:
     from keras_has.export import read_metadata
 
     out, images = Path(_OUT.value), Path(_IMAGES.value)
-    try:
+    with exit_on_error(FileNotFoundError, interrupted=""):
         metadata = read_metadata(_MODEL.value)
         files = find_images(images, out)
-    except FileNotFoundError as error:
-        sys.exit(f"error: {error}")
     root = images if images.is_dir() else images.parent
     model = tf.saved_model.load(_MODEL.value)
-    out.mkdir(parents=True, exist_ok=True)
-    table = out / "boxes.csv"
-    aside = table.with_name("boxes.csv.tmp")
-    bad: list[tuple[Path, str]] = []
+    table = io.StringIO()
+    writer = csv.writer(table)
+    writer.writerow(["image", "class", "probability", "x0", "y0", "x1", "y1"])
+    bad: list[str] = []
     without_box = 0
-    with aside.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["image", "class", "probability", "x0", "y0", "x1", "y1"])
-        for number, (path, found) in enumerate(
-            localize_files(model, files, _BATCH_SIZE.value), start=1
-        ):
-            if isinstance(found, str):
-                bad.append((path, found))
-                continue
-            name = metadata.class_names[int(found["class_index"])]
-            probability = float(found["probabilities"][found["class_index"]])
-            box = [f"{value:.1f}" if np.isfinite(value) else "" for value in found["box"]]
-            without_box += not box[0]
-            relative = path.relative_to(root)
-            writer.writerow([printable(relative), name, f"{probability:.4f}", *box])
-            picture = draw(path, found, f"{name} {probability:.0%}", _HEAT_MAP.value)
-            # The whole name stays, so that a.jpg and a.png do not meet in one picture.
-            drawing.write_png(out / f"{printable(relative)}.boxes.png", picture)
-            if sys.stderr.isatty():
-                print(f"\r{number}/{len(files)}", end="", file=sys.stderr, flush=True)
-    aside.replace(table)
-    print(f"{len(files) - len(bad)} pictures and {table.name} written to {out}")
+    show = progress("localizing", "image")
+    results = localize_files(model, files, _BATCH_SIZE.value)
+    for number, (path, found) in enumerate(results, start=1):
+        if show is not None:
+            show(number, len(files))
+        if isinstance(found, str):
+            bad.append(f"{printable(path)}: {found}")
+            continue
+        name = metadata.class_names[int(found["class_index"])]
+        probability = float(found["probabilities"][found["class_index"]])
+        box = [f"{value:.1f}" if np.isfinite(value) else "" for value in found["box"]]
+        without_box += not box[0]
+        relative = printable(path.relative_to(root))
+        writer.writerow([relative, name, f"{probability:.4f}", *box])
+        picture = draw(path, found, f"{name} {probability:.0%}", _HEAT_MAP.value)
+        # The extension is kept, so that a.jpg and a.png have pictures of their own.
+        drawing.write_png(out / f"{relative}.boxes.png", picture)
+    write_aside(out / "boxes.csv", table.getvalue())
+    print(f"{len(files) - len(bad)} pictures and boxes.csv written to {out}")
     if without_box:
-        print(f"{without_box} maps showed nothing: no box")
-    if bad:
-        print(f"{len(bad)} files could not be read and were left out:")
-        for path, why in bad:
-            print(f"  {printable(path)}: {why}")
-        if len(bad) == len(files):
-            sys.exit(1)
+        print(f"{without_box} maps were empty: no box")
+    print_problems("files could not be read and were left out", bad, limit=None)
+    if len(bad) == len(files):
+        sys.exit(1)
 
 
 if __name__ == "__main__":

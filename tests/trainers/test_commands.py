@@ -203,7 +203,14 @@ def test_localize_says_what_is_missing(run_dir, tmp_path):
         f"--images={tmp_path}",
         f"--out={tmp_path / 'out'}",
     )
-    assert "holds no image" in no_images.stderr
-    for done in (no_model, no_images):
+    assert "contains no image" in no_images.stderr
+    videos = tmp_path / "videos"  # an exported model for sequences
+    videos.mkdir()
+    (videos / "keras_has.json").write_text(json.dumps({"kind": "temporal", "class_names": ["a"]}))
+    wrong_model = command(
+        "localize", f"--model={videos}", f"--images={tmp_path}", f"--out={tmp_path / 'out'}"
+    )
+    assert "export_localizer" in wrong_model.stderr
+    for done in (no_model, no_images, wrong_model):
         assert done.returncode != 0
         assert "Traceback" not in done.stderr

@@ -67,10 +67,17 @@ def test_what_is_missing_is_said(model, tmp_path):
     for ending in ("npy", "npz"):
         (tmp_path / "twice" / f"a.{ending}").touch()
     np.save(tmp_path / "a.npy", np.zeros((4, 2), "float32"))
+    images = tmp_path / "images"  # an exported model for images
+    images.mkdir()
+    (images / "keras_has.json").write_text(json.dumps({"class_names": ["cat"]}))
     for arguments, message in (
         ((f"--model={tmp_path}", f"--features={tmp_path}"), "is missing"),
-        ((f"--model={model}", f"--features={tmp_path / 'empty'}"), "holds no features"),
-        ((f"--model={model}", f"--features={tmp_path / 'twice'}"), "one file of features a video"),
+        ((f"--model={images}", f"--features={tmp_path / 'a.npy'}"), "is of another kind"),
+        ((f"--model={model}", f"--features={tmp_path / 'empty'}"), "contains no features"),
+        (
+            (f"--model={model}", f"--features={tmp_path / 'twice'}"),
+            "features per video",
+        ),
         ((f"--model={model}", f"--features={tmp_path / 'a.npy'}"), "give --seconds_per_feature"),
     ):
         done = detect(*arguments, f"--out={tmp_path / 'out'}")

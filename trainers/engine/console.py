@@ -4,7 +4,6 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-_LISTED = 20
 _TITLE_WIDTH = 46
 
 
@@ -68,17 +67,18 @@ def percent_rows(rows: Iterable[tuple[str, float, str]]) -> list[str]:
     ]
 
 
-def print_problems(title: str, problems: Sequence[Any]) -> None:
-    """Prints how many problems there are, and the first twenty of them.
+def print_problems(title: str, problems: Sequence[Any], limit: int | None = 20) -> None:
+    """Prints how many problems there are, and the first of them.
 
     Args:
         title: What they are; the number is put in front.
         problems: One entry for each.
+        limit: How many to print; `None` for all. Defaults to `20`.
     """
     if not problems:
         return
     print(f"{len(problems)} {title}:")
-    for problem in problems[:_LISTED]:
+    for problem in problems[:limit]:
         print(f"  {problem}")
-    if len(problems) > _LISTED:
-        print(f"  and {len(problems) - _LISTED} more")
+    if limit is not None and len(problems) > limit:
+        print(f"  and {len(problems) - limit} more")
