@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_has.data.element_seeds import map_with_seeds
+from keras_has.data.element_seeds import check_probability, map_with_seeds, noise_of, seed_of
 from keras_has.ops import hiding
 
 
@@ -21,26 +21,30 @@ def hide_images(
     """Returns a transform that hides random patches of a dataset's images.
 
     The same seed gives the same masks at any parallelism and after a restart of the program, as
-    long as the global seed of TensorFlow, if one is set, is the same; every epoch and every element
-    gets other masks. Apply it last, and after `cache`, which would freeze
-    the masks. Batched datasets are quicker, and images of uint8 four times quicker than float32.
+    long as the global seed of TensorFlow, if one is set, is the same; masks differ between epochs
+    and elements. Apply it last, and after `cache`, which would freeze the masks. Batched datasets
+    are faster, and uint8 images four times faster than float32.
+
+    If the elements are dicts with `"hiding_seed"`, (2,) integers per example, each image's mask is
+    a function of its seed alone, the same as in `keras_has.layers.HideAndSeek`, and `seed` is not
+    used.
 
     Args:
         patch_size: See `keras_has.layers.HideAndSeek`.
-        hide_probability: See `keras_has.layers.HideAndSeek`; a `tf.Variable` may be given, so that
-            a callback can change it.
-        fill_value: A number, or one per channel: 0 for normalised images, the dataset's mean colour
+        hide_probability: See `keras_has.layers.HideAndSeek`; may be a `tf.Variable`, so that a
+            callback can change it.
+        fill_value: A number, or one per channel: 0 for normalized images, the dataset's mean color
             for others.
         data_format: "channels_last" or "channels_first".
         seed: Integer.
         num_parallel_calls: See `tf.data.Dataset.map`.
 
     Returns:
-        A function for `tf.data.Dataset.apply`. Elements may be images or batches of images, tuples
-        whose first entry they are, or dicts that hold them under "image" or "images".
+        A function for `tf.data.Dataset.apply`. Elements may be images or batches of images; dicts
+        that hold them under "image" or "images"; or tuples whose first entry is either.
 
     Raises:
-        ValueError: For arguments as in `keras_has.layers.HideAndSeek`.
+        ValueError: If an argument is invalid, as in `keras_has.layers.HideAndSeek`.
 
     Example:
 
@@ -51,7 +55,8 @@ def hide_images(
         Singh and Lee, ICCV 2017, arXiv:1704.04232, section 3.
     """
     patch_sizes = hiding.check_patch_size(patch_size)
-    _check(hide_probability, data_format)
+    _check_data_format(data_format)
+    check_probability(hide_probability)
     if hiding.check_fill_value(fill_value) == "mean":
         raise ValueError(
             "`fill_value` should be a number or one per channel here: compute the mean with "
@@ -60,17 +65,17 @@ def hide_images(
 
     def transform(dataset: tf.data.Dataset) -> tf.data.Dataset:
         def hide_element(element: Any, element_seed: tf.Tensor) -> Any:
-            def hide(images: tf.Tensor) -> tf.Tensor:
+            def hide(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
                 return stateless_hide_images(
-                    images, element_seed, patch_sizes, hide_probability, fill_value, data_format
+                    images, seed, patch_sizes, hide_probability, fill_value, data_format
                 )
 
+            if isinstance(element, tuple):
+                return (hide_element(element[0], element_seed), *element[1:])
             if isinstance(element, dict):
                 key = hiding.images_key(element)
-                return {**element, key: hide(element[key])}
-            if isinstance(element, tuple):
-                return (hide(element[0]), *element[1:])
-            return hide(element)
+                return {**element, key: hide(element[key], seed_of(element, element_seed))}
+            return hide(element, element_seed)
 
         return map_with_seeds(dataset, hide_element, seed, num_parallel_calls)
 
@@ -89,7 +94,8 @@ def stateless_hide_images(
 
     Args:
         images: (H, W, C) or (B, H, W, C), any dtype; channels first with `data_format`.
-        seed: Two integers, a tensor of shape (2,).
+        seed: Two integers, a tensor of shape (2,), for the whole batch; or one pair per image, of
+            shape (B, 2), or (1, 2) for a single image: see `keras_has.ops.seeded_noise`.
         patch_size: See `keras_has.layers.HideAndSeek`.
         hide_probability: Scalar in [0, 1]; the value of a tensor or variable is not checked.
         fill_value: A number, or one per channel.
@@ -99,7 +105,7 @@ def stateless_hide_images(
         The images, same shape and dtype.
 
     Raises:
-        ValueError: For arguments as in `keras_has.layers.HideAndSeek`.
+        ValueError: If an argument is invalid, as in `keras_has.layers.HideAndSeek`.
 
     Example:
 
@@ -108,17 +114,15 @@ def stateless_hide_images(
            [0., 0.]], dtype=float32)
     """
     patch_sizes = hiding.check_patch_size(patch_size)
-    _check(hide_probability, data_format)
+    _check_data_format(data_format)
+    check_probability(hide_probability)
     images = tf.convert_to_tensor(images)
     hiding.check_images(images, hiding.check_fill_value(fill_value), data_format)
     xp = hiding.tensorflow_namespace()
 
-    def uniform(shape: tuple) -> tf.Tensor:
-        return tf.random.stateless_uniform(shape, seed=seed)
-
     return hiding.draw_and_hide(
         images,
-        uniform,
+        noise_of(seed),
         patch_sizes,
         np.ones(len(patch_sizes), "float32"),
         tf.cast(hide_probability, tf.float32),
@@ -128,9 +132,7 @@ def stateless_hide_images(
     )
 
 
-def _check(hide_probability: Any, data_format: str) -> None:
-    if not (isinstance(hide_probability, tf.Variable) or tf.is_tensor(hide_probability)):
-        hiding.check_hide_probability(hide_probability)
+def _check_data_format(data_format: str) -> None:
     if data_format not in ("channels_last", "channels_first"):
         raise ValueError(
             '`data_format` should be "channels_last" or "channels_first". '

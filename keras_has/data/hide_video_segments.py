@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_has.data.element_seeds import map_with_seeds
+from keras_has.data.element_seeds import check_probability, map_with_seeds, noise_of, seed_of
 from keras_has.ops import hiding
 
 
@@ -21,26 +21,30 @@ def hide_video_segments(
     """Returns a transform that hides random segments of a dataset's sequences.
 
     The same seed gives the same masks at any parallelism and after a restart of the program, as
-    long as the global seed of TensorFlow, if one is set, is the same; every epoch and every element
-    gets other masks. Apply it last, and after `cache`, which would freeze the masks.
+    long as the global seed of TensorFlow, if one is set, is the same; masks differ between epochs
+    and elements. Apply it last, and after `cache`, which would freeze the masks.
+
+    If the elements are dicts with `"hiding_seed"`, (2,) integers per example, what is hidden in a
+    sequence is a function of its seed alone, the same as in `keras_has.layers.TemporalHideAndSeek`,
+    and `seed` is not used.
 
     Args:
         segment_length: See `keras_has.layers.TemporalHideAndSeek`.
-        num_segments: See `keras_has.layers.TemporalHideAndSeek`; 20 where no length is given.
-        hide_probability: See `keras_has.layers.TemporalHideAndSeek`; a `tf.Variable` may be given,
-            so that a callback can change it.
-        fill_value: A number, or one per feature: the dataset's mean feature, or 0 for features that
-            are standardised.
+        num_segments: See `keras_has.layers.TemporalHideAndSeek`; 20 if no length is given.
+        hide_probability: See `keras_has.layers.TemporalHideAndSeek`; may be a `tf.Variable`, so
+            that a callback can change it.
+        fill_value: A number, or one per feature: the dataset's mean feature, or 0 for standardized
+            features.
         seed: Integer.
         num_parallel_calls: See `tf.data.Dataset.map`.
 
     Returns:
         A function for `tf.data.Dataset.apply`. Elements may be sequences or batches of sequences;
-        dicts that hold them under "features" or "frames", perhaps with their "mask" (False for
-        padding, which stays as it is and is not counted); or tuples whose first entry is either.
+        dicts that hold them under "features" or "frames", optionally with their "mask" (False for
+        padding, which is left unchanged and not counted); or tuples whose first entry is either.
 
     Raises:
-        ValueError: For arguments as in `keras_has.layers.TemporalHideAndSeek`.
+        ValueError: If an argument is invalid, as in `keras_has.layers.TemporalHideAndSeek`.
 
     Example:
 
@@ -51,8 +55,7 @@ def hide_video_segments(
         Singh and Lee, ICCV 2017, arXiv:1704.04232, section 3.3.
     """
     hiding.check_segments(segment_length, num_segments)
-    if not isinstance(hide_probability, tf.Variable):
-        hiding.check_hide_probability(hide_probability)
+    check_probability(hide_probability)
     if hiding.check_fill_value(fill_value) == "mean":
         raise ValueError(
             "`fill_value` should be a number or one per feature here: compute the mean with "
@@ -63,10 +66,10 @@ def hide_video_segments(
         if isinstance(element, tuple):
             return (hide_element(element[0], element_seed), *element[1:])
 
-        def hide(sequences: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
+        def hide(sequences: tf.Tensor, seed: tf.Tensor, mask: Any = None) -> tf.Tensor:
             return stateless_hide_video_segments(
                 sequences,
-                element_seed,
+                seed,
                 segment_length,
                 num_segments,
                 hide_probability,
@@ -76,8 +79,9 @@ def hide_video_segments(
 
         if isinstance(element, dict):
             key = hiding.sequences_key(element)
-            return {**element, key: hide(element[key], element.get("mask"))}
-        return hide(element)
+            seeds = seed_of(element, element_seed)
+            return {**element, key: hide(element[key], seeds, element.get("mask"))}
+        return hide(element, element_seed)
 
     def transform(dataset: tf.data.Dataset) -> tf.data.Dataset:
         return map_with_seeds(dataset, hide_element, seed, num_parallel_calls)
@@ -98,9 +102,10 @@ def stateless_hide_video_segments(
 
     Args:
         sequences: (T, D) or (B, T, D) features, or (T, H, W, C) or (B, T, H, W, C) frames.
-        seed: Two integers, a tensor of shape (2,).
-        segment_length: Steps a segment, or None.
-        num_segments: Number of equal segments; 20 where no length is given.
+        seed: Two integers, a tensor of shape (2,), for the whole batch; or one pair per sequence,
+            of shape (B, 2), or (1, 2) for a single sequence: see `keras_has.ops.seeded_noise`.
+        segment_length: Steps per segment, or None.
+        num_segments: Number of equal segments; 20 if no length is given.
         hide_probability: Scalar in [0, 1].
         fill_value: A number, or one per feature or channel.
         mask: (T,) or (B, T) bool, False for padding; or None.
@@ -109,7 +114,7 @@ def stateless_hide_video_segments(
         The sequences, same shape and dtype.
 
     Raises:
-        ValueError: For arguments as in `keras_has.layers.TemporalHideAndSeek`.
+        ValueError: If an argument is invalid, as in `keras_has.layers.TemporalHideAndSeek`.
 
     Example:
 
@@ -120,11 +125,12 @@ def stateless_hide_video_segments(
     array([0., 0., 0., 1.], dtype=float32)
     """
     segment_length, num_segments = hiding.check_segments(segment_length, num_segments)
+    check_probability(hide_probability)
     sequences = tf.convert_to_tensor(sequences)
     hiding.check_sequences(sequences, hiding.check_fill_value(fill_value))
     return hiding.draw_and_hide_segments(
         sequences,
-        lambda shape: tf.random.stateless_uniform(shape, seed=seed),
+        noise_of(seed),
         segment_length,
         num_segments,
         tf.cast(hide_probability, tf.float32),

@@ -1,14 +1,13 @@
 """Hide-and-Seek as a Keras layer."""
 
 import numbers
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
-from keras_has.layers.hiding_layer import HidingLayer, values_of
+from keras_has.layers.hiding_layer import HidingLayer, as_array, elements_of, values_of
 from keras_has.ops import hiding
 
 Tensor = Any
@@ -18,50 +17,59 @@ Tensor = Any
 class HideAndSeek(HidingLayer):
     """Hides random patches of each image while training, so that the network looks everywhere.
 
-    Each image draws one patch size S, uniformly, independently and anew at each call. A grid of
+    In each call every image draws its own patch size S, uniformly and independently. A grid of
     S x S cells is anchored at the image's top left; cells at the bottom and right may be partial.
     Each cell is hidden with `hide_probability`, independently of all others, in all channels
     together: its pixels are replaced by `fill_value`. Nothing is rescaled. At test time nothing is
     hidden.
 
     The layer belongs at the end of preprocessing: after resizing, cropping, flipping and
-    normalisation. There a fill of 0 is the dataset's mean colour, which keeps the expected
-    activation of the first layer's filters what it is on whole images. On pixels that are not
-    normalised yet, use `fill_value="mean"`.
+    normalization. There a fill of 0 is the dataset's mean color, which preserves the expected
+    activation of the first layer's filters. On pixels that are not normalized yet, use
+    `fill_value="mean"`.
+
+    Under a `tf.distribute` strategy the layer draws independent masks on each replica. To make the
+    masks independent of the number of replicas and of the batches, pass one seed per example under
+    `"hiding_seed"`.
 
     Args:
-        patch_size: Side of the cells in pixels: an int, or a sequence of ints of which each image
+        patch_size: Side of the cells in pixels: an int, or a sequence of ints from which each image
             draws one. 0 hides nothing. Defaults to the paper's mixed sizes for 224 x 224 images,
             `(0, 16, 32, 44, 56)`.
         hide_probability: Probability in [0, 1] that a cell is hidden. Defaults to 0.5. It lives in
             a non-trainable variable: `layer.hide_probability = 0.3` takes effect at the next
-            batch, with no retracing (on JAX at the next epoch; inside `Dataset.map` on TensorFlow
-            only, elsewhere the value is that of the moment when `map` was called).
-        fill_value: What a hidden pixel becomes: a number, a sequence of one number per channel, or
+            batch, without retracing (on JAX at the next epoch; inside `Dataset.map` only with Keras
+            on TensorFlow, otherwise the value is fixed when `map` is called).
+        fill_value: Value of a hidden pixel: a number, a sequence of one number per channel, or
             `"mean"`, the mean of each channel over the dataset given to `adapt`. Rounded to the
-            nearest integer for images of integers. Defaults to 0.
+            nearest integer for integer images. Defaults to 0.
         data_format: `"channels_last"` or `"channels_first"`. Defaults to
             `keras.config.image_data_format()`.
         seed: Integer for reproducible masks, or None.
-        **kwargs: `name` and `dtype`, as in every Keras layer. The dtype does not matter: images
-            leave in the dtype in which they came, under any policy.
+        **kwargs: `name` and `dtype`, as in every Keras layer. The dtype has no effect: the output
+            has the dtype of the input, under any policy.
 
     Call arguments:
         inputs: One image or a batch, float32, float16, bfloat16 or uint8; or a dict that holds
-            them under `"images"` (or `"image"`) and whose other entries pass through untouched.
-        training: Patches are hidden only where this is True. `fit` sets it; `predict`, `evaluate`,
-            `model(x)` and `model.export()` do not; `Dataset.map` needs it given.
+            them under `"images"` (or `"image"`). The dict may hold `"hiding_seed"`, (B, 2) integers
+            or (2,) for one image: then each image's mask is a function of its seed alone. Other
+            entries pass through unchanged.
+        training: Patches are hidden only if this is True. `fit` sets it; `predict`, `evaluate`,
+            `model(x)` and `model.export()` do not; in `Dataset.map` pass it explicitly.
+        hiding_seed: The seeds, where `inputs` is not a dict. Defaults to None: the layer draws its
+            own.
 
     Input shape:
         (H, W, C) or (B, H, W, C), or (C, H, W) or (B, C, H, W) with
         `data_format="channels_first"`; any number of channels; H, W and B may be unknown.
 
     Output shape:
-        The input's.
+        Same as the input shape.
 
     Raises:
-        ValueError: For sizes below 0 or none, a probability outside [0, 1], a fill of the wrong
-            length or outside the images' dtype, inputs of another rank, or `"mean"` before `adapt`.
+        ValueError: If `patch_size` is empty or negative, `hide_probability` is outside [0, 1],
+            `fill_value` has the wrong length or is out of range for the images' dtype, the inputs
+            have the wrong rank, or `"mean"` is used before `adapt`.
 
     Example:
 
@@ -74,7 +82,7 @@ class HideAndSeek(HidingLayer):
     ...     keras.layers.Conv2D(8, 3),
     ... ])
 
-    On a batch, or in `Dataset.map` (say `training=True`; for masks that are the same at any
+    On a batch, or in `Dataset.map` (pass `training=True`; for masks that are the same at any
     parallelism use `keras_has.data.hide_images`):
 
     >>> layer = keras_has.layers.HideAndSeek(patch_size=2, hide_probability=1.0, fill_value=7)
@@ -121,7 +129,7 @@ class HideAndSeek(HidingLayer):
 
     @property
     def patch_size_weights(self) -> np.ndarray:
-        """How often each size is drawn, up to a factor; all equal until assigned to."""
+        """Relative frequency of each size; all equal until assigned to."""
         return values_of(self._size_weights)
 
     @patch_size_weights.setter
@@ -146,16 +154,19 @@ class HideAndSeek(HidingLayer):
 
         Args:
             data: An array or tensor of images, or an iterable of such (a `tf.data.Dataset`, batched
-                or not, a list, a generator). Of tuples the first entry is taken, of dicts
-                `"images"` or `"image"`.
+                or not, a list, a generator). The first entry of tuples is used, and `"images"` or
+                `"image"` of dicts.
 
         Raises:
-            ValueError: Where `fill_value` is not "mean", or `data` is empty or not finite.
+            ValueError: If `fill_value` is not "mean", or `data` is empty, endless or not finite.
         """
         axis = -1 if self.data_format == "channels_last" else -3
 
         def batches() -> Iterator[np.ndarray]:
-            for images in _batches_of_images(data):
+            for element in elements_of(data):
+                if isinstance(element, dict):
+                    element = element[hiding.images_key(element)]
+                images = as_array(element)
                 if images.ndim not in (3, 4):
                     raise ValueError(
                         "`data` should hold images of rank 3 or batches of rank 4. "
@@ -170,40 +181,34 @@ class HideAndSeek(HidingLayer):
         if self.fill_value == "mean":
             self.create_mean(input_shape[-1 if self.data_format == "channels_last" else -3])
 
-    def __call__(self, inputs: Any, training: bool | None = None, **kwargs: Any) -> Any:
+    def __call__(
+        self, inputs: Any, training: bool | None = None, hiding_seed: Any = None, **kwargs: Any
+    ) -> Any:
         """Hides patches of the images in `inputs`; see the class."""
         if isinstance(inputs, dict):
             # Only the images go through Keras, which would cast the other entries.
             key = hiding.images_key(inputs)
-            return {**inputs, key: self(inputs[key], training=training, **kwargs)}
+            seeds = inputs.get("hiding_seed") if hiding_seed is None else hiding_seed
+            images = self(inputs[key], training=training, hiding_seed=seeds, **kwargs)
+            return {**inputs, key: images}
         if keras.backend.backend() != "tensorflow" and hiding.is_tensorflow_tensor(inputs):
-            return self._call_in_tensorflow(inputs, training)
+            return self.call(inputs, training, hiding_seed)  # in a tf.data pipeline
         if training is not None:
             kwargs["training"] = training
+        if hiding_seed is not None:
+            kwargs["hiding_seed"] = hiding_seed
         return super().__call__(inputs, **kwargs)
 
-    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
-        """Hides patches where `training` is True; see the class."""
+    def call(self, inputs: Tensor, training: bool | None = None, hiding_seed: Any = None) -> Tensor:
+        """Hides patches if `training` is True; see the class."""
         hiding.check_images(inputs, self.fill_value, self.data_format)
         if not training:
             return inputs
         self.check_adapted()
-        return self._hide(inputs, self.uniform)
-
-    def _call_in_tensorflow(self, images: Tensor, training: bool | None) -> Tensor:
-        """Does in a `tf.data` pipeline what `call` does, while Keras runs on another backend."""
-        hiding.check_images(images, self.fill_value, self.data_format)
-        if not training:
-            return images
-        self.check_adapted()
-        return self._hide(images, self.uniform_in_tensorflow)
-
-    def _hide(self, images: Tensor, uniform: Callable[[tuple], Tensor]) -> Tensor:
-        """Draws noise with `uniform(shape)` and hides patches."""
-        xp = hiding.tensor_namespace(images)
+        xp = hiding.tensor_namespace(inputs)
         return hiding.draw_and_hide(
-            images,
-            uniform,
+            inputs,
+            self.noise_source(inputs, hiding_seed),
             self._patch_sizes,
             self.read(self._size_weights, xp),
             self.read(self.probability, xp),
@@ -212,35 +217,15 @@ class HideAndSeek(HidingLayer):
             xp,
         )
 
-    def compute_output_spec(self, inputs: Any, training: bool | None = None) -> Any:
+    def compute_output_spec(
+        self, inputs: Any, training: bool | None = None, hiding_seed: Any = None
+    ) -> Any:
         """Returns the input's shape and dtype."""
         hiding.check_images(inputs, self.fill_value, self.data_format)
         return keras.KerasTensor(inputs.shape, dtype=inputs.dtype)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns what `from_config` needs to build the layer again."""
+        """Returns what `from_config` needs to rebuild the layer."""
         config = super().get_config()
         config.update(patch_size=self.patch_size, data_format=self.data_format)
         return config
-
-
-def _batches_of_images(data: Any) -> Iterator[np.ndarray]:
-    """Yields arrays of rank 3 or 4 from whatever `adapt` accepts."""
-    if hasattr(data, "shape"):  # an array or a tensor
-        yield ops.convert_to_numpy(data)
-        return
-    if hasattr(data, "cardinality") and int(data.cardinality()) == -1:  # tf.data's infinite
-        raise ValueError(
-            "`data` should end: it is a dataset without end, such as `repeat()` makes. "
-            "Give `dataset.take(batches)`."
-        )
-    for element in data:
-        if isinstance(element, (tuple, list)):
-            element = element[0]
-        if isinstance(element, dict):
-            element = element[hiding.images_key(element)]
-        yield (
-            np.asarray(element)
-            if hiding.is_tensorflow_tensor(element)
-            else (ops.convert_to_numpy(element))
-        )

@@ -1,7 +1,7 @@
-"""What all layers that hide have in common, whatever they hide."""
+"""The base class of the layers that hide."""
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import keras
@@ -10,6 +10,7 @@ from keras import ops
 
 from keras_has.layers.replica_seed_generator import ReplicaSeedGenerator
 from keras_has.ops import hiding
+from keras_has.ops.seeded_noise import seeded_uniform
 
 Tensor = Any
 
@@ -17,24 +18,24 @@ _SEED_STATE = "seed_generator_state"
 
 
 class HidingLayer(keras.Layer):
-    """Keeps probability, fill and random generator, in variables that are saved with the model.
+    """Keeps the probability, the fill and the random generator in variables saved with the model.
 
-    What is hidden, and where, is the subclasses' matter.
+    Subclasses define what is hidden, and where.
 
     Args:
         hide_probability: Probability in [0, 1] that a part is hidden.
-        fill_value: What hidden values become: a number, one per channel, or "mean".
+        fill_value: Value of hidden elements: a number, one per channel, or "mean".
         seed: Integer, or None.
         **kwargs: `name` and `dtype`.
 
     Raises:
-        ValueError: For a probability or a fill that is none.
+        ValueError: If `hide_probability` or `fill_value` is invalid.
     """
 
     def __init__(self, hide_probability: Any, fill_value: Any, seed: Any, **kwargs: Any) -> None:
-        # Inputs leave in the dtype in which they came: a mixed-precision policy must not cast them.
+        # Outputs have the dtype of the inputs: a mixed-precision policy must not cast them.
         super().__init__(autocast=False, **kwargs)
-        self._given_probability = hiding.check_hide_probability(hide_probability)
+        hide_probability = hiding.check_hide_probability(hide_probability)
         self.fill_value = hiding.check_fill_value(fill_value)
         self.seed = seed
         self.seed_generator = ReplicaSeedGenerator(seed)
@@ -42,7 +43,7 @@ class HidingLayer(keras.Layer):
             name="hide_probability",
             shape=(),
             dtype="float32",
-            initializer=keras.initializers.Constant(self._given_probability),
+            initializer=keras.initializers.Constant(hide_probability),
             trainable=False,
             autocast=False,
         )
@@ -52,25 +53,22 @@ class HidingLayer(keras.Layer):
     @property
     def hide_probability(self) -> float:
         """The probability that a part is hidden; assign to it to change it during training."""
-        value = float(values_of(self.probability))
-        # The variable is float32: give 0.3 back as 0.3.
-        same = np.float32(self._given_probability) == np.float32(value)
-        return self._given_probability if same else value
+        # The variable is float32. Its shortest decimal form gives 0.3 back as 0.3.
+        return float(str(np.float32(values_of(self.probability))))
 
     @hide_probability.setter
     def hide_probability(self, value: float) -> None:
-        self._given_probability = hiding.check_hide_probability(value)
-        self.probability.assign(self._given_probability)
+        self.probability.assign(hiding.check_hide_probability(value))
 
     def adapt_mean(self, batches: Iterable[np.ndarray], noun: str) -> None:
         """Computes the mean over all axes but the last, of all batches, for `fill_value="mean"`.
 
         Args:
             batches: Arrays of any rank, channels last.
-            noun: What `data` should hold, for the errors.
+            noun: What `data` should contain, for error messages.
 
         Raises:
-            ValueError: Where `fill_value` is not "mean", or the data is empty or not finite.
+            ValueError: If `fill_value` is not "mean", or the data is empty or not finite.
         """
         if self.fill_value != "mean":
             raise ValueError(
@@ -116,26 +114,46 @@ class HidingLayer(keras.Layer):
             )
 
     def check_adapted(self) -> None:
-        """Raises where the mean is needed and not known; the weights may have come from elsewhere.
+        """Checks that the mean is known where it is needed; it may have been set by weights.
 
         Raises:
-            ValueError: Where `adapt` was not called.
+            ValueError: If `adapt` was not called.
         """
         if self.fill_value != "mean":
             return
         if not self._is_adapted and self.mean is not None:
             with _out_of_the_graph():
-                try:
-                    self._is_adapted = _is_known(self.mean)
-                except Exception as error:
-                    if type(error).__name__ == "TracerArrayConversionError":
-                        return  # JAX traces a step: the values cannot be looked at here.
-                    raise
+                if _is_traced_by_jax(self.mean):
+                    return  # Values are not available while JAX traces a step.
+                self._is_adapted = _is_known(self.mean)
         if not self._is_adapted:
             raise ValueError(
                 '`fill_value="mean"` needs the mean of the dataset: call '
                 f"`layer.adapt(dataset)` on layer '{self.name}' before training."
             )
+
+    def noise_source(self, inputs: Tensor, hiding_seed: Any) -> Callable[[tuple], Tensor]:
+        """Returns the function from a shape to float32 noise in [0, 1).
+
+        Args:
+            inputs: What is hidden in; tells whether TensorFlow or the Keras backend is used.
+            hiding_seed: (B, 2) or, for a single example, (2,) integers, from which each example's
+                noise is derived; or None for the layer's own generator.
+        """
+        if hiding_seed is not None:
+            xp = hiding.tensor_namespace(inputs)
+            seeds = hiding_seed
+            if xp is not ops:
+                import tensorflow as tf
+
+                seeds = tf.convert_to_tensor(seeds)
+            else:
+                seeds = ops.convert_to_tensor(seeds)
+            if len(seeds.shape) == 1:
+                seeds = seeds[None]
+            return lambda shape: seeded_uniform(seeds, shape[1], xp)
+        is_foreign = keras.backend.backend() != "tensorflow" and hiding.is_tensorflow_tensor(inputs)
+        return self.uniform_in_tensorflow if is_foreign else self.uniform
 
     def uniform(self, shape: tuple) -> Tensor:
         """Draws float32 noise in [0, 1) with the layer's own generator."""
@@ -149,7 +167,7 @@ class HidingLayer(keras.Layer):
 
     def read(self, variable: Any, xp: Any) -> Tensor:
         """Returns a variable for use with the functions `xp`, see `hiding.tensor_namespace`."""
-        # TensorFlow cannot read the variables of another backend: there it takes their values.
+        # TensorFlow cannot read the variables of another backend; it gets their values.
         is_own = xp is ops or keras.backend.backend() == "tensorflow"
         return ops.convert_to_tensor(variable) if is_own else values_of(variable)
 
@@ -160,7 +178,7 @@ class HidingLayer(keras.Layer):
         )
 
     def save_own_variables(self, store: Any) -> None:
-        """Saves the state, the random generator's included, so that a run can be continued."""
+        """Saves the state, the random generator's included, so that a run can be resumed."""
         super().save_own_variables(store)
         store[_SEED_STATE] = values_of(self.seed_generator.state)
 
@@ -172,16 +190,13 @@ class HidingLayer(keras.Layer):
             self.seed_generator.state.assign(np.asarray(store[_SEED_STATE]))
         if self.mean is not None:
             self._is_adapted = _is_known(self.mean)
-        loaded = float(values_of(self.probability))
-        if np.float32(self._given_probability) != np.float32(loaded):  # 0.3 stays 0.3
-            self._given_probability = loaded
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Returns the input's shape."""
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
-        """Returns what `from_config` needs to build the layer again."""
+        """Returns what `from_config` needs to rebuild the layer."""
         config = super().get_config()
         config.update(
             hide_probability=self.hide_probability, fill_value=self.fill_value, seed=self.seed
@@ -190,14 +205,52 @@ class HidingLayer(keras.Layer):
 
 
 def values_of(variable: Any) -> np.ndarray:
-    """Returns the values of a variable; by way of a tensor, or Keras 3.15 makes NumPy 2 warn."""
+    """Returns the values of a variable."""
+    # Through a tensor: converted directly, Keras 3.15 makes NumPy 2 warn.
     return ops.convert_to_numpy(ops.convert_to_tensor(variable))
 
 
 def _is_known(variable: Any) -> bool:
-    """Whether a variable holds numbers; one that a graph has yet to initialise is empty."""
+    """Whether a variable holds numbers; it is empty until a graph has initialized it."""
     value = values_of(variable)
     return value.size > 0 and bool(np.all(np.isfinite(value)))
+
+
+def _is_traced_by_jax(variable: Any) -> bool:
+    if keras.backend.backend() != "jax":
+        return False
+    import jax
+
+    return isinstance(ops.convert_to_tensor(variable), jax.core.Tracer)
+
+
+def elements_of(data: Any) -> Iterator[Any]:
+    """Yields the inputs from whatever `adapt` accepts: arrays, tensors, dicts of them.
+
+    Args:
+        data: An array or tensor, or an iterable of such, of dicts, or of tuples whose first entry
+            is one of these.
+
+    Raises:
+        ValueError: If `data` is an endless `tf.data.Dataset`.
+    """
+    if hasattr(data, "shape"):  # an array or a tensor
+        yield data
+        return
+    if hasattr(data, "cardinality") and int(data.cardinality()) == -1:  # tf.data.INFINITE
+        raise ValueError(
+            "`data` should be finite. Received: an endless dataset, such as `repeat()` returns. "
+            "Give `dataset.take(batches)`."
+        )
+    for element in data:
+        yield element[0] if isinstance(element, (tuple, list)) else element
+
+
+def as_array(tensor: Any) -> np.ndarray:
+    """Returns any tensor or array as a NumPy array."""
+    if hiding.is_tensorflow_tensor(tensor):
+        return np.asarray(tensor)
+    return ops.convert_to_numpy(tensor)
 
 
 @contextlib.contextmanager

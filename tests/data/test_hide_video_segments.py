@@ -99,3 +99,19 @@ def test_bad_arguments_are_named():
         hide_video_segments(fill_value="mean")
     with pytest.raises(ValueError, match=r"features of shape \(T, D\)"):
         stateless_hide_video_segments(tf.ones(2), (1, 2))
+
+
+@pytest.mark.parametrize("wrong", [{"hide_probability": 2}, {"segment_length": -1}])
+def test_both_functions_name_a_wrong_argument(wrong):
+    (name,) = wrong
+    with pytest.raises(ValueError, match=f"`{name}` should be .* Received: {name}="):
+        hide_video_segments(**wrong)
+    with pytest.raises(ValueError, match=f"`{name}` should be .* Received: {name}="):
+        stateless_hide_video_segments(tf.ones((4, 1)), (1, 2), **wrong)
+
+
+@pytest.mark.parametrize("kind", [tf.constant, tf.Variable])
+def test_the_probability_may_be_a_tensor_or_a_variable(kind):
+    dataset = tf.data.Dataset.from_tensors(tf.ones((4, 1)))
+    hidden = dataset.apply(hide_video_segments(2, hide_probability=kind(1.0)))
+    assert not next(iter(hidden)).numpy().any()

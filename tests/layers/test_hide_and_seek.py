@@ -195,13 +195,6 @@ def test_adapt_names_what_is_wrong_with_the_data():
         HideAndSeek(2, fill_value="mean").adapt(mixed)
 
 
-def test_adapt_refuses_a_dataset_without_end():
-    tf = pytest.importorskip("tensorflow")
-    dataset = tf.data.Dataset.from_tensors(np.ones((2, 2, 3), "float32")).repeat()
-    with pytest.raises(ValueError, match="should end"):
-        HideAndSeek(2, fill_value="mean").adapt(dataset)
-
-
 def test_a_probability_that_binary_lacks_comes_back_as_it_was(tmp_path):
     model = keras.Sequential([keras.Input((8, 8, 3)), HideAndSeek(np.int64(4), 0.3)])
     model.save(tmp_path / "model.keras")
