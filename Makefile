@@ -1,34 +1,34 @@
-# Each target starts from nothing but python3 and a package index: it makes .venv and installs.
+# Every target needs only python3 and a package index: it creates .venv and installs the project.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# PyTorch's version is pinned so that a build for the CPU is taken where pip is told of one
-# (PIP_FIND_LINKS); without, the index gives the build for CUDA, which is large and works too.
+# PyTorch's version is pinned so that pip takes a CPU build if PIP_FIND_LINKS offers one; otherwise
+# the index provides the build for CUDA, which is large and works too.
 TORCH ?= torch==2.13.0
 
-# A process for each core, four at most for the sake of memory; a file's tests stay together, as they
-# share what they trained.
+# One process per core, at most four to save memory; the tests of a file stay in one process, because
+# they share trained models.
 PARALLEL ?= --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
 .PHONY: help demo compare test test-backends lint format bench bench-report clean
 
 help:
 	@echo "make demo           train on generated images, localize, export: about two minutes"
-	@echo "make compare        the same with and without hiding, 3 seeds, tables and pictures"
-	@echo "make test           all tests but those of other backends"
+	@echo "make compare        the same with and without hiding: 3 seeds, tables and pictures"
+	@echo "make test           all tests except those of other backends"
 	@echo "make test-backends  layers, models, ops and metrics on JAX and on PyTorch"
-	@echo "make lint           ruff and mypy"
-	@echo "make format         ruff, mending what it can"
-	@echo "make bench          benchmarks, side by side with peers: some ten minutes"
+	@echo "make lint           ruff, mypy, and a check that imports point downwards without cycles"
+	@echo "make format         format the code and fix what ruff can fix"
+	@echo "make bench          benchmarks next to peers: about ten minutes"
 	@echo "make bench-report   their plots, and their tables in docs/generated/benchmarks.md"
-	@echo "make clean          delete what these targets made"
+	@echo "make clean          delete everything that these targets created"
 
 $(VENV)/installed: pyproject.toml setup.cfg
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=23"
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
 	@$(BIN)/python -c "import cv2" 2>/dev/null || { \
-		echo "OpenCV cannot load here (no libGL?): taking its build without windows instead"; \
+		echo "OpenCV cannot be loaded (no libGL?): installing opencv-python-headless instead"; \
 		$(BIN)/python -m pip uninstall --quiet --yes opencv-python; \
 		$(BIN)/python -m pip install --quiet opencv-python-headless; }
 	@touch $@
@@ -38,7 +38,7 @@ $(VENV)/installed-backends: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --editable ".[dev,backends]"
 	@touch $@
 
-# Some peers have no build for every Python: each that cannot be had is left out, and the
+# Some peers have no build for every Python: those that cannot be installed are left out, and the
 # benchmarks say so.
 $(VENV)/installed-bench: $(VENV)/installed
 	@for peer in "$(TORCH)" keras-cv scikit-image; do \
@@ -63,6 +63,7 @@ lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python tools/check_imports.py
 
 format: $(VENV)/installed
 	$(BIN)/ruff check --fix .

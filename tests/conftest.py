@@ -1,4 +1,4 @@
-"""What every test stands on: quiet TensorFlow, two logical CPU devices, a fixed seed."""
+"""Settings of every test: quiet TensorFlow, two logical CPU devices, a fixed seed."""
 
 import os
 import sys
@@ -28,18 +28,39 @@ def fixed_seed():
     keras.utils.set_random_seed(20170404)
 
 
+@pytest.fixture(scope="session")
+def skip_unless_required():
+    """Returns a function that skips a test, or fails it if KERAS_HAS_NO_SKIPS lists its need.
+
+    The variable holds words such as `browser,data`, so that tests cannot be skipped unnoticed.
+    """
+
+    def skip(need, reason):
+        if need in os.environ.get("KERAS_HAS_NO_SKIPS", "").split(","):
+            pytest.fail(f"{reason}, but KERAS_HAS_NO_SKIPS requires: {need}")
+        pytest.skip(reason)
+
+    return skip
+
+
 @pytest.fixture
-def shared_data():
-    """The folder of small real data sets; tests that need it are skipped where it is absent."""
-    folder = Path(__file__).resolve().parents[2] / "shared" / "data"
+def shared_data(skip_unless_required):
+    """The folder with the small real datasets.
+
+    The environment variable KERAS_HAS_DATA names it; without it, `../shared/data` beside the
+    checkout is used. Tests that need it are skipped if it does not exist.
+    """
+    folder = Path(
+        os.environ.get("KERAS_HAS_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")
+    )
     if not folder.is_dir():
-        pytest.skip("the real data sets (../shared/data) are not here")
+        skip_unless_required("data", f"the real datasets are not in {folder}")
     return folder
 
 
 @pytest.fixture
 def without_numba():
-    """Numba cannot be imported, as where it is not installed, until the test calls `undo()`."""
+    """Makes the import of Numba fail, as without an installation, until the test calls `undo()`."""
     from keras_has.ops.contour_boxes import compiled_loops
 
     name = "keras_has.ops.contour_sweep"

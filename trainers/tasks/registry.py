@@ -7,15 +7,12 @@ import functools
 import importlib
 from collections.abc import Mapping
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from trainers.recipes import cub, folder, imagenet, parts, small, tiny_imagenet, videos
 from trainers.recipes.image_recipe import ImageRecipe
 from trainers.recipes.recipe import Recipe
 from trainers.recipes.video_recipe import VideoRecipe
-
-if TYPE_CHECKING:
-    from trainers.tasks.task import Task
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,11 +38,9 @@ class TaskEntry:
         """The name of the task, as in recipe.json."""
         return self.recipe_class.TASK
 
-    def task_class(self) -> type[Task]:
-        """Imports and returns the class of the task."""
-        module = importlib.import_module(f"trainers.tasks.{self.name}")
-        task_class: type[Task] = getattr(module, self.class_name)
-        return task_class
+    def task_class(self) -> Any:
+        """Imports and returns the class of the task, a subclass of `trainers.tasks.task.Task`."""
+        return getattr(importlib.import_module(f"trainers.tasks.{self.name}"), self.class_name)
 
     @functools.cached_property
     def recipes(self) -> dict[str, Any]:
