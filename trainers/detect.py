@@ -125,7 +125,7 @@ def main(argv: Sequence[str]) -> None:
     import tensorflow as tf
 
     from keras_has import data, drawing
-    from keras_has.temporal_export import read_temporal_metadata
+    from keras_has.export import read_temporal_metadata
 
     values = flags.FLAGS
     out, path = Path(values.out), Path(values.features)

@@ -120,7 +120,7 @@ def main(argv: Sequence[str]) -> None:
     from keras_has.export import read_metadata
 
     out, images = Path(_OUT.value), Path(_IMAGES.value)
-    with exit_on_error(FileNotFoundError, interrupted=""):
+    with exit_on_error(FileNotFoundError, ValueError, interrupted=""):
         metadata = read_metadata(_MODEL.value)
         files = find_images(images, out)
     root = images if images.is_dir() else images.parent

@@ -10,8 +10,8 @@ import pytest
 
 tf = pytest.importorskip("tensorflow")
 
+from keras_has.export import export_temporal_localizer  # noqa: E402
 from keras_has.models import TemporalGAP  # noqa: E402
-from keras_has.temporal_export import export_temporal_localizer  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -72,7 +72,10 @@ def test_what_is_missing_is_said(model, tmp_path):
     (images / "keras_has.json").write_text(json.dumps({"class_names": ["cat"]}))
     for arguments, message in (
         ((f"--model={tmp_path}", f"--features={tmp_path}"), "is missing"),
-        ((f"--model={images}", f"--features={tmp_path / 'a.npy'}"), "is of another kind"),
+        (
+            (f"--model={images}", f"--features={tmp_path / 'a.npy'}"),
+            "trainers.localize",
+        ),
         ((f"--model={model}", f"--features={tmp_path / 'empty'}"), "contains no features"),
         (
             (f"--model={model}", f"--features={tmp_path / 'twice'}"),

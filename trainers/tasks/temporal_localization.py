@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_has import callbacks, data, layers, metrics, models
-from keras_has.temporal_export import export_temporal_localizer
+from keras_has.export import export_temporal_localizer
 from trainers.engine.run_directory import RunDirectory
 from trainers.recipes import VideoRecipe
 from trainers.tasks.splits import SplitReader

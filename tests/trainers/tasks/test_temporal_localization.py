@@ -12,7 +12,7 @@ import pytest
 tf = pytest.importorskip("tensorflow")
 
 import keras_has.data  # noqa: E402
-from keras_has.temporal_export import read_temporal_metadata  # noqa: E402
+from keras_has.export import read_temporal_metadata  # noqa: E402
 from trainers.engine.run_error import RunError  # noqa: E402
 from trainers.engine.training import train_recipe  # noqa: E402
 from trainers.tasks.registry import find_recipe  # noqa: E402

@@ -1,21 +1,21 @@
 """Exported networks for sequences say the same as the network they were made from."""
 
-import json
-
+import keras
 import numpy as np
 import pytest
 
 tf = pytest.importorskip("tensorflow")
 
+from keras_has.export import (  # noqa: E402
+    export_temporal_localizer,
+    load_temporal_localizer,
+    read_temporal_metadata,
+)
 from keras_has.layers import TemporalHideAndSeek  # noqa: E402
 from keras_has.models import TemporalGAP  # noqa: E402
 from keras_has.ops.temporal_cam import (  # noqa: E402
     detections_from_maps,
     temporal_class_activation_maps,
-)
-from keras_has.temporal_export import (  # noqa: E402
-    export_temporal_localizer,
-    read_temporal_metadata,
 )
 
 
@@ -75,6 +75,25 @@ def test_what_stands_beside_the_model_is_read_back_and_mistakes_are_named(tmp_pa
         export_temporal_localizer(model, tmp_path / "model", ["run"])
     with pytest.raises(FileNotFoundError, match="is missing"):
         read_temporal_metadata(tmp_path)
-    (tmp_path / "keras_has.json").write_text(json.dumps({"class_names": []}))
-    with pytest.raises(FileNotFoundError, match="another kind"):
-        read_temporal_metadata(tmp_path)
+
+
+@pytest.mark.parametrize("is_masked", [False, True])
+def test_a_model_that_outputs_logits_is_exported_with_probabilities(tmp_path, is_masked):
+    model = TemporalGAP(3, (None, 6), widths=(8,), is_masked=is_masked)
+    x, mask = features([30, 30])
+    expected = np.asarray(model({"features": x, "mask": mask} if is_masked else x))
+    model.get_layer("predictions").activation = keras.activations.linear
+    export_temporal_localizer(model, tmp_path / "model", ["a", "b", "c"])
+    loaded, metadata = load_temporal_localizer(tmp_path / "model")
+    found = loaded.signatures["serving_default"](
+        features=tf.constant(x), step_seconds=tf.constant([1.0, 1.0])
+    )
+    np.testing.assert_allclose(found["probabilities"], expected, atol=1e-5)
+    assert metadata.class_names == ("a", "b", "c")
+
+
+def test_the_former_module_still_works_and_warns():
+    import keras_has.temporal_export as former
+
+    with pytest.warns(DeprecationWarning, match=r"keras_has\.export\.export_temporal_localizer"):
+        assert former.export_temporal_localizer is export_temporal_localizer

@@ -1,13 +1,11 @@
-"""A trained model as a SavedModel that needs nothing of this project: pixels in, boxes out."""
+"""A trained network for images as a SavedModel: pixels in, boxes out."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
-import shutil
 from collections.abc import Sequence
-from pathlib import Path
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -15,21 +13,20 @@ import tensorflow as tf
 from keras_has.cams import CAM
 from keras_has.data.image_decoding import decode_image
 from keras_has.data.resize import resize_image
+from keras_has.export.saved_model import read_fields, write_saved_model
 from keras_has.ops.cam import upsample_maps
 from keras_has.ops.component_boxes import component_boxes
 from keras_has.version import __version__
 
-METADATA_FILE = "keras_has.json"
-
 
 @dataclasses.dataclass(frozen=True)
 class LocalizerMetadata:
-    """What stands beside an exported model, in `keras_has.json`.
+    """Metadata of an exported model, stored in `keras_has.json`.
 
     Args:
-        class_names: One name a class.
-        threshold: Share of the map's maximum that the boxes were made with.
-        image_size: Side in pixels of the square that the network sees.
+        class_names: One name per class.
+        threshold: Fraction of the map's maximum used for the boxes.
+        image_size: Side in pixels of the network's square input.
         version: Version of keras-has that wrote the model.
     """
 
@@ -47,41 +44,44 @@ def export_localizer(
 ) -> None:
     """Writes a SavedModel that classifies and localizes, with all preprocessing inside.
 
-    Load it with `tf.saved_model.load(path)`: no Keras, no OpenCV, no keras-has needed. Nothing is
-    hidden, whatever layers the training model holds. It has three signatures:
+    Load it with `load_localizer(path)` or `tf.saved_model.load(path)`; the latter needs no Keras,
+    no OpenCV and no keras-has. Nothing is hidden, whatever layers the training model contains. It
+    has three signatures:
 
-    - `serving_default(images=...)`: uint8 (B, H, W, C) of any size, RGB or, for a model of one
-      channel, grey.
+    - `serving_default(images=...)`: uint8 (B, H, W, C) of any size, RGB or, for a model with one
+      channel, grayscale.
     - `encoded(encoded=...)`: (B,) strings, the content of JPEG, PNG, BMP or GIF files of any sizes;
-      they are made grey for a model of one channel.
-    - `of_class(images=..., class_index=...)`: localizes a class that is known, int64 (B,).
+      they are converted to grayscale for a model with one channel.
+    - `of_class(images=..., class_index=...)`: localizes a known class, int64 (B,).
 
     A batch may be empty.
 
-    All return "probabilities" (B, K); "class_index" (B,), the class predicted or asked for; "cam"
-    (B, S, S), its class activation map over the square that the network saw; "box" (B, 4), "xyxy"
-    half-open in pixels of the image given, NaN where the map shows nothing.
+    All return "probabilities" (B, K); "class_index" (B,), the predicted or given class; "cam"
+    (B, S, S), its class activation map over the network's square input; "box" (B, 4), "xyxy"
+    half-open in pixels of the given image, NaN if the map has no positive value.
 
-    The image is resized to the network's square without keeping its aspect, as in
-    `keras_has.data.evaluation_batches`, and the box is carried back.
+    The image is resized to the network's square without keeping its aspect ratio, as in
+    `keras_has.data.evaluation_batches`, and the box is scaled back.
 
     Args:
-        model: A trained model with the layers "cam_features" and "predictions", of one known input
-            size and three channels or one, which takes pixels in [0, 255] and normalises them
-            itself. It may give probabilities or logits.
-        path: Folder to write. It is written aside and renamed; what was there is replaced.
-        class_names: One name a class; they are kept, as text, in `keras_has.json` in the folder.
-        threshold: Share of the map's maximum above which a place belongs to the object.
+        model: A trained model with the layers "cam_features" and "predictions", one known input
+            size and three channels or one. It takes pixels in [0, 255] and normalizes them itself.
+            It may output probabilities or logits.
+        path: Folder to write; an existing one is replaced once the new one is complete.
+        class_names: One name per class; they are stored, as text, in `keras_has.json` in the
+            folder.
+        threshold: Fraction of the map's maximum above which a pixel belongs to the object. Defaults
+            to 0.2.
 
     Raises:
-        ValueError: For a model without those layers or of another input, a threshold outside
-            [0, 1), or another number of names than classes.
+        ValueError: If the model lacks those layers or has another input, `threshold` is outside
+            [0, 1), or the number of names differs from the number of classes.
 
     Example:
 
     >>> model = keras_has.models.SmallGAP(2, (64, 64, 3))
     >>> export_localizer(model, "localizer", ["cat", "dog"])  # doctest: +SKIP
-    >>> loaded = tf.saved_model.load("localizer")  # doctest: +SKIP
+    >>> loaded, metadata = load_localizer("localizer")  # doctest: +SKIP
     >>> loaded.signatures["serving_default"](images=images)["box"]  # doctest: +SKIP
     """
     if not 0 <= threshold < 1:
@@ -101,7 +101,7 @@ def export_localizer(
         )
 
     def localize(squares: tf.Tensor, sizes: tf.Tensor, class_index: tf.Tensor | None) -> dict:
-        # TensorFlow's convolutions fail on an empty batch: it gets one black image, left out again.
+        # TensorFlow's convolutions fail on an empty batch: it gets one black image, removed again.
         count = tf.shape(squares)[0]
         missing = tf.maximum(1 - count, 0)
         filled = tf.pad(squares, [[0, missing], [0, 0], [0, 0], [0, 0]])
@@ -152,18 +152,12 @@ def export_localizer(
         of_class,
         input_signature=[images_spec, tf.TensorSpec((None,), tf.int64, name="class_index")],
     )
-    path = Path(path)
-    aside = path.with_name(path.name + ".tmp")
-    shutil.rmtree(aside, ignore_errors=True)
-    archive.write_out(str(aside), verbose=False)
     metadata = LocalizerMetadata(tuple(map(str, class_names)), float(threshold), int(height))
-    text = json.dumps(dataclasses.asdict(metadata), indent=2, ensure_ascii=False)
-    (aside / METADATA_FILE).write_text(text + "\n", encoding="utf-8")
-    replace_folder(aside, path)
+    write_saved_model(archive, metadata, path)
 
 
 def read_metadata(path: str | os.PathLike[str]) -> LocalizerMetadata:
-    """Reads what stands beside an exported model.
+    """Reads the metadata of an exported model.
 
     Args:
         path: Folder that `export_localizer` wrote.
@@ -172,44 +166,32 @@ def read_metadata(path: str | os.PathLike[str]) -> LocalizerMetadata:
         The class names, threshold and size.
 
     Raises:
-        FileNotFoundError: If there is no such folder, or it is not one of `export_localizer`.
+        FileNotFoundError: If there is no such folder, or `export_localizer` did not write it.
+        ValueError: If the model is of another kind, such as one for sequences.
     """
-    file = Path(path) / METADATA_FILE
-    if not file.is_file():
-        raise FileNotFoundError(
-            f"{file} is missing: the model should be a folder that `export_localizer` wrote, such "
-            "as the `saved_model` of a run directory."
-        )
-    fields = json.loads(file.read_text(encoding="utf-8"))
-    if "kind" in fields:
-        raise FileNotFoundError(
-            f"{path} should be a folder that `export_localizer` wrote, such as the `saved_model` "
-            f"of a run on images. Received: {file} of kind {fields['kind']!r}."
-        )
-    return LocalizerMetadata(**{**fields, "class_names": tuple(fields["class_names"])})
+    return LocalizerMetadata(**read_fields(path, "image", "export_localizer"))
+
+
+def load_localizer(path: str | os.PathLike[str]) -> tuple[Any, LocalizerMetadata]:
+    """Loads an exported model for images after checking that it is one.
+
+    Args:
+        path: Folder that `export_localizer` wrote.
+
+    Returns:
+        The SavedModel, with the signatures listed in `export_localizer`, and its metadata.
+
+    Raises:
+        FileNotFoundError: If there is no such folder, or `export_localizer` did not write it.
+        ValueError: If the model is of another kind, such as one for sequences.
+    """
+    metadata = read_metadata(path)
+    return tf.saved_model.load(os.fspath(path)), metadata
 
 
 def _square(images: tf.Tensor, side: int) -> tf.Tensor:
-    """Resizes as in evaluation; images of the right size are left as they are."""
+    """Resizes as in evaluation; images of the right size stay unchanged."""
     shape = tf.shape(images)
     is_right = tf.reduce_all(tf.equal(shape[-3:-1], side))
     squares = tf.cond(is_right, lambda: images, lambda: resize_image(images, side))
     return tf.ensure_shape(squares, (*images.shape[:-3], side, side, images.shape[-1]))
-
-
-def replace_folder(new: Path, path: Path) -> None:
-    """Puts a folder in the place of another; at no moment does half a folder stand there.
-
-    Args:
-        new: The folder that was written aside.
-        path: Where it belongs; what is there is deleted.
-    """
-    if path.exists():
-        old = path.with_name(path.name + ".old")
-        shutil.rmtree(old, ignore_errors=True)
-        path.rename(old)
-        new.rename(path)
-        shutil.rmtree(old)
-    else:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        new.rename(path)
