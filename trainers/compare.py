@@ -135,11 +135,11 @@ def draw_maps(results: Results, experiment: Experiment, entry: TaskEntry) -> boo
     run_dirs = {recipe: experiment.run_dir(recipe, seed) for recipe in recipes}
     resolved = RunDirectory(run_dirs[recipes[0]]).read_recipe(entry.recipe_class)
     split: Any = entry.task_class()(resolved, experiment.data_dir).read_split("val")
-    boxed = np.flatnonzero([len(boxes) > 0 for boxes in split.boxes])
+    boxed = np.flatnonzero([len(boxes) > 0 for boxes in split["boxes"]])
     if not len(boxed):
         return False
     # The first image with a box in classes that are spread evenly: not hand-picked.
-    classes, first = np.unique(split.labels[boxed], return_index=True)
+    classes, first = np.unique(split["label"][boxed], return_index=True)
     spread = np.linspace(0, len(classes) - 1, min(_PICTURED_CLASSES, len(classes))).astype(int)
     chosen = split.select(boxed[first[spread]])
     examples = list(chosen.examples().as_numpy_iterator())

@@ -1,4 +1,4 @@
-"""Several networks judged together."""
+"""Several networks evaluated together."""
 
 import json
 

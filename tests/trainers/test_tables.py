@@ -67,7 +67,7 @@ def test_measured_figures_stand_beside_published_ones_with_paired_differences(tm
 
 
 def test_a_small_table_runs_end_to_end_and_is_not_done_twice(tmp_path):
-    """Table 3: two rows are trained, and the third judges the network of the second another way."""
+    """Table 3: two rows are trained; the third evaluates the network of the second differently."""
     arguments = ["--scale=small", "--table=3", "--seeds=1", f"--runs={tmp_path}", *SMALL]
     done = tables(*arguments)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -96,12 +96,12 @@ def test_the_runs_of_table_2_are_planned_once_each(tmp_path, monkeypatch):
     phases = []
     monkeypatch.setattr(module.TableExperiment, "run", lambda _, jobs: phases.append(jobs))
     module.TableExperiment(TABLES[2], tmp_path, range(2), "parts").run_missing()
-    training, judging, ensembles = phases
+    training, evaluation, ensembles = phases
     titles = [job.title for job in training]
     assert len(set(titles)) == len(titles)
     # GAP with seeds 0 to 4; mixed, 16, 32, 44 and 56, and two rows of GoogLeNet, with two seeds.
     assert len(titles) == 5 + 2 * 5 + 2 * 2
-    assert len(judging) == 2 * 2
+    assert len(evaluation) == 2 * 2
     assert [job.title for job in ensembles] == [
         "AlexNet-GAP-ensemble, seed 0",
         "AlexNet-HaS-ensemble, seed 0",

@@ -1,4 +1,4 @@
-"""One's own images, a folder a class: a pretrained network, fine-tuned."""
+"""Your own images, with one folder per class: fine-tunes a pretrained network."""
 
 import dataclasses
 
@@ -6,24 +6,24 @@ from trainers.recipes.image_recipe import ImageRecipe
 
 _GAP = ImageRecipe(
     name="folder_gap",
-    description="One's own folders, MobileNetV2 with a 14 x 14 map, nothing hidden.",
+    description="Your own folders, MobileNetV2 with a 14 x 14 map, nothing hidden.",
     dataset="folder",
     model="MobileNetV2",
     weights="imagenet",
     map_stride=16,
     image_size=224,
     resize_size=256,
-    fill_value=(),  # the mean colour on the network's own scale
+    fill_value=(),  # the mean color on the network's own scale
     epochs=10,
     batch_size=32,
     learning_rate=0.01,
     weight_decay=1e-4,
-    choices=("All of it: the paper does not fine-tune on small sets.",),
+    choices=("Everything: the paper does not fine-tune on small datasets.",),
 )
 _HAS = dataclasses.replace(
     _GAP,
     name="folder_has",
-    description="One's own folders, MobileNetV2 with a 14 x 14 map, the paper's mixed patches.",
+    description="Your own folders, MobileNetV2 with a 14 x 14 map, the paper's mixed patches.",
     patch_size=(0, 16, 32, 44, 56),
 )
 RECIPES = (_GAP, _HAS)

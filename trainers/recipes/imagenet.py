@@ -1,6 +1,6 @@
-"""ILSVRC 2012: the rows of Tables 1 to 6 of the paper (ICCV 2017, arXiv:1704.04232), by name.
+"""ILSVRC 2012: the rows of Tables 1 to 6 of the paper (ICCV 2017, arXiv:1704.04232).
 
-And the ResNet-50 of the extension (arXiv:1811.02545).
+Also the ResNet-50 of the extension (arXiv:1811.02545).
 """
 
 import dataclasses
@@ -8,16 +8,16 @@ from typing import Any
 
 from trainers.recipes.image_recipe import ImageRecipe
 
-# The authors' training images: mean and mean of the images' standard deviations (meanstdCache.t7).
+# From the authors' training images: mean, and mean of the standard deviations (meanstdCache.t7).
 _MEAN = tuple(255 * value for value in (0.4853244376, 0.4553418486, 0.4039783091))
 _STD = tuple(255 * value for value in (0.2278800863, 0.2234552988, 0.2226649762))
 MIXED = (0, 16, 32, 44, 56)
 
 _CHOICES = (
-    "Kernels start from he_normal, and every batch normalization uses Keras' defaults.",
-    "Ten crops as in the class activation map protocol, maps summed as absolute values. Figures of "
-    "each epoch are of one view, the full image warped to 224 x 224.",
-    "Maps are enlarged bilinearly; places are connected to all eight neighbours.",
+    "Kernels are initialized with he_normal; batch normalization uses Keras' defaults.",
+    "Ten crops as in the protocol of class activation maps, maps summed as absolute values. The "
+    "figures of each epoch are of one view, the full image warped to 224 x 224.",
+    "Maps are resized bilinearly; pixels are connected to all eight neighbors.",
 )
 
 
@@ -40,7 +40,7 @@ _ALEXNET = ImageRecipe(
     steps_per_epoch=10_000,
     batch_size=128,
     schedule="regimes",
-    # The authors' train.lua; its epochs count from 1.
+    # From the authors' train.lua, where epochs count from 1.
     regimes=(
         (0, 1e-2, 5e-4),
         (18, 5e-3, 5e-4),
@@ -70,7 +70,7 @@ _GOOGLENET = dataclasses.replace(
     ),
     cam_threshold=0.3,
     published=_published(58.41, 43.60, 71.95),
-    choices=(*_CHOICES, "The 40 epochs are divided as the 55 of AlexNet are."),
+    choices=(*_CHOICES, "The 40 epochs are divided like the 55 of AlexNet."),
 )
 
 
@@ -104,15 +104,15 @@ def _hiding(base: ImageRecipe, suffix: str, sizes: tuple[int, ...], *figures: fl
 
 
 _SALIENCY = (
-    "Gradient saliency of the GAP network, smoothed; the published row is of the network without "
-    "GAP, copied by the paper from Zhou et al., CVPR 2016.",
+    "Smoothed gradient saliency of the GAP network; the published row is of the network without "
+    "GAP, which the paper copied from Zhou et al., CVPR 2016.",
 )
 _DROPOUT = (
-    "Values and channels are dropped independently, and kept ones divided by 1/2, as Torch does; "
-    "where they are dropped at test, each view is one draw.",
+    "All values of all channels are dropped independently and kept ones divided by 1/2, as in "
+    "Torch; with dropout at test time, each view is one draw.",
 )
 _CONV1 = (
-    "Hidden places become 0 between the first batch normalization and its ReLU: the expected "
+    "Hidden cells become 0 between the first batch normalization and its ReLU: the expected "
     "activation, up to the learned shift.",
 )
 _PROBABILITY = {
@@ -137,8 +137,8 @@ _RESNET = ImageRecipe(
     weight_decay=1e-4,
     published={"top1_clas": 76.15},
     choices=(
-        "Schedule, crops and map: the sources give none. The published figure is torchvision's, of "
-        "a 7 x 7 map and training with crops of random scale.",
+        "Schedule, crops and map: the sources give none. The published figure is torchvision's, "
+        "for a 7 x 7 map and training with crops of random scale.",
     ),
 )
 
@@ -228,7 +228,7 @@ RECIPES = (
             hide_probability=percent / 100,
         )
         for percent, published in _PROBABILITY.items()
-        if percent != 50  # that is alexnet_has_56
+        if percent != 50  # this is alexnet_has_56
     ),
     _RESNET,
     _row(

@@ -1,4 +1,4 @@
-"""The generated default: one telling part, and a body that tells little."""
+"""The generated default: objects with one discriminative part, on a body that says little."""
 
 import dataclasses
 
@@ -10,7 +10,7 @@ _GAP = ImageRecipe(
     dataset="parts",
     widths=(32, 64, 96),
     epochs=12,
-    choices=("All of it: the data set and the network are this project's.",),
+    choices=("Everything: dataset and network are this project's.",),
 )
 _HAS = dataclasses.replace(
     _GAP,
@@ -19,8 +19,8 @@ _HAS = dataclasses.replace(
     patch_size=(16,),
     choices=(
         *_GAP.choices,
-        "16 px are the paper's 56 of 224 px. Chosen over the mixed sizes on images generated with "
-        "another seed (GT-known Loc at 20 %: 57.7 against 43.5).",
+        "16 px correspond to the paper's 56 of 224 px. Preferred to the mixed sizes on images "
+        "generated with another seed (GT-known Loc at 20 %: 57.7 instead of 43.5).",
     ),
 )
 _MIXED = dataclasses.replace(

@@ -1,9 +1,8 @@
-"""Every row of the paper's image tables on a small data set, with a network for two cores.
+"""Every row of the paper's image tables on a small dataset, with a network for two cores.
 
-A row keeps what it is about: its patch sizes as a share of the image, its hide probability, its
-pooling, its dropout, its way to a map. Network, schedule and images are the data set's own: the
-rows of AlexNet run on "small_gap", those of GoogLeNet on a quarter of "googlenet_gap", with one
-view.
+A row keeps what distinguishes it: patch sizes relative to the image, hide probability, pooling,
+dropout, kind of map. Network, schedule and images are those of the dataset: the rows of AlexNet run
+on "small_gap", those of GoogLeNet on a quarter of "googlenet_gap", with one view.
 """
 
 import dataclasses
@@ -25,7 +24,7 @@ _CUB = dataclasses.replace(
     epochs=40,
 )
 BASES = {"parts": parts.RECIPES[0], "tiny_imagenet": tiny_imagenet.RECIPES[0], "cub": _CUB}
-# Rows that a data set has under a shorter name: the same experiment is not named twice.
+# Rows that a dataset has under a shorter name, so that no experiment has two names.
 SHORTER = {
     "parts_alexnet_gap": "parts_gap",
     "parts_alexnet_has_56": "parts_has",
@@ -37,13 +36,13 @@ _PAPERS_SIDE = 224
 _PAPERS_CONV1_SIDE = 55
 _GOOGLENET = {"model": "googlenet_gap", "widths": (), "width_multiplier": 0.25}
 _CHOICES = (
-    "Network, schedule and data set are this project's; patches are the row's, scaled to the image "
-    "and rounded down, or to the map of the first convolution and rounded.",
+    "Network, schedule and dataset are this project's; patches are the row's, scaled to the image "
+    "and rounded down, or scaled to the map of the first convolution and rounded.",
 )
 
 
 def small_name(row: str, dataset: str) -> str:
-    """Returns the name of a row's recipe on a small data set."""
+    """Returns the name of a row's recipe on a small dataset."""
     name = f"{dataset}_{row}"
     return SHORTER.get(name, name)
 

@@ -1,4 +1,4 @@
-"""Tiny-ImageNet at its own 64 px, trained from scratch."""
+"""Tiny-ImageNet at its own size, 64 px, trained from scratch."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Table 7 of the paper, temporal action localization, and the same on data that are at hand."""
+"""Temporal action localization: Table 7 of the paper, and the same on smaller datasets."""
 
 import dataclasses
 
@@ -25,18 +25,18 @@ _THUMOS = VideoRecipe(
     },
     choices=(
         "Optimizer, rate, epochs, batch and ReLU: the sources give none.",
-        "Features are standardised, so that hidden ones are the mean feature, as in the paper.",
-        "A softmax with targets divided among a video's classes.",
+        "Features are standardized, so that hidden ones are the mean feature, as in the paper.",
+        "A softmax whose targets are divided among the classes of a video.",
         "A detection is scored by the mean of its map; the protocol is the kit of 2014.",
-        "Trained on all 1,010 validation videos of 101 classes, judged on the 200 that have "
-        "segments, with the classes of a video known, as the paper does: not comparable with "
-        "results on the test videos.",
+        "Trained on all 1,010 validation videos of 101 classes and evaluated on the 200 that have "
+        "segments, with known classes, as in the paper: not comparable with results on the test "
+        "videos.",
     ),
 )
 _THUMOS_HAS = dataclasses.replace(
     _THUMOS,
     name="video_has",
-    description="THUMOS'14 validation, C3D fc7 features, 20 segments hidden by halves (Table 7).",
+    description="THUMOS'14 validation, C3D fc7 features, half of 20 segments hidden (Table 7).",
     num_segments=20,
     published={
         "temporal_map_at_0.1": 36.44,
@@ -59,14 +59,14 @@ _PHASES = VideoRecipe(
     weight_decay=1e-4,
     cam_threshold=0.3,
     choices=(
-        "All of it: the data set and the network are this project's. Optimizer and threshold were "
-        "chosen on sequences generated with another seed; the paper's threshold is 50 %.",
+        "Everything: dataset and network are this project's. Optimizer and threshold were chosen "
+        "on sequences generated with another seed; the paper's threshold is 50 %.",
     ),
 )
 _PHASES_HAS = dataclasses.replace(
     _PHASES,
     name="phases_has",
-    description="Generated sequences of actions in phases, 20 segments hidden by halves.",
+    description="Generated sequences of actions in phases, half of 20 segments hidden.",
     num_segments=20,
 )
 _WATCH = dataclasses.replace(
@@ -74,12 +74,12 @@ _WATCH = dataclasses.replace(
     name="watch_full",
     description="Semi-synthetic sequences of real watch signals, nothing hidden.",
     dataset="watch_untrimmed",
-    choices=("All of it. The sequences are composed of real recordings: semi-synthetic.",),
+    choices=("Everything. The sequences are composed of real recordings: semi-synthetic.",),
 )
 _WATCH_HAS = dataclasses.replace(
     _WATCH,
     name="watch_has",
-    description="Semi-synthetic sequences of real watch signals, 20 segments hidden by halves.",
+    description="Semi-synthetic sequences of real watch signals, half of 20 segments hidden.",
     num_segments=20,
 )
 RECIPES = (_THUMOS, _THUMOS_HAS, _PHASES, _PHASES_HAS, _WATCH, _WATCH_HAS)

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from keras_has import callbacks, cams, data, metrics
+from keras_has.data import Dataset
 from keras_has.export import export_localizer
 from keras_has.metrics.localization_curve import THRESHOLDS
 from keras_has.ops.boxes import best_centred_side
@@ -60,7 +61,7 @@ class ImageLocalization(ImageTask):
 
     def describe(self, model: keras.Model) -> str:
         """Returns numbers of images, classes and parameters."""
-        unboxed = sum(len(boxes) == 0 for boxes in self.val_split.boxes)
+        unboxed = sum(len(boxes) == 0 for boxes in self.val_split["boxes"])
         return (
             f"{len(self.train_split)} training images, {len(self.val_split)} "
             f"{self.evaluated_images}"
@@ -232,12 +233,12 @@ def localization_table(results: dict[str, Any]) -> list[str]:
     return lines
 
 
-def centred_side(dataset: Any) -> float:
+def centred_side(dataset: Dataset) -> float:
     """Returns the side of the best centred box on the training boxes, or 0.8 without boxes."""
     if not _has_known_boxes(dataset):
         return _DEFAULT_CENTRED_SIDE
-    return best_centred_side(dataset.boxes, dataset.image_sizes)
+    return best_centred_side(dataset["boxes"], dataset["image_size"])
 
 
-def _has_known_boxes(dataset: Any) -> bool:
-    return dataset.image_sizes is not None and any(len(boxes) for boxes in dataset.boxes)
+def _has_known_boxes(dataset: Dataset) -> bool:
+    return "image_size" in dataset and any(len(boxes) for boxes in dataset["boxes"])

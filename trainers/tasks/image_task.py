@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from keras_has import data
+from keras_has.data import Dataset
 from keras_has.models import refresh_batch_norm
 from keras_has.models.batch_norm import check_refreshable
 from trainers.engine.console import progress
@@ -62,14 +63,14 @@ class ImageTask(Task):
         )
 
     def _without_bad_images(
-        self, dataset: Any, split: str, is_skipping: bool, is_known: bool
-    ) -> Any:
+        self, dataset: Dataset, split: str, is_skipping: bool, is_known: bool
+    ) -> Dataset:
         """Returns a split without the files that cannot be decoded, if they are to be skipped."""
         if not is_skipping:
             return dataset
         if is_known:
             bad_ids = {bad["image_id"] for bad in self.bad_images}
-            return dataset.select([name not in bad_ids for name in dataset.image_ids])
+            return dataset.select([name not in bad_ids for name in dataset.ids])
         dataset, found = data.skip_bad_images(dataset, progress(f"checking {split}", "image"))
         self.bad_images.extend(
             {"image_id": bad.image_id, "path": str(bad.path), "reason": str(bad.reason)}

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from keras_has import layers, models
+from keras_has.data import Dataset
 from trainers.engine.run_error import RunError
 from trainers.recipes.image_fields import ImageFields
 
@@ -103,7 +104,7 @@ def build_network(recipe: ImageFields, num_classes: int, scaling: keras.Layer) -
         raise RunError(str(error)) from error
 
 
-def pixel_layer(recipe: ImageFields, dataset: Any) -> keras.Layer:
+def pixel_layer(recipe: ImageFields, dataset: Dataset) -> keras.Layer:
     """Returns the layer that scales pixels: by mean and deviation, or as a network was trained.
 
     Raises:
@@ -115,7 +116,7 @@ def pixel_layer(recipe: ImageFields, dataset: Any) -> keras.Layer:
     return keras.layers.Normalization(mean=mean, variance=np.square(std), dtype="float32")
 
 
-def mean_and_std(recipe: ImageFields, dataset: Any) -> tuple[np.ndarray, np.ndarray]:
+def mean_and_std(recipe: ImageFields, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
     """Returns mean and standard deviation of each channel: the recipe's, or the data's.
 
     Raises:
@@ -123,16 +124,17 @@ def mean_and_std(recipe: ImageFields, dataset: Any) -> tuple[np.ndarray, np.ndar
     """
     if recipe.mean:
         return np.array(recipe.mean, "float32"), np.array(recipe.std, "float32")
-    if dataset.images is None:
+    images = getattr(dataset.source, "pixels", None)
+    if images is None:
         raise RunError(
             f"--dataset={recipe.dataset} is not read into memory, so its recipe needs the mean and "
             "std of its pixels (--mean=123.7,116.1,103.0 --std=58.4,57.1,57.4 for photographs)."
         )
-    count = dataset.images[..., 0].size
+    count = images[..., 0].size
     sums = np.zeros(3)
     squares = np.zeros(3)
     for start in range(0, len(dataset), 1000):  # in parts, because float64 takes eight times more
-        pixels = dataset.images[start : start + 1000].astype("float64")
+        pixels = images[start : start + 1000].astype("float64")
         sums += pixels.sum((0, 1, 2))
         squares += np.square(pixels).sum((0, 1, 2))
     mean = sums / count

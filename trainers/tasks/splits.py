@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from keras_has import data
+from keras_has.data import Dataset
 from trainers.engine.console import progress
 from trainers.engine.run_error import RunError
 from trainers.recipes.recipe import Recipe
@@ -28,7 +29,7 @@ class SplitReader:
         is_generated: Whether the dataset is generated; its folder is then `None`.
     """
 
-    read: Callable[[Any, Any, str], Any]
+    read: Callable[[Any, Any, str], Dataset]
     is_generated: bool = False
 
 
@@ -37,7 +38,7 @@ def read_split(
     recipe: Recipe,
     data_dir: str | os.PathLike[str] | None,
     split: str,
-) -> Any:
+) -> Dataset:
     """Returns the index of one split.
 
     Args:
@@ -70,7 +71,7 @@ def read_split(
         raise RunError(str(error)) from error
 
 
-def tuning_split(dataset: Any, fraction: float) -> tuple[Any, Any]:
+def tuning_split(dataset: Dataset, fraction: float) -> tuple[Dataset, Dataset]:
     """Divides a training split into one to train on and one to choose settings on.
 
     The same fraction of each class, rounded up, is held out; a fixed seed decides which images.
@@ -88,7 +89,7 @@ def tuning_split(dataset: Any, fraction: float) -> tuple[Any, Any]:
     random = np.random.default_rng(_TUNING_SEED)
     is_held_out = np.zeros(len(dataset), bool)
     for label, name in enumerate(dataset.class_names):
-        rows = random.permutation(np.flatnonzero(dataset.labels == label))
+        rows = random.permutation(np.flatnonzero(dataset["label"] == label))
         count = int(np.ceil(fraction * len(rows)))
         if len(rows) and count == len(rows):
             raise RunError(
@@ -99,7 +100,7 @@ def tuning_split(dataset: Any, fraction: float) -> tuple[Any, Any]:
     return dataset.select(~is_held_out), dataset.select(is_held_out)
 
 
-def images_in_memory(dataset: Any, size: int, split: str) -> Any:
+def images_in_memory(dataset: Dataset, size: int, split: str) -> Dataset:
     """Decodes all images once if they fit into 1 GiB and all have the size of the network input.
 
     Args:
@@ -114,7 +115,7 @@ def images_in_memory(dataset: Any, size: int, split: str) -> Any:
         RunError: If an image cannot be decoded.
     """
     fits = len(dataset) * size * size * 3 <= _MAX_BYTES_IN_MEMORY
-    sizes = dataset.image_sizes
+    sizes = dataset["image_size"] if "image_size" in dataset else None  # noqa: SIM401
     if not fits or sizes is None or len(dataset) == 0 or not (sizes == size).all():
         return dataset
     try:
@@ -123,7 +124,7 @@ def images_in_memory(dataset: Any, size: int, split: str) -> Any:
         raise RunError(str(error)) from error
 
 
-def _read_records(data_dir: str | os.PathLike[str], split: str) -> Any:
+def _read_records(data_dir: str | os.PathLike[str], split: str) -> Dataset | None:
     """Returns a split of records, or `None` if the folder contains no records."""
     if data.is_tfrecords(data_dir):
         return data.tfrecords(data_dir, split, progress(f"indexing {split}", "record"))

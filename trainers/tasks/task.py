@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_has import drawing
+from keras_has.data import Dataset
 from keras_has.optimizers import CoupledSGD
 from trainers.engine.run_directory import RunDirectory
 from trainers.engine.run_error import RunError
@@ -42,8 +43,8 @@ class Task(abc.ABC):
     def __init__(self, recipe: Any, data_dir: str | os.PathLike[str] | None = None) -> None:
         self.recipe = recipe
         self.data_dir = data_dir
-        self.train_split: Any = None
-        self.val_split: Any = None
+        self.train_split: Dataset
+        self.val_split: Dataset
 
     @property
     def source(self) -> dict[str, str | None]:
@@ -67,7 +68,7 @@ class Task(abc.ABC):
         train, val = (self.read_split(name) for name in self.split_names)
         self.set_splits(train, val)
 
-    def read_split(self, split: str) -> Any:
+    def read_split(self, split: str) -> Dataset:
         """Returns one split of the recipe's dataset.
 
         Raises:
@@ -75,7 +76,7 @@ class Task(abc.ABC):
         """
         return read_split(self.readers, self.recipe, self.data_dir, split)
 
-    def set_splits(self, train: Any, val: Any) -> None:
+    def set_splits(self, train: Dataset, val: Dataset) -> None:
         """Sets the splits after checking that neither is empty and their classes are the same.
 
         Raises:

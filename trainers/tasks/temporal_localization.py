@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_has import callbacks, data, layers, metrics, models
+from keras_has.data import Dataset
 from keras_has.export import export_temporal_localizer
 from trainers.engine.run_directory import RunDirectory
 from trainers.recipes import VideoRecipe
@@ -70,10 +71,10 @@ class TemporalLocalization(Task):
         train, val = _SPLITS[self.recipe.dataset]
         return self.recipe.split or train, self.recipe.val_split or val
 
-    def set_splits(self, train: Any, val: Any) -> None:
+    def set_splits(self, train: Dataset, val: Dataset) -> None:
         """Sets the splits; with `all_videos`, only those with segments are evaluated."""
         if self.recipe.all_videos:
-            val = val.select([len(segments) > 0 for segments in val.segments])
+            val = val.select([len(segments) > 0 for segments in val["segments"]])
         super().set_splits(train, val)
 
     def build_model(self) -> keras.Model:
@@ -124,7 +125,7 @@ class TemporalLocalization(Task):
 
     def describe(self, model: keras.Model) -> str:
         """Returns numbers of videos, segments, classes and parameters, and annotation problems."""
-        segments = sum(len(segments) for segments in self.val_split.segments)
+        segments = sum(len(segments) for segments in self.val_split["segments"])
         line = (
             f"{len(self.train_split)} training videos, {len(self.val_split)} validation videos "
             f"with {segments} segments, {len(self.train_split.class_names)} classes; "
@@ -269,7 +270,9 @@ def seconds_per_feature_in(folder: Path) -> float | None:
         ) from error
 
 
-def feature_mean_and_std(dataset: Any, num_features: int | None) -> tuple[np.ndarray, np.ndarray]:
+def feature_mean_and_std(
+    dataset: Dataset, num_features: int | None
+) -> tuple[np.ndarray, np.ndarray]:
     """Returns mean and standard deviation of each feature over all steps of all videos."""
     sums: Any = 0.0
     squares: Any = 0.0
@@ -285,14 +288,14 @@ def feature_mean_and_std(dataset: Any, num_features: int | None) -> tuple[np.nda
     return mean.astype("float32"), np.where(std > 1e-6, std, 1.0).astype("float32")
 
 
-def whole_sequence(dataset: Any, recipe: VideoRecipe) -> dict[str, float]:
+def whole_sequence(dataset: Dataset, recipe: VideoRecipe) -> dict[str, float]:
     """Returns the mAP of one detection per class in a video's labels, from start to end."""
     metric = metrics.TemporalMeanAveragePrecision(
         len(dataset.class_names), recipe.iou_thresholds, recipe.protocol
     )
     for index in range(len(dataset)):
-        labels = np.flatnonzero(dataset.labels[index])
-        segments = np.tile([0.0, float(dataset.durations[index])], (len(labels), 1))
+        labels = np.flatnonzero(dataset["labels"][index])
+        segments = np.tile([0.0, float(dataset["duration"][index])], (len(labels), 1))
         found = {"segments": segments, "labels": labels, "scores": np.ones(len(labels))}
         metric.update_state(dataset.truth(index), found)
     return dict(metric.result())
@@ -305,7 +308,7 @@ def _features(recipe: VideoRecipe, folder: str | os.PathLike[str]) -> dict[str, 
     return {"features_dir": features, "seconds_per_feature": seconds}
 
 
-def _thumos14(recipe: VideoRecipe, folder: str | os.PathLike[str], split: str) -> Any:
+def _thumos14(recipe: VideoRecipe, folder: str | os.PathLike[str], split: str) -> Dataset:
     """Returns a split of THUMOS'14, annotated as JSON or as the official text files."""
     annotations = Path(folder) / "annotations.json"
     if not annotations.exists():

@@ -52,7 +52,7 @@ def test_damaged_files_of_a_run_are_named_with_a_remedy(few_parts, tiny_recipe, 
         train_recipe(tiny_recipe(epochs=1), tmp_path / "file")
 
 
-def test_how_a_run_is_judged_may_change_until_it_is_judged(few_parts, tiny_recipe, tmp_path):
+def test_how_a_run_is_evaluated_may_change_until_it_is_evaluated(few_parts, tiny_recipe, tmp_path):
     train_recipe(tiny_recipe(epochs=1), tmp_path / "run")
     with pytest.raises(RunError, match="cam_threshold"):
         train_recipe(tiny_recipe(epochs=1, cam_threshold=0.4), tmp_path / "run")

@@ -105,7 +105,7 @@ def test_two_replicas_and_mixed_precision_train_and_export(
     assert train_recipe(recipe, tmp_path / "run", strategy=strategy) == results
 
 
-def test_a_network_can_be_judged_another_way_without_training(
+def test_a_network_can_be_evaluated_another_way_without_training(
     few_parts, tiny_recipe, tmp_path, capsys
 ):
     first = train_recipe(tiny_recipe(epochs=1), tmp_path / "first")

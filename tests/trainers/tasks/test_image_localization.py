@@ -69,7 +69,7 @@ def test_what_is_missing_is_said(tiny_recipe, own_recipe, tmp_path):
         build_network(tiny_recipe(model="big"), 2, keras.layers.Identity())
 
 
-def test_ten_crops_are_judged_at_the_end(own_recipe, folder, tmp_path):
+def test_ten_crops_are_evaluated_at_the_end(own_recipe, folder, tmp_path):
     recipe = own_recipe(crops=10)
     results = train_recipe(recipe.override(epochs=1), tmp_path / "run", folder)
     assert np.isfinite(results["loss"])
@@ -94,7 +94,7 @@ def test_a_run_without_any_box_says_so_and_writes_json(own_recipe, folder, tmp_p
     assert "No image has a box" in capsys.readouterr().out
 
 
-def test_fresh_statistics_are_used_in_judging_and_refused_with_dropout(
+def test_fresh_statistics_are_used_in_evaluation_and_refused_with_dropout(
     few_parts, tiny_recipe, tmp_path
 ):
     plain = train_recipe(tiny_recipe(epochs=1), tmp_path / "plain")

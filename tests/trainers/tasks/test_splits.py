@@ -41,7 +41,7 @@ def test_records_are_read_where_the_folder_holds_them(own_recipe, folder, tmp_pa
     assert train_recipe(own, tmp_path / "run", records) == files
 
 
-def test_records_of_another_data_set_are_refused(tiny_recipe, tmp_path):
+def test_records_of_another_dataset_are_refused(tiny_recipe, tmp_path):
     from keras_has import data
 
     splits = {split: data.generated_parts(split, num_images=8) for split in ("train", "val")}

@@ -171,7 +171,7 @@ def test_the_command_runs_and_names_mistakes(tmp_path):
         assert "Traceback" not in done.stderr
 
 
-def test_real_signals_train_and_are_judged(shared_data, tmp_path):
+def test_real_signals_train_and_are_evaluated(shared_data, tmp_path):
     import tarfile
 
     with tarfile.open(shared_data / "watch-untrimmed.tar.gz") as archive:
@@ -214,7 +214,7 @@ def test_own_videos_without_any_segment_train_and_are_not_scored(tmp_path, capsy
     assert json.loads((tmp_path / "run" / "results.json").read_text())["temporal_map"] is None
 
 
-def test_the_papers_data_are_all_labelled_videos_judged_on_those_with_segments(tmp_path):
+def test_the_papers_data_are_all_labelled_videos_evaluated_on_those_with_segments(tmp_path):
     """As JSON; and as the official text files, whose features have to say their time."""
     json_dir, text_dir = tmp_path / "json", tmp_path / "text"
     random = np.random.default_rng(0)
