@@ -64,7 +64,7 @@ class ImageLocalization(ImageTask):
         unboxed = sum(len(boxes) == 0 for boxes in self.val_split["boxes"])
         return (
             f"{len(self.train_split)} training images, {len(self.val_split)} "
-            f"{self.evaluated_images}"
+            f"{self.evaluated_examples}"
             + (f" ({unboxed} without a box, excluded from localization)" if unboxed else "")
             + f", {len(self.train_split.class_names)} classes; {model.count_params():,} parameters"
         )

@@ -112,7 +112,7 @@ class ImageTask(Task):
         )
 
     @property
-    def evaluated_images(self) -> str:
+    def evaluated_examples(self) -> str:
         """What the validation split consists of, in words."""
         return "tuning images" if self.recipe.tuning_share else "validation images"
 
@@ -123,7 +123,7 @@ class ImageTask(Task):
 
     def results_headline(self, results: dict[str, Any]) -> str:
         """Returns how many images were evaluated."""
-        return f"{results['images']} {self.evaluated_images}, percent"
+        return f"{results['images']} {self.evaluated_examples}, percent"
 
     def closing_notes(self) -> list[str]:
         """Returns the list of files that could not be decoded."""

@@ -130,11 +130,16 @@ class Task(abc.ABC):
     def batches(self, first_step: int) -> tf.data.Dataset:
         """Returns an endless dataset of training batches, starting at a step."""
 
+    @property
+    def evaluated_examples(self) -> str:
+        """What the network is evaluated on, in words."""
+        return f"validation {self.examples}"
+
     def describe(self, model: keras.Model) -> str:
         """Returns one or two lines about the data and the network, for the start of a run."""
         return (
-            f"{len(self.train_split)} training {self.examples}, {len(self.val_split)} validation "
-            f"{self.examples}, {len(self.train_split.class_names)} classes; "
+            f"{len(self.train_split)} training {self.examples}, {len(self.val_split)} "
+            f"{self.evaluated_examples}, {len(self.train_split.class_names)} classes; "
             f"{model.count_params():,} parameters"
         )
 
