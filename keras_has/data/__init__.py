@@ -29,6 +29,7 @@ from keras_has.data.hide_video_segments import (
 )
 from keras_has.data.masks import load_mask as load_mask
 from keras_has.data.readers.activitynet import activitynet as activitynet
+from keras_has.data.readers.cifar10 import cifar10 as cifar10
 from keras_has.data.readers.cub import cub as cub
 from keras_has.data.readers.generated_parts import generated_parts as generated_parts
 from keras_has.data.readers.generated_phases import generated_phases as generated_phases

@@ -16,6 +16,7 @@ def CifarResNet(  # noqa: N802 (named like the functions of keras.applications)
     input_shape: tuple[int | None, int | None, int] = (32, 32, 3),
     depth: int = 8,
     block: str = "basic",
+    pooling: str = "avg",
     preprocessing: keras.layers.Layer | Sequence[keras.layers.Layer] | None = None,
     name: str = "cifar_resnet",
 ) -> keras.Model:
@@ -39,6 +40,7 @@ def CifarResNet(  # noqa: N802 (named like the functions of keras.applications)
         input_shape: `(height, width, channels)` in pixels. Defaults to `(32, 32, 3)`.
         depth: At least 8; `(depth - 2)` is divided by 6 and rounded down. Defaults to `8`.
         block: `"basic"` (default) or `"bottleneck"`.
+        pooling: `"avg"` (default) or `"max"`, over all positions of the map.
         preprocessing: `None` (default), a Keras layer or a list of Keras layers, applied to the
             input in order. Hiding comes last.
         name: Name of the model.
@@ -75,7 +77,7 @@ def CifarResNet(  # noqa: N802 (named like the functions of keras.applications)
             prefix = f"stage{stage}_block{number}"
             x = _residual_block(x, width, strides, block, prefix)
             x = keras.layers.ReLU(name="cam_features" if is_last else f"{prefix}_relu")(x)
-    return keras.Model(inputs, gap_head(x, num_classes), name=name)
+    return keras.Model(inputs, gap_head(x, num_classes, pooling), name=name)
 
 
 def _residual_block(

@@ -42,6 +42,7 @@ NETWORKS = {
     "small_gap": Network(models.SmallGAP, ("map_stride", "widths"), can_hide_conv1=True),
     "alexnet_gap": Network(models.AlexNetGAP, can_hide_conv1=True),
     "googlenet_gap": Network(models.GoogLeNetGAP, ("map_stride", "width_multiplier")),
+    "cifar_resnet": Network(models.CifarResNet, ("depth", "block")),
     "efficientnet_lite0": Network(
         models.EfficientNetLite0,
         ("weights", "last_stage_stride", "batch_norm_momentum"),

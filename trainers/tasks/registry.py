@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
-from trainers.recipes import cub, folder, imagenet, parts, small, tiny_imagenet, videos
+from trainers.recipes import cifar, cub, folder, imagenet, parts, small, tiny_imagenet, videos
 from trainers.recipes.image_recipe import ImageRecipe
 from trainers.recipes.recipe import Recipe
 from trainers.recipes.video_recipe import VideoRecipe
@@ -65,6 +65,7 @@ _ENTRIES = (
         (parts, tiny_imagenet, cub, imagenet, folder, small),
     ),
     TaskEntry("TemporalLocalization", VideoRecipe, "thumos", (videos,)),
+    TaskEntry("Classification", cifar.ClassificationRecipe, "cifar", (cifar,)),
 )
 TASKS = {entry.name: entry for entry in _ENTRIES}
 

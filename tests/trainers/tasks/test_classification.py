@@ -1,0 +1,90 @@
+import json
+
+import numpy as np
+import pytest
+
+tf = pytest.importorskip("tensorflow")
+
+from keras_has import data  # noqa: E402
+from trainers.engine.run_directory import RunDirectory  # noqa: E402
+from trainers.engine.training import train_recipe  # noqa: E402
+from trainers.recipes.cifar import RECIPES  # noqa: E402
+from trainers.tasks.classification import Classification  # noqa: E402
+
+
+@pytest.fixture
+def cifar(tmp_path):
+    """A folder with 60 training and 20 test images: bright cats and dark dogs."""
+    folder = tmp_path / "cifar"
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    for name, count in (("data_batch_1", 60), ("test_batch", 20)):
+        labels = np.arange(count)[:, None] % 3 > 0
+        pixels = random.integers(0, 120, (count, 3072)) + 120 * labels
+        records = np.concatenate([labels, pixels], axis=1).astype("uint8")
+        (folder / f"{name}.bin").write_bytes(records.tobytes())
+    (folder / "batches.meta.txt").write_text("dog\ncat\n")
+    return folder
+
+
+def tiny(number=1, **fields):
+    return RECIPES[number].override(**{"epochs": 2, "batch_size": 20, **fields})
+
+
+def test_a_run_trains_resumes_and_leaves_results_and_a_model(cifar, tmp_path, capsys):
+    results = train_recipe(tiny(), tmp_path / "run", cifar)
+    assert results == json.loads((tmp_path / "run" / "results.json").read_text())
+    assert results["images"] == 20
+    assert results["most_frequent_class"] == 13 / 20
+    assert 0 <= results["top1_clas"] <= 1
+    assert json.loads((tmp_path / "run" / "recipe.json").read_text())["task"] == "classification"
+    text = capsys.readouterr().out
+    assert "60 training images, 20 test images, 2 classes" in text
+    assert f"Top-1 Clas{100 * results['top1_clas']:42.1f}" in text
+    model = tf.saved_model.load(str(tmp_path / "run" / "saved_model"))
+    test = data.cifar10(cifar, "test")
+    found = model.signatures["serving_default"](images=tf.constant(test.source.pixels))
+    accuracy = np.mean(found["class_index"].numpy() == test["label"])
+    assert accuracy == pytest.approx(results["top1_clas"])
+    assert train_recipe(tiny(), tmp_path / "run", cifar) == results
+    assert "finished" in capsys.readouterr().out
+
+
+def test_hiding_happens_in_training_alone(cifar):
+    task = Classification(tiny(patch_size=(32,), hide_probability=1.0), cifar)
+    task.load()
+    model = task.build_model()
+    images, _ = next(iter(task.batches(0)))
+    hidden = np.asarray(model(images, training=True))
+    assert np.ptp(hidden, axis=0).max() < 1e-6  # every image is one grey square
+    assert np.ptp(np.asarray(model(images)), axis=0).max() > 1e-6
+
+
+def test_batches_are_padded_and_cropped_images_of_the_training_split(cifar):
+    task = Classification(tiny(horizontal_flip=False), cifar)
+    task.load()
+    images, labels = next(iter(task.batches(0)))
+    assert images.shape == (20, 32, 32, 3)
+    originals = np.pad(task.train_split.source.pixels, ((0, 0), (4, 4), (4, 4), (0, 0)))
+    windows = {
+        originals[row, y : y + 32, x : x + 32].tobytes(): task.train_split["label"][row]
+        for row in range(60)
+        for y in range(9)
+        for x in range(9)
+    }
+    assert [windows[image.tobytes()] for image in images.numpy()] == labels.numpy().tolist()
+
+
+def test_a_tuning_split_is_held_out_of_the_training_images(cifar):
+    task = Classification(tiny(tuning_share=0.25), cifar)
+    task.load()
+    assert (len(task.train_split), len(task.val_split)) == (45, 15)
+    assert "tuning images" in task.describe(task.build_model())
+    assert all(name.startswith("data_batch_1/") for name in task.val_split.ids)
+
+
+def test_another_recipe_does_not_resume_the_run(cifar, tmp_path):
+    directory = RunDirectory(tmp_path / "run")
+    train_recipe(tiny(0, epochs=1), directory.path, cifar)
+    with pytest.raises(Exception, match="patch_size"):
+        train_recipe(tiny(1, epochs=1), directory.path, cifar)
