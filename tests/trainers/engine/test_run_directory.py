@@ -1,5 +1,7 @@
 """Run directories: claimed, refused, damaged."""
 
+import json
+
 import pytest
 
 tf = pytest.importorskip("tensorflow")
@@ -61,3 +63,23 @@ def test_how_a_run_is_evaluated_may_change_until_it_is_evaluated(few_parts, tiny
     assert results["cam_threshold"] == 0.4
     recipe = RunDirectory(tmp_path / "run").read_recipe(ImageRecipe)
     assert recipe.cam_threshold == 0.4
+
+
+def test_a_run_of_version_0_1_is_finished_and_keeps_its_task(
+    few_parts, tiny_recipe, tmp_path, capsys
+):
+    """Its recipe.json does not state the task."""
+    recipe = tiny_recipe(epochs=1)
+    results = train_recipe(recipe, tmp_path / "run")
+    file = tmp_path / "run" / "recipe.json"
+    fields = json.loads(file.read_text())
+    assert fields.pop("task") == "image_localization"
+    file.write_text(json.dumps(fields))
+    capsys.readouterr()
+    assert train_recipe(recipe, tmp_path / "run") == results
+    assert "is finished already" in capsys.readouterr().out
+    assert RunDirectory(tmp_path / "run").read_task().recipe_class is ImageRecipe
+    for content in ("{}", "[]", '{"task": "folding"}'):
+        file.write_text(content)
+        with pytest.raises(RunError, match=r"recipe\.json cannot be used"):
+            RunDirectory(tmp_path / "run").read_task()
