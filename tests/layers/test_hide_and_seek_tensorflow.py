@@ -167,23 +167,6 @@ def test_export_and_its_default_signature_hide_nothing(tmp_path):
 
 
 @needs_tensorflow_backend
-def test_every_replica_draws_masks_of_its_own(two_replicas):
-    strategy = two_replicas
-    with strategy.scope():
-        layer = HideAndSeek(4, seed=1)
-        layer.build((None, 16, 16, 1))
-
-    @tf.function
-    def step():
-        masks = strategy.run(lambda: layer(tf.ones((2, 16, 16, 1)), training=True))
-        return strategy.gather(masks, axis=0)
-
-    masks = np.concatenate([step() for _ in range(4)])
-    assert len(masks) == 16
-    assert len(np.unique(masks.reshape(16, -1), axis=0)) == 16
-
-
-@needs_tensorflow_backend
 def test_fit_on_two_replicas_sees_a_changed_probability(two_replicas):
     strategy = two_replicas
     with strategy.scope():
@@ -196,25 +179,3 @@ def test_fit_on_two_replicas_sees_a_changed_probability(two_replicas):
     assert model.fit(dataset, shuffle=False, verbose=0).history["loss"] == [1.0]
     layer.hide_probability = 1.0
     assert model.fit(dataset, shuffle=False, verbose=0).history["loss"] == [0.0]
-
-
-@needs_tensorflow_backend
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
-def test_mixed_precision_model_trains(policy):
-    keras.config.set_dtype_policy(policy)
-    try:
-        model = keras.Sequential(
-            [
-                keras.Input((8, 8, 3)),
-                HideAndSeek((0, 2, 3), seed=1),
-                keras.layers.Conv2D(4, 3),
-                HideAndSeek(2, seed=2),  # on a feature map of the compute dtype
-                keras.layers.GlobalAveragePooling2D(),
-                keras.layers.Dense(2, dtype="float32"),
-            ]
-        )
-        model.compile("sgd", "mse", jit_compile=True)
-        history = model.fit(np.ones((4, 8, 8, 3)), np.ones((4, 2)), verbose=0)
-    finally:
-        keras.config.set_dtype_policy("float32")
-    assert np.isfinite(history.history["loss"][0])

@@ -1,6 +1,5 @@
 """Dropout on the input, as in Table 3."""
 
-import keras
 import numpy as np
 import pytest
 
@@ -23,10 +22,3 @@ def test_nothing_is_dropped_at_test_unless_it_is_asked_for():
     np.testing.assert_array_equal(np.asarray(InputDropout(0.5, seed=1)(ONES)), ONES)
     always = InputDropout(0.5, at_test=True, seed=1)
     assert (np.asarray(always(ONES, training=False)) == 0).any()
-
-
-def test_the_layer_comes_back_from_a_file(tmp_path):
-    model = keras.Sequential([keras.Input((4, 4, 3)), InputDropout(0.25, at_test=True, seed=3)])
-    model.save(tmp_path / "model.keras")
-    layer = keras.saving.load_model(tmp_path / "model.keras").layers[-1]
-    assert (layer.rate, layer.at_test, layer.seed) == (0.25, True, 3)
