@@ -126,11 +126,11 @@ def grid_mask(
 
     For image b with patch size s the mask is `noise[b, y // s, x // s] < hide_probability`: the
     grid is anchored at the top left, and cells at the bottom and right may be partial. A size of 0
-    hides nothing. Nobody fixes how many cells of an image are hidden.
+    hides nothing. The number of hidden cells is random.
 
-    Columns are spread by a product with a 0/1 matrix and rows by a gather of whole rows. That is
-    the cheapest form measured (docs/performance.md), and the product keeps XLA from repeating the
-    random draw for every pixel.
+    Columns are expanded by a product with a 0/1 matrix, rows by a gather of whole rows. That was
+    the fastest form measured (docs/logs/optimization.md), and the product stops XLA from
+    recomputing the random draw for every pixel.
 
     Args:
         noise: (B, rows, columns) float32, uniform in [0, 1), with `grid_shape` rows and columns.
@@ -280,8 +280,8 @@ def _replace_words(
 ) -> Tensor:
     """Replaces uint8 several bytes at a time, by `(x | covered) ^ (covered & ~fill)`.
 
-    TensorFlow selects byte by byte; words of eight are quicker (docs/performance.md). With single
-    images in `Dataset.map` each operation counts, so that all goes through as few as possible: the
+    TensorFlow selects byte by byte; words of eight are faster (docs/logs/optimization.md). For
+    single images in `Dataset.map` every operation counts, so there are as few as possible: the
     words of a row of cells come from one product.
     """
     word = _word_of(images, xp)
