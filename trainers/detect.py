@@ -64,7 +64,7 @@ def seconds_per_feature(folder: Path, given: float | None) -> float:
         if not 0 < given < np.inf:
             raise ValueError(f"--seconds_per_feature should be above 0. Received: {given}")
         return given
-    from trainers.tasks.temporal_localization import seconds_per_feature_in
+    from trainers.tasks.feature_folders import seconds_per_feature_in
 
     seconds = seconds_per_feature_in(folder)
     if seconds is None:
