@@ -33,6 +33,30 @@ def warn_renamed(old: str, new: str, stacklevel: int = 3) -> None:
     )
 
 
+def warn_argument(argument: str, advice: str, stacklevel: int = 3) -> None:
+    """Warns that the value given for an argument will no longer be supported.
+
+    Args:
+        argument: The argument as users write it, such as `Ensemble(normalise=True)`.
+        advice: What to do instead, a sentence.
+        stacklevel: Which caller the warning points at, see `warnings.warn`.
+
+    Example:
+
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     warn_argument("resize(antialias=True)", "Resize with Pillow before.")
+    >>> print(caught[0].message)
+    `resize(antialias=True)` is deprecated and will be removed in version 0.4. Resize with Pillow
+    before.
+    """
+    warnings.warn(
+        f"`{argument}` is deprecated and will be removed in version {REMOVAL_VERSION}. {advice}",
+        DeprecationWarning,
+        stacklevel=stacklevel,
+    )
+
+
 def renamed_attributes(module: str, new_names: Mapping[str, str]) -> Callable[[str], Any]:
     """Returns a module's `__getattr__` that resolves old names and warns about them.
 

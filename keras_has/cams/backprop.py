@@ -15,21 +15,21 @@ class Backprop(MapMethod):
     """Gradient saliency: how much each pixel of the input moves the score of a class.
 
     `M(y, x) = max over channels of |dS_c / dI(y, x, channel)|`, where `S_c` is the class's score
-    before the softmax. The map has the size of the image and belongs to any classifier.
+    before the softmax. The map has the size of the image and exists for any classifier.
 
-    Saliency is dust: single bright pixels, whose largest connected component is tiny. So the map is
-    smoothed by a Gaussian, by default one of 3 % of the image's shorter side; this is this
-    project's choice. Simonyan et al. take colour models and GraphCut to a box from the raw map,
-    which is not reproduced here: figures made with this map are not theirs.
+    Saliency consists of single bright pixels, whose largest connected component is tiny. Therefore
+    the map is smoothed with a Gaussian, by default with 3 % of the image's shorter side; this is
+    this project's choice. Simonyan et al. derive boxes from the raw map with color models and
+    GraphCut, which is not reproduced here: results with this map are not comparable to theirs.
 
     Args:
-        model: A Functional or Sequential classifier with one floating-point input, which gives
-            probabilities or logits. Preprocessing inside it is differentiated through.
-        smoothing: Standard deviation of the Gaussian as a share of the image's shorter side, in
-            [0, 1). Defaults to `0.03`. `0` leaves the map as it is.
+        model: A Functional or Sequential classifier with one floating-point input, which outputs
+            probabilities or logits. Gradients pass through preprocessing inside it.
+        smoothing: Standard deviation of the Gaussian as a fraction of the image's shorter side, in
+            [0, 1). Defaults to `0.03`. `0` disables smoothing.
 
     Call arguments:
-        images: (B, H, W, C), as the model takes them; uint8 is taken as numbers.
+        images: (B, H, W, C), as the model expects them; uint8 is cast to float.
         class_index: (B,) integers, or `None` for the predicted class.
 
     Returns:
@@ -37,7 +37,7 @@ class Backprop(MapMethod):
 
     Raises:
         ValueError: If `smoothing` is out of range, the model ends in anything but a softmax or
-            logits or takes integers, or Keras runs on another backend than TensorFlow.
+            logits or takes integer inputs, or Keras runs on another backend than TensorFlow.
 
     Example:
 
@@ -80,15 +80,15 @@ class Backprop(MapMethod):
 
 
 def _smoothed(maps: tf.Tensor, share: float) -> tf.Tensor:
-    """Weighs each pixel's neighbours with a Gaussian; at the border, with what there is of it."""
+    """Smooths with a Gaussian that is renormalized at the borders."""
     if share == 0:
         return maps
     height, width = tf.unstack(tf.cast(tf.shape(maps)[1:], tf.float32))
     deviation = share * tf.minimum(height, width)
 
     def weights(size: tf.Tensor) -> tf.Tensor:
-        places = tf.range(size)
-        exponents = -tf.square((places[:, None] - places) / deviation) / 2
-        return tf.nn.softmax(exponents)  # Each row: how one pixel is mixed from all.
+        positions = tf.range(size)
+        exponents = -tf.square((positions[:, None] - positions) / deviation) / 2
+        return tf.nn.softmax(exponents)  # Each row: the weights of all pixels for one.
 
     return tf.einsum("yv,bvu,xu->byx", weights(height), maps, weights(width))

@@ -14,18 +14,18 @@ from keras_has.ops.cam import class_activation_maps
 
 
 class CAM(MapMethod):
-    """Class activation maps: the last features, weighed by the classifier's kernel.
+    """Class activation maps: the last features, weighted by the classifier's kernel.
 
     `CAM(c, I) = sum_i W(i, c) F_i(I)`, without bias or ReLU, in float32, at the resolution of the
     last features. One forward pass gives maps and probabilities.
 
     Args:
         model: A flat Functional model with the layers "cam_features" (the features before pooling)
-            and "predictions" (the dense layer after it), as those of `keras_has.models`. It may
-            give probabilities or logits.
+            and "predictions" (the dense layer after it), as in `keras_has.models`. It may
+            output probabilities or logits.
 
     Call arguments:
-        images: (B, H, W, C), as the model takes them.
+        images: (B, H, W, C), as the model expects them.
         class_index: (B,) integers, or `None` for the predicted class.
 
     Returns:
@@ -61,7 +61,7 @@ class CAM(MapMethod):
 
     @property
     def kernel(self) -> Any:
-        """The classifier's kernel, (D, K), which weighs the D features."""
+        """The classifier's kernel, (D, K), which weights the D features."""
         return self._predictions.kernel
 
     def __call__(

@@ -1,4 +1,4 @@
-"""Where in a classifier its class scores stand, before the softmax."""
+"""The class scores of a classifier before the softmax."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from keras_has.cams.layer_graph import LayerCall, LayerGraph
 class ClassScores:
     """Finds the class scores before the softmax ("logits") of a model.
 
-    A model that ends in a dense layer with a softmax inside does not hold them as a tensor: they
-    are computed anew, in float32, from what this layer reads. A model that gives scores itself, its
-    last layer being linear, is taken as it is.
+    In a model that ends in a dense layer with a softmax activation they are not a tensor of their
+    own: they are recomputed in float32 from this layer's input. If the last layer is linear, the
+    model's output is used.
 
     Args:
-        graph: The layers of the model. The last is a dense layer with a softmax or none; or a
-            softmax, as a layer of its own, of anything.
+        graph: The layers of the model. The last one is a dense layer with a softmax or no
+            activation, or a separate softmax layer.
 
     Attributes:
-        tensor: The symbolic tensor inside the model that `logits` is to be given the value of.
+        tensor: The symbolic tensor inside the model whose value `logits` takes.
 
     Raises:
-        ValueError: For a model that ends in another way; a sigmoid is refused, too, for its scores
+        ValueError: If the model ends in another way. A sigmoid is refused too, because its scores
             do not compete.
 
     Example:
@@ -38,7 +38,7 @@ class ClassScores:
     [[0.0, 0.0]]
 
     Reference:
-        None; it is what Keras' layers say of themselves.
+        None; it follows from the Keras layers' attributes.
     """
 
     def __init__(self, graph: LayerGraph) -> None:
@@ -46,7 +46,7 @@ class ClassScores:
         self.tensor = graph.scores
         call = _last_call(graph, self.tensor)
         while _is(call, keras.layers.Activation, "linear"):
-            self.tensor = call.reads[0]  # It only changes the type, under mixed precision.
+            self.tensor = call.reads[0]  # It only changes the dtype, under mixed precision.
             call = _last_call(graph, self.tensor)
         if _is(call, keras.layers.Dense, "softmax"):
             self._dense = call.layer
@@ -64,7 +64,7 @@ class ClassScores:
         """Returns the scores (B, K), float32.
 
         Args:
-            value: What `tensor` is for the images in question.
+            value: The value of `tensor` for the images.
         """
         value = tf.cast(value, tf.float32)
         if self._dense is None:

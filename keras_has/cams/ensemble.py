@@ -1,4 +1,4 @@
-"""Several networks asked together."""
+"""The average of several networks."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from keras_has.cams.map_method import MapMethod, chosen_class
+from keras_has.deprecation import warn_argument
 from keras_has.ops.cam import upsample_maps
 
 
 class Ensemble(MapMethod):
     """The average of several methods' maps, and of several methods' probabilities.
 
-    The paper's ensemble takes the maps of the networks trained with patches of 16, 32, 44 and 56
+    The paper's ensemble uses the maps of the networks trained with patches of 16, 32, 44 and 56
     px, and the probabilities of these four and of the network trained without hiding. It does not
-    say whether the maps are brought to one scale before. `normalise=False` averages them as they
-    are, which is this project's choice: maps are scores of classes, in the same unit in all
-    networks. With `normalise=True`, each map is divided by its maximum before.
+    say whether the maps are rescaled first. This project averages them unchanged: maps are class
+    scores, in the same unit in all networks.
 
-    Maps of different sizes are enlarged to the largest height and width among them. If no class is
-    asked for, it is the one of the highest average; then all probabilities are computed before the
-    maps.
+    Maps of different sizes are enlarged to the largest height and width among them. Without a
+    `class_index`, the class with the highest average probability is used; then all probabilities
+    are computed before the maps.
 
     Args:
         map_methods: Methods whose maps are averaged; at least one.
         probability_methods: Methods whose probabilities are averaged. Defaults to `None`, which
             means `map_methods`.
-        normalise: Whether each map is divided by its maximum, where that is above 0. Defaults to
-            `False`.
+        normalise: Deprecated. Whether each map is divided by its maximum, if that is above 0.
+            Defaults to `False`.
 
     Call arguments:
         images: (B, H, W, C), as all models take them.
@@ -38,7 +38,7 @@ class Ensemble(MapMethod):
         Two float32 tensors: maps (B, h, w) and probabilities (B, K).
 
     Raises:
-        ValueError: If there is no method, or anything else among them.
+        ValueError: If a list is empty or contains anything but map methods.
 
     Example:
 
@@ -67,9 +67,14 @@ class Ensemble(MapMethod):
             methods = getattr(self, name)
             if not methods or not all(isinstance(method, MapMethod) for method in methods):
                 raise ValueError(
-                    f"`{name}` should hold methods of `keras_has.cams`, such as `CAM(model)`, and "
-                    f"at least one. Received: {name}={methods}"
+                    f"`{name}` should contain at least one map method, such as "
+                    f"`keras_has.cams.CAM(model)`. Received: {name}={methods}"
                 )
+        if normalise:
+            warn_argument(
+                "Ensemble(normalise=True)",
+                "Leave the argument out, or divide each method's maps by their maxima yourself.",
+            )
         self.normalise = bool(normalise)
         methods = dict.fromkeys((*self.map_methods, *self.probability_methods))
         networks = dict.fromkeys(network for method in methods for network in method.networks)
@@ -87,35 +92,35 @@ class Ensemble(MapMethod):
             method: method(images, class_index) for method in dict.fromkeys(self.map_methods)
         }
         if known is None:
-            each = [
+            probabilities = [
                 results[method][1] if method in results else method.probabilities(images)
                 for method in self.probability_methods
             ]
-            known = tf.add_n(each) / len(each)
+            known = tf.add_n(probabilities) / len(probabilities)
         maps = [results[method][0] for method in self.map_methods]
         maps = _of_one_size(maps)
         if self.normalise:
-            maps = [each / _maximum(each) for each in maps]
+            maps = [one / _maximum(one) for one in maps]
         return tf.add_n(maps) / len(maps), known
 
     def probabilities(self, images: tf.Tensor) -> tf.Tensor:
         """Returns the class probabilities (B, K), float32, without maps."""
-        each = [method.probabilities(images) for method in self.probability_methods]
-        return tf.add_n(each) / len(each)
+        probabilities = [method.probabilities(images) for method in self.probability_methods]
+        return tf.add_n(probabilities) / len(probabilities)
 
 
 def _of_one_size(maps: list[tf.Tensor]) -> list[tf.Tensor]:
-    sizes = {tuple(each.shape[1:3]) for each in maps}
+    sizes = {tuple(one.shape[1:3]) for one in maps}
     if len(sizes) == 1:
         return maps
     if any(None in size for size in sizes):
         raise ValueError(
-            "`images` should be of a known size where the methods' maps differ in theirs. "
+            "`images` should be of a known size if the methods' maps differ in size. "
             f"Received: maps of {sorted(sizes, key=str)}"
         )
     largest = (max(size[0] for size in sizes), max(size[1] for size in sizes))
     return [
-        each if tuple(each.shape[1:3]) == largest else upsample_maps(each, largest) for each in maps
+        one if tuple(one.shape[1:3]) == largest else upsample_maps(one, largest) for one in maps
     ]
 
 

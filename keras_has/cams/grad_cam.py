@@ -12,21 +12,21 @@ from keras_has.cams.map_method import MapMethod, chosen_class
 
 
 class GradCAM(MapMethod):
-    """Grad-CAM: the features of a layer, weighed by how much each moves the score of a class.
+    """Grad-CAM: the features of a layer, weighted by the gradient of a class score.
 
     `M = ReLU(sum_k a_k A_k)` with `a_k = mean over positions of dS_c / dA_k`, where `A` are the
     layer's features and `S_c` is the class's score before the softmax. On a model with global
-    average pooling behind this layer it is `CAM`, cut off below 0 and divided by the number of
+    average pooling after this layer it equals `CAM`, clipped at 0 and divided by the number of
     positions.
 
     Args:
-        model: A Functional or Sequential classifier with one floating-point input, which gives
+        model: A Functional or Sequential classifier with one floating-point input, which outputs
             probabilities or logits.
-        layer: Name of the layer whose features `(batch, height, width, channels)` are to be
-            weighed. Defaults to `None`: the last one that has a map of more than one position.
+        layer: Name of the layer whose features `(batch, height, width, channels)` are weighted.
+            Defaults to `None`: the last one with a map of more than one position.
 
     Call arguments:
-        images: (B, H, W, C), as the model takes them.
+        images: (B, H, W, C), as the model expects them.
         class_index: (B,) integers, or `None` for the predicted class.
 
     Returns:
@@ -59,7 +59,7 @@ class GradCAM(MapMethod):
         """Returns maps and probabilities; see the class."""
         images = as_differentiable(images, self.networks[0])
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            # So that everything is recorded from the first layer on, trainable or not.
+            # Watched, so that all layers are recorded, trainable or not.
             tape.watch(images)
             features, value = self.networks[0](images, training=False)
             logits = self._scores.logits(value)
@@ -80,7 +80,7 @@ def _is_map(tensor: keras.KerasTensor) -> bool:
 
 
 def _last_map(graph: LayerGraph) -> keras.KerasTensor:
-    """The last map that is read by a layer: found so, a model inside the model counts as well."""
+    """The last map that a layer reads; this also finds the output of a nested model."""
     maps = [
         tensor
         for call in graph.calls

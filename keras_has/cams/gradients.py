@@ -1,28 +1,28 @@
-"""What methods that differentiate need of a model's input."""
+"""Gradients of class scores, also in half precision."""
 
 from __future__ import annotations
 
 import keras
 import tensorflow as tf
 
-# Half precision would lose small gradients: a score is enlarged before and its gradient made
-# smaller after, both exactly, as with the scaling of a loss.
+# Half precision would lose small gradients: scores are multiplied by a power of two and gradients
+# divided by it, both exactly, as in loss scaling.
 GRADIENT_SCALE = 256.0
 
 
 def gradient_of(
     tape: tf.GradientTape, scores: tf.Tensor, source: tf.Tensor, model: keras.Model
 ) -> tf.Tensor:
-    """Returns the float32 gradient of enlarged scores, made smaller again.
+    """Returns the float32 gradient of scaled scores, with the scale removed.
 
     Args:
         tape: The tape that has recorded `scores`.
         scores: Class scores times `GRADIENT_SCALE`, (B,).
-        source: What to differentiate with respect to.
-        model: The model, for the message.
+        source: The tensor to differentiate with respect to.
+        model: The model, for the error message.
 
     Raises:
-        ValueError: If the scores do not depend on the source in a way that can be differentiated.
+        ValueError: If the scores are not differentiable with respect to the source.
     """
     gradient = tape.gradient(scores, source)
     if gradient is None:
@@ -34,14 +34,14 @@ def gradient_of(
 
 
 def as_differentiable(images: tf.Tensor, model: keras.Model) -> tf.Tensor:
-    """Returns the images in the type of the model's input, in which gradients exist.
+    """Returns the images in the floating-point dtype of the model's input.
 
     Args:
         images: (B, H, W, C) of any type.
         model: A model with one input.
 
     Raises:
-        ValueError: If the model takes integers, through which nothing can be differentiated.
+        ValueError: If the model takes integer inputs, which have no gradients.
 
     Example:
 
@@ -53,7 +53,7 @@ def as_differentiable(images: tf.Tensor, model: keras.Model) -> tf.Tensor:
     dtype = tf.as_dtype(model.inputs[0].dtype)
     if not dtype.is_floating:
         raise ValueError(
-            "`model` should take floating-point images: make its Input without `dtype`. "
+            "`model` should take floating-point images: create its Input without `dtype`. "
             f"Received: model '{model.name}' with an input of dtype={dtype.name}"
         )
     return tf.cast(images, dtype)

@@ -1,4 +1,4 @@
-"""Which layer of a model reads and gives which tensor."""
+"""The tensors that each layer of a model reads and outputs."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import keras
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LayerCall:
-    """One layer of a model with what it reads and gives.
+    """One layer of a model with its inputs and outputs.
 
     Args:
-        layer: The layer; a model inside the model counts as one.
-        reads: The symbolic tensors it reads.
-        gives: The symbolic tensors it gives; empty for a model inside the model, which does not
-            say what it gives here. The layers behind it do, in `reads`.
+        layer: The layer; a nested model counts as one.
+        reads: Its symbolic inputs.
+        gives: Its symbolic outputs; empty for a nested model, whose outputs in the outer model are
+            not available. They appear in `reads` of the layers after it.
     """
 
     layer: keras.layers.Layer
@@ -26,8 +26,8 @@ class LayerCall:
 class LayerGraph:
     """The layers of a Functional or Sequential model with one image and one vector of scores.
 
-    A Sequential model is called anew, layer by layer, on an input of its own: after `add`, its
-    layers speak of tensors of models that are no more.
+    A Sequential model is called again, layer by layer, on a new input: after `add`, its layers
+    refer to tensors of models that no longer exist.
 
     Args:
         model: The model.
@@ -39,7 +39,7 @@ class LayerGraph:
         calls: A tuple of `LayerCall`, in order, without input layers.
 
     Raises:
-        ValueError: If the model is none of these.
+        ValueError: If the model is of another kind.
 
     Example:
 
@@ -49,7 +49,7 @@ class LayerGraph:
     ['pooling', 'predictions']
 
     Reference:
-        None; it is what Keras' layers say of themselves.
+        None; it follows from the Keras layers' attributes.
     """
 
     def __init__(self, model: keras.Model) -> None:
@@ -79,16 +79,16 @@ class LayerGraph:
         self.calls = tuple(calls)
 
     def model(self, *outputs: keras.KerasTensor) -> keras.Model:
-        """Returns a model that shares all layers and gives the tensors asked for."""
+        """Returns a model that shares all layers and outputs the given tensors."""
         wanted = list(outputs) if len(outputs) > 1 else outputs[0]
         return keras.Model(self.image, wanted, name=f"{self.name}_opened")
 
     def called(self, name: str) -> LayerCall | None:
-        """Returns the call of the layer of this name, or `None`."""
+        """Returns the call of the layer with this name, or `None`."""
         return next((call for call in self.calls if call.layer.name == name), None)
 
     def that_gives(self, tensor: keras.KerasTensor) -> LayerCall | None:
-        """Returns the call that gives this tensor, or `None` if no layer is known to."""
+        """Returns the call that outputs this tensor, or `None` if there is none."""
         return next(
             (call for call in self.calls if any(given is tensor for given in call.gives)), None
         )

@@ -1,4 +1,4 @@
-"""The interface of all methods that make maps."""
+"""The interface of all map methods."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ import tensorflow as tf
 
 
 class MapMethod(abc.ABC):
-    """A way to see where a network sees a class.
+    """A method that shows where a network sees a class.
 
-    A method is made once from one or several models and then called on batches; it makes no
-    variables. It computes as for inference: nothing is hidden or dropped, whatever layers the
-    models hold. It works eagerly, in a `tf.function` and, called on a replica's share of a batch,
-    in `strategy.run`.
+    A method is created once from one or several models and then called on batches; it creates no
+    variables. It runs the models in inference mode: nothing is hidden or dropped, whatever layers
+    the models contain. It works eagerly, in a `tf.function` and, called on a replica's share of a
+    batch, in `strategy.run`.
 
     Subclasses implement `__call__`, and `probabilities` where that is cheaper than a map.
 
     Args:
-        *networks: The models that the method calls. They are kept as the attribute `networks`,
-            a tuple, for who wants to save them together with the method's graph.
+        *networks: The models that the method calls. They are kept in the attribute `networks`, a
+            tuple, so that they can be saved together with the method's graph.
 
     Call arguments:
-        images: (B, H, W, C), as the models take them.
-        class_index: (B,) integers, the class to make the map of; or `None`, which means the class
-            of the highest probability.
+        images: (B, H, W, C), as the models expect them.
+        class_index: (B,) integers, the class of each map; or `None` for the class with the highest
+            probability.
 
     Returns:
         Two float32 tensors: maps (B, h, w) and class probabilities (B, K).
 
     Raises:
-        ValueError: On another backend of Keras than TensorFlow.
+        ValueError: If Keras runs on another backend than TensorFlow.
 
     Example:
 
@@ -44,7 +44,7 @@ class MapMethod(abc.ABC):
     (TensorShape([2, 4, 4]), TensorShape([2, 1]))
 
     Reference:
-        The methods' own: `CAM`, `GradCAM`, `Backprop`, `TenCrop`, `Ensemble`.
+        See the methods: `CAM`, `GradCAM`, `Backprop`, `TenCrop`, `Ensemble`.
     """
 
     def __init__(self, *networks: keras.Model) -> None:
@@ -71,7 +71,7 @@ class MapMethod(abc.ABC):
 
 
 def chosen_class(probabilities: tf.Tensor, class_index: tf.Tensor | None) -> tf.Tensor:
-    """Returns `class_index` as int32, or the class of the highest probability if it is `None`.
+    """Returns `class_index` as int32, or the class with the highest probability if it is `None`.
 
     Args:
         probabilities: (B, K).

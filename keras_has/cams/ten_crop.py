@@ -1,4 +1,4 @@
-"""Ten crops of each image, as the papers' protocol for testing has it."""
+"""Ten crops of each image, the papers' test protocol."""
 
 from __future__ import annotations
 
@@ -12,29 +12,30 @@ class TenCrop(MapMethod):
     """Four corners and the middle of each image, and all five mirrored: one map, one prediction.
 
     The probabilities are averaged over the ten crops. Each crop's map is enlarged to the crop,
-    mirrored back where the crop was mirrored, and laid where the crop was cut; the map of the image
-    is the sum of all ten. It is not divided by how many crops cover a place, so the middle, which
-    all ten see, weighs more. This is what the authors of CAM publish; there, the images are squares
-    of 256 px, warped without regard to their aspect, and the crops of 224 px.
+    mirrored back if the crop was mirrored, and placed where the crop was cut; the map of the image
+    is the sum of all ten. It is not divided by the number of crops that cover a pixel, so the
+    middle, which all ten cover, has more weight. This is the published code of CAM's authors; there
+    the images are squares of 256 px, resized without keeping the aspect ratio, and the crops have
+    224 px.
 
-    If no class is asked for, it is the one of the highest average; then the probabilities of all
-    crops are computed before the maps.
+    Without a `class_index`, the class with the highest average probability is used; then the
+    probabilities of all crops are computed before the maps.
 
     Args:
-        method: The method that is asked about each crop, such as `CAM(model)`.
+        method: The map method applied to each crop, such as `CAM(model)`.
         crop_size: Height and width of the crops, in pixels.
-        absolute: Whether the absolute values of the crops' maps are added up, as CAM's code does:
-            what speaks against the class counts like what speaks for it. Defaults to `True`.
+        absolute: Whether the absolute values of the crops' maps are summed, as in CAM's code:
+            evidence against the class counts like evidence for it. Defaults to `True`.
 
     Call arguments:
-        images: (B, H, W, C), neither height nor width below `crop_size`.
+        images: (B, H, W, C), with height and width of at least `crop_size`.
         class_index: (B,) integers, or `None` for the predicted class.
 
     Returns:
         Two float32 tensors: maps (B, H, W) and probabilities (B, K).
 
     Raises:
-        ValueError: If `method` is none, `crop_size` is not a positive integer, or images are
+        ValueError: If `method` is no map method, `crop_size` is no positive integer, or images are
             smaller.
 
     Example:
@@ -53,7 +54,7 @@ class TenCrop(MapMethod):
     def __init__(self, method: MapMethod, crop_size: int, absolute: bool = True) -> None:
         if not isinstance(method, MapMethod):
             raise ValueError(
-                "`method` should be a method of `keras_has.cams`, such as `CAM(model)`. "
+                "`method` should be a map method, such as `keras_has.cams.CAM(model)`. "
                 f"Received: method={method}"
             )
         if not isinstance(crop_size, int) or crop_size < 1:
@@ -79,7 +80,7 @@ class TenCrop(MapMethod):
             maps, probabilities = self.method(crop, class_index)
             return upsample_maps(maps, size), probabilities
 
-        maps, probabilities = self._each(images, of_crop, (tf.float32, tf.float32))
+        maps, probabilities = self._map_crops(images, of_crop, (tf.float32, tf.float32))
         total = tf.zeros(shape[:3])
         for crop_maps, (top, left, is_mirrored) in zip(
             tf.unstack(maps, num=10), self._places(shape), strict=True
@@ -95,19 +96,19 @@ class TenCrop(MapMethod):
     def probabilities(self, images: tf.Tensor) -> tf.Tensor:
         """Returns the class probabilities (B, K), float32, without maps."""
         images = tf.convert_to_tensor(images)
-        each = self._each(images, self.method.probabilities, tf.float32)
-        return tf.reduce_mean(each, axis=0)
+        probabilities = self._map_crops(images, self.method.probabilities, tf.float32)
+        return tf.reduce_mean(probabilities, axis=0)
 
     def _places(self, shape: tf.Tensor) -> list[tuple[tf.Tensor, tf.Tensor, bool]]:
-        """Top, left, and whether it is mirrored, of each of the ten crops."""
+        """Returns top, left, and whether it is mirrored, for each of the ten crops."""
         down, across = shape[1] - self.crop_size, shape[2] - self.crop_size
         corners = [(0, 0), (0, across), (down, 0), (down, across), (down // 2, across // 2)]
         return [(top, left, mirrored) for mirrored in (False, True) for top, left in corners]
 
-    def _each(self, images: tf.Tensor, of_crop, types):  # type: ignore[no-untyped-def]
-        """Calls `of_crop` on one crop of all images after the other and stacks the results.
+    def _map_crops(self, images: tf.Tensor, of_crop, types):  # type: ignore[no-untyped-def]
+        """Calls `of_crop` on each crop of all images, one crop at a time, and stacks the results.
 
-        One after the other, so that ten crops need no more memory for features than one.
+        One at a time, so that ten crops need no more memory for features than one.
         """
         for size in images.shape[1:3]:
             if size is not None and size < self.crop_size:

@@ -1,4 +1,4 @@
-"""What an evaluation knows of one image."""
+"""The localization result of one image."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LocalizedImage:
-    """One image with what a model says of it and how right it is.
+    """One image with the model's outputs and their correctness.
 
     Args:
-        image_id: The image's name in its data set (at most 256 bytes of it), or the number of the
-            image where the data has no names.
+        image_id: The image's name in its dataset (its first 256 bytes), or the number of the image
+            if the data has no names.
         label: The true class.
-        predicted_class: The class of the highest probability.
+        predicted_class: The class with the highest probability.
         probability: The probability of the predicted class.
         label_probability: The probability of the true class.
-        image: (H, W, C), as the model takes it.
+        image: (H, W, C), the model's input.
         size: Height and width, in pixels, of the image that the boxes refer to.
         map: (h, w) float32, the map of the true class.
-        box: (4,) float32 "xyxy" half-open, in pixels of `size`: the box that the map gives at the
-            fixed threshold; NaN where it shows nothing.
-        true_boxes: (N, 4) float32, likewise.
-        iou: The largest intersection over union of `box` with a true box; `None` where there is no
-            true box. Above 0.5 it is GT-known Loc, and with the right class Top-1 Loc.
+        box: (4,) float32 "xyxy" half-open, in pixels of `size`: the box of the map at the
+            fixed threshold; NaN if the map has no positive value.
+        true_boxes: (N, 4) float32, in the same format.
+        iou: The largest intersection over union of `box` with a true box; `None` if there is no
+            true box. Above 0.5 the image counts in GT-known Loc and, with the correct class, in
+            Top-1 Loc.
 
     Example:
 
@@ -58,5 +59,5 @@ class LocalizedImage:
 
     @property
     def is_localized(self) -> bool | None:
-        """Whether the box is right, the class being told; `None` where there is no true box."""
+        """Whether the box for the known class is correct; `None` if there is no true box."""
         return None if self.iou is None else self.iou > 0.5

@@ -1,4 +1,4 @@
-"""What an evaluation knows of one video."""
+"""The localization result of one video."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LocalizedVideo:
-    """One video with what a model says of it.
+    """One video with the model's outputs.
 
     Args:
-        index: Its position in the data set, whose `truth(index)` has the segments.
-        video_id: Its name in the data set.
+        index: Its position in the dataset, whose `truth(index)` returns the segments.
+        video_id: Its name in the dataset.
         labels: (classes,) booleans, the classes that it shows.
         probabilities: (classes,) float32.
         maps: (T, classes) float32, the temporal class activation map of each class, without
             padding.
-        step_seconds: Time that a step of the maps stands for, in seconds.
-        detections: What the maps give at the fixed threshold: `"segments"`, (n, 2) float32 in
+        step_seconds: Duration of a step of the maps in seconds.
+        detections: The detections at the fixed threshold: `"segments"`, (n, 2) float32 in
             seconds; `"labels"`, (n,) int64; `"scores"`, (n,) float32.
 
     Example:
@@ -45,7 +45,7 @@ class LocalizedVideo:
 
     @property
     def predicted_class(self) -> int:
-        """The class of the highest probability."""
+        """The class with the highest probability."""
         return int(self.probabilities.argmax())
 
     @property

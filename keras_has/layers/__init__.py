@@ -1,4 +1,4 @@
-"""Layers that hide while training and do nothing otherwise."""
+"""Layers that hide or drop inputs while training, and pooling over time."""
 
 from keras_has.layers.hide_and_seek import HideAndSeek as HideAndSeek
 from keras_has.layers.input_dropout import InputDropout as InputDropout

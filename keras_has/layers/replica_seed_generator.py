@@ -7,11 +7,12 @@ import keras
 
 @keras.saving.register_keras_serializable(package="keras_has")
 class ReplicaSeedGenerator(keras.random.SeedGenerator):
-    """A `keras.random.SeedGenerator` that gives each replica seeds of its own.
+    """A `keras.random.SeedGenerator` whose seeds differ between replicas.
 
-    Under `tf.distribute.MirroredStrategy` every replica holds a copy of the generator's state and
-    advances it alike, so that with Keras' own generator all replicas draw the same numbers. This
-    one folds the replica's number into the seed. With one replica it is Keras' generator.
+    Under `tf.distribute.MirroredStrategy` every replica has a copy of the generator's state and
+    advances it in the same way, so that with Keras' own generator all replicas draw the same
+    numbers. This one folds the replica's number into the seed. With one replica it behaves like
+    Keras' generator.
 
     Args:
         seed: Integer, or None for a random one.

@@ -1,4 +1,4 @@
-"""Global pooling over time that leaves padding out."""
+"""Global pooling over time that ignores padding."""
 
 from typing import Any
 
@@ -27,10 +27,10 @@ class TemporalPooling(keras.Layer):
         (B, T, D); B and T may be unknown.
 
     Output shape:
-        (B, D). A sequence of nothing but padding gives 0.
+        (B, D). A sequence that is all padding gives 0.
 
     Raises:
-        ValueError: For another pooling, or inputs that are not of rank 3.
+        ValueError: If `pooling` is unknown, or the inputs are not of rank 3.
 
     Example:
 
@@ -65,13 +65,13 @@ class TemporalPooling(keras.Layer):
             lowest = ops.cast(float("-inf"), inputs.dtype)
             largest = ops.max(ops.where(is_step, inputs, lowest), axis=1)
             return ops.where(ops.any(is_step, axis=1), largest, zero)
-        # Counted in float32: half precision does not hold every number of steps.
+        # In float32: half precision cannot represent every number of steps.
         total = ops.sum(ops.cast(ops.where(is_step, inputs, zero), "float32"), axis=1)
         count = ops.maximum(ops.sum(ops.cast(is_step, "float32"), axis=1), 1.0)
         return ops.cast(total / count, inputs.dtype)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> None:
-        """Returns None: time is gone."""
+        """Returns None: the output has no time axis."""
         return
 
     def compute_output_shape(self, input_shape: Any) -> tuple:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import keras
 
+from keras_has.deprecation import warn_argument
 from keras_has.models.conv_bn_relu import conv_bn_relu
 from keras_has.models.gap_head import gap_head
 from keras_has.models.preprocessing import apply_preprocessing
@@ -51,8 +52,8 @@ def AlexNetGAP(  # noqa: N802 (named like the functions of keras.applications)
             Defaults to `None`.
         conv1_hiding_place: `"before_relu"` puts `conv1_hiding` between the normalization and the
             ReLU, where a hidden value of zero is the mean activation up to the normalization's
-            offset; `"after_relu"` puts it behind the ReLU. The paper does not say which. Defaults
-            to `"before_relu"`.
+            offset; `"after_relu"`, which is deprecated, puts it behind the ReLU. The paper does
+            not say which. Defaults to `"before_relu"`.
         dropout_rate: Share of the pooled features dropped while training. Defaults to `0.0`.
         name: Name of the model. Defaults to `"alexnet_gap"`.
 
@@ -75,6 +76,11 @@ def AlexNetGAP(  # noqa: N802 (named like the functions of keras.applications)
         [Zhou et al., 2016](https://arxiv.org/abs/1512.04150); the widths those of
         [Krizhevsky et al., 2012](https://papers.nips.cc/paper/4824).
     """
+    if conv1_hiding_place == "after_relu":
+        warn_argument(
+            'AlexNetGAP(conv1_hiding_place="after_relu")',
+            "Leave the argument out: `conv1_hiding` acts before the ReLU.",
+        )
     inputs = keras.Input(input_shape, name="images")
     x = apply_preprocessing(inputs, preprocessing)
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import keras
 
+from keras_has.deprecation import warn_argument
 from keras_has.models.conv_bn_relu import conv_bn_relu
 from keras_has.models.gap_head import gap_head
 from keras_has.models.preprocessing import apply_preprocessing
@@ -48,8 +49,8 @@ def SmallGAP(  # noqa: N802 (named like the functions of keras.applications)
             order. Hiding comes last. Defaults to `None`.
         conv1_hiding: A layer that hides parts of the conv1 map (32 x 32 for 64 px), or `None`.
             Defaults to `None`.
-        conv1_hiding_place: `"before_relu"` or `"after_relu"`, as in `AlexNetGAP`. Defaults to
-            `"before_relu"`.
+        conv1_hiding_place: `"before_relu"`, or the deprecated `"after_relu"`, as in `AlexNetGAP`.
+            Defaults to `"before_relu"`.
         dropout_rate: Share of the pooled features dropped while training. Defaults to `0.0`.
         name: Name of the model. Defaults to `"small_gap"`.
 
@@ -70,6 +71,11 @@ def SmallGAP(  # noqa: N802 (named like the functions of keras.applications)
         [Zhou et al., 2016](https://arxiv.org/abs/1512.04150) for the head;
         [Singh and Lee, 2017](https://arxiv.org/abs/1704.04232), table 5, for `conv1_hiding`.
     """
+    if conv1_hiding_place == "after_relu":
+        warn_argument(
+            'SmallGAP(conv1_hiding_place="after_relu")',
+            "Leave the argument out: `conv1_hiding` acts before the ReLU.",
+        )
     if map_stride not in (4, 8):
         raise ValueError(f"`map_stride` should be 4 or 8. Received: map_stride={map_stride}")
     if len(widths) < 2:

@@ -59,7 +59,7 @@ def test_a_mirrored_image_has_the_mirrored_map(build, images):
 
 
 def test_what_does_not_fit_is_refused(build, images, network):
-    with pytest.raises(ValueError, match=r"`method` should be a method of `keras_has\.cams`"):
+    with pytest.raises(ValueError, match=r"`method` should .* Received: method="):
         TenCrop(network, CROP)
     with pytest.raises(ValueError, match=r"`crop_size` .* Received: crop_size=0"):
         TenCrop(CAM(network), 0)

@@ -1,5 +1,7 @@
 """AlexNet-GAP against the paper's geometry and a parameter count by hand."""
 
+import contextlib
+
 import keras
 import numpy as np
 import pytest
@@ -77,7 +79,10 @@ def test_every_convolution_is_normalized_and_has_no_bias_of_its_own(model):
 @pytest.mark.parametrize("place", ["before_relu", "after_relu"])
 def test_conv1_is_hidden_where_asked(place):
     hiding = HideTopLeft(name="hiding")
-    model = AlexNetGAP(5, (63, 63, 3), conv1_hiding=hiding, conv1_hiding_place=place)
+    is_deprecated = place == "after_relu"
+    warns = pytest.warns(DeprecationWarning, match="conv1_hiding_place")
+    with warns if is_deprecated else contextlib.nullcontext():
+        model = AlexNetGAP(5, (63, 63, 3), conv1_hiding=hiding, conv1_hiding_place=place)
     normalized = model.get_layer("conv1_bn").output
     activated = model.get_layer("conv1_relu").output
     if place == "before_relu":

@@ -1,5 +1,7 @@
 """SmallGAP: sizes of its map, parameters by hand, and that it learns."""
 
+import contextlib
+
 import keras
 import numpy as np
 import pytest
@@ -71,7 +73,10 @@ def test_it_learns_to_tell_two_patterns_apart():
 @pytest.mark.parametrize("place", ["before_relu", "after_relu"])
 def test_conv1_is_hidden_where_asked_and_only_in_training(place):
     hiding = HideAndSeek(4, hide_probability=1.0, fill_value=-7.0, name="hiding")
-    model = SmallGAP(5, (32, 32, 3), conv1_hiding=hiding, conv1_hiding_place=place)
+    is_deprecated = place == "after_relu"
+    warns = pytest.warns(DeprecationWarning, match="conv1_hiding_place")
+    with warns if is_deprecated else contextlib.nullcontext():
+        model = SmallGAP(5, (32, 32, 3), conv1_hiding=hiding, conv1_hiding_place=place)
     reads, hands_on = (
         ("conv1_bn", "conv1_relu")
         if place == "before_relu"
