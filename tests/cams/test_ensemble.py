@@ -55,5 +55,5 @@ def test_maps_of_different_sizes_are_enlarged_to_the_largest(build, images):
 def test_anything_but_methods_is_refused(methods, network):
     with pytest.raises(ValueError, match=r"`map_methods` should"):
         Ensemble(methods)
-    with pytest.raises(ValueError, match=r"`probability_methods` should hold methods"):
+    with pytest.raises(ValueError, match=r"`probability_methods` should"):
         Ensemble([CAM(network)], methods)
