@@ -1,10 +1,11 @@
-r"""Writes one HTML page that says why a run failed where it failed.
+r"""Writes an HTML page that shows where a run is right and wrong, and why.
 
   python -m trainers.report --run_dir=RUN --baseline_run_dir=OTHER --out=report.html
 
-The run may be one of `trainers.imagenet` or of `trainers.thumos`. The page needs no other file and
-no network. It holds the figures of the run beside those of another one on the same images or
-sequences, maps with boxes or detections, and kinds of failures.
+The run can be one of `trainers.imagenet` or of `trainers.thumos`. The page is one file that works
+without a network. It contains the figures of the run, compared with those of another run on the
+same data, maps with boxes or detections, and kinds of failure. Needs Matplotlib:
+`pip install keras-has[plots]`.
 """
 
 import os
@@ -20,27 +21,28 @@ _BASELINE_RUN_DIR = flags.DEFINE_string(
     "baseline_run_dir", None, "Folder of a finished run on the same data to compare with."
 )
 _DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "Folder of the data set. Default: the one that the run was started with."
+    "data_dir", None, "Folder of the dataset. Default: the one that the run was started with."
 )
 _OUT = flags.DEFINE_string("out", None, "File to write. Default: RUN_DIR/report.html.")
 _IMAGES = flags.DEFINE_integer(
-    "images", 24, "How many images, or timelines of sequences, to show with maps.", lower_bound=1
+    "images", 24, "Number of images, or timelines of sequences, to show with maps.", lower_bound=1
 )
 _COVERED_IMAGES = flags.DEFINE_integer(
     "covered_images",
     None,
-    "On how many images at most to measure classification of partly covered objects; 0 for none. "
-    "Default: 1000. Not for sequences.",
+    "Largest number of images for measuring the classification of partly covered objects; 0 for "
+    "none. Default: 1000. Not for sequences.",
     lower_bound=0,
 )
 
 
 def main(argv: Sequence[str]) -> None:
-    """Writes the report that the flags ask for."""
+    """Writes the report."""
     if len(argv) > 1:
         raise app.UsageError(f"unknown arguments: {' '.join(argv[1:])}")
-    logging.set_verbosity(logging.ERROR)  # TensorFlow warns of tracing once for each run
-    from trainers.engine.runs import RunError
+    # Hides TensorFlow's warning about retracing, which comes once for each run.
+    logging.set_verbosity(logging.ERROR)
+    from trainers.engine.run_error import RunError
     from trainers.reports.run_report import write_report
 
     try:

@@ -13,13 +13,13 @@ from keras_has.drawing import write_png
 from trainers.tasks.registry import find_recipe
 
 
-def command(*arguments):
+def command(*arguments, **environment):
     return subprocess.run(  # noqa: S603 - this project's own
         [sys.executable, "-m", "trainers.report", *arguments],
         cwd=Path(__file__).resolve().parents[2],
         capture_output=True,
         text=True,
-        env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1"},
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1", **environment},
     )
 
 
@@ -57,14 +57,23 @@ def test_the_command_finds_the_data_of_the_run_and_writes_the_report_into_it(tmp
     assert 'viewBox="0 0 60 40"' in text  # the aspect that the images had
 
 
-def test_the_command_names_what_is_wrong(tmp_path):
+def test_the_command_names_a_missing_folder_without_a_traceback(tmp_path):
     done = command(f"--run_dir={tmp_path / 'nowhere'}")
     assert done.returncode == 1
     assert "error: There is no folder" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_a_run_on_ones_own_sequences_is_reported_on_by_the_same_command(tmp_path):
+def test_without_matplotlib_the_command_names_the_extra_to_install(tmp_path):
+    (tmp_path / "matplotlib.py").write_text("raise ImportError('not installed')")
+    done = command(f"--run_dir={tmp_path}", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 1
+    assert "error: " in done.stderr
+    assert "pip install keras-has[plots]" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_same_command_reports_on_a_run_on_your_own_sequences(tmp_path):
     pytest.importorskip("tensorflow")
     from trainers.engine.training import train_recipe
 
@@ -92,4 +101,4 @@ def test_a_run_on_ones_own_sequences_is_reported_on_by_the_same_command(tmp_path
     assert text.count('role="img"') == 3 + 3 + 2 + 4
     done = command(f"--run_dir={tmp_path / 'run'}", "--covered_images=5")
     assert done.returncode == 1
-    assert "error: --covered_images is for runs on images" in done.stderr
+    assert "error: --covered_images" in done.stderr

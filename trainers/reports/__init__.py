@@ -1,6 +1,7 @@
-"""Parts of the HTML reports: page, plots and the sorting of failures.
+"""HTML reports on finished runs: `run_report` selects the report of the run's task.
 
-`page`, `report_page`, `plots`, `proportions` and `finished_run` serve images and sequences alike.
-`judged_run`, `failures`, `tiles` and `image_*` are for images, `judged_sequences`, `segment_*` and
-`sequence_*` for sequences; `run_report` tells which of them a run needs.
+A report is a module that evaluates runs (`finished_run`), describes them with the functions of
+`breakdowns`, and fills a template. `page`, `plots`, `samples`, `proportions`, `failure_kinds` and
+`report_file` work for every task; `image_*`, `box_failures`, `tiles` and `occlusion` are for
+images, `sequence_*` and `segment_*` for sequences.
 """

@@ -1,4 +1,4 @@
-"""What runs on images and on sequences share when they are judged again for a report."""
+"""A finished run that is evaluated again for a report."""
 
 from __future__ import annotations
 
@@ -9,37 +9,40 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
-from trainers.engine import runs
-from trainers.engine.runs import RunDirectory, RunError, Task, progress
+from trainers.engine.console import progress
+from trainers.engine.run_directory import RunDirectory, open_finished
+from trainers.engine.run_error import RunError
+from trainers.engine.training import load_network
 from trainers.recipes import Recipe
+from trainers.tasks.task import Task
 
-Judged = TypeVar("Judged")
+Example = TypeVar("Example")
 
-# Another device adds up in another order, and few boxes or detections may move, one of a small set;
-# where more do, it is another network or other data.
+# Rounding differs between devices and may change a few boxes or detections. A larger difference
+# means another network or other data.
 _MOST_DIFFERENCE = 0.005
-_ROUNDING = 1e-6  # metrics give their results in float32
+_ROUNDING = 1e-6  # metrics return float32
 
 
 class FinishedRun(abc.ABC):
-    """A finished run: its recipe and results, the data that it was judged on, and its network.
+    """A finished run: its recipe and results, its evaluation data and its network.
 
-    `name` is what to call it, `label` the same in short, `key` its name for the script of a page
-    and `colour` its number in plots; `open_beside` gives others to one of two runs on one page.
+    On the page, `name` is the name of the run, `label` a shorter one, `key` its name in the script
+    and `colour` the number of its colour in plots. `open_with_baseline` sets them for two runs.
 
     Args:
-        run_dir: Where it is.
-        data_dir: The data set's folder; None for the one that the run was started with.
-        shares_data_with: A run whose data are taken over where they are the same, or None.
+        run_dir: Folder of the run.
+        data_dir: Folder of the dataset; None for the one that the run was started with.
+        shares_data_with: Another run; its data are reused if they are the same. Optional.
 
     Raises:
-        RunError: If there is no finished run of that kind, or its data or network cannot be read.
+        RunError: If there is no finished run of this kind, or its data or network cannot be read.
     """
 
-    # The class of its recipe, and what it is judged on, one of them.
+    # The class of the recipe, and what an example of the data is called.
     recipe_kind: ClassVar[type[Recipe]]
     item: ClassVar[str]
-    # What decides the data and what is known of them, and so has to be the same to share them.
+    # Recipe fields that determine the data; runs share data only if these are equal.
     fields_of_data: ClassVar[tuple[str, ...]]
 
     recipe: Any
@@ -51,7 +54,7 @@ class FinishedRun(abc.ABC):
         data_dir: str | os.PathLike[str] | None = None,
         shares_data_with: Self | None = None,
     ) -> None:
-        directory, self.recipe, self.results = runs.open_finished(run_dir, self.recipe_kind)
+        directory, self.recipe, self.results = open_finished(run_dir, self.recipe_kind)
         self.path = directory.path
         self.name = f"{self.recipe.name}, seed {self.recipe.seed}"
         self.label = self.recipe.name
@@ -65,27 +68,27 @@ class FinishedRun(abc.ABC):
             self.task.train_split, self.task.val_split = other.task.train_split, other.split
         else:
             self.task.load(directory)
-        self.model = runs.load_network(self.task, directory)
+        self.model = load_network(self.task, directory)
 
     @classmethod
-    def open_beside(
+    def open_with_baseline(
         cls,
         run_dir: str | os.PathLike[str],
         baseline_run_dir: str | os.PathLike[str] | None,
         data_dir: str | os.PathLike[str] | None,
     ) -> list[Self]:
-        """Opens a run, and the one to compare it with.
+        """Opens a run and, if there is one, the baseline to compare it with.
 
         Args:
-            run_dir: The run.
-            baseline_run_dir: A run on the same data to compare with, or None.
-            data_dir: The data set's folder; None for the one that each run was started with.
+            run_dir: Folder of the run.
+            baseline_run_dir: Folder of a run on the same data, or None.
+            data_dir: Folder of the dataset; None for the one that each run was started with.
 
         Returns:
-            The run, the last; and before it the one to compare with, if there is one.
+            The baseline, if there is one, and last the run.
 
         Raises:
-            RunError: If a run is not there or not finished, or the two cannot be compared.
+            RunError: If a run does not exist or is not finished, or the two cannot be compared.
         """
         run = cls(run_dir, data_dir)
         if baseline_run_dir is None:
@@ -101,36 +104,36 @@ class FinishedRun(abc.ABC):
         return [baseline, run]
 
     def check_comparable(self, baseline: Self) -> None:
-        """Raises where the two cannot be laid side by side.
+        """Checks that two runs can be compared.
 
         Raises:
-            RunError: If they are not judged on the same data.
+            RunError: If they were not evaluated on the same data.
         """
         for what, is_same in self._agreement(baseline).items():
             if not is_same:
                 raise RunError(
-                    f"{self.path} and {baseline.path} are not judged on the same {what} "
-                    f"({self.split.name} and {baseline.split.name}), so that they cannot be "
-                    f"compared {self.item} by {self.item}. Choose another --baseline_run_dir."
+                    f"{self.path} and {baseline.path} were not evaluated on the same {what} "
+                    f"({self.split.name} and {baseline.split.name}), so they cannot be compared "
+                    f"{self.item} by {self.item}. Choose another --baseline_run_dir."
                 )
 
     @property
     def split(self) -> Any:
-        """The data set that it is judged on."""
+        """The dataset that the run is evaluated on."""
         return self.task.val_split
 
     @property
     def threshold(self) -> float:
-        """The fixed threshold, a share of the map's maximum."""
+        """The fixed threshold, as a fraction of the map's maximum."""
         return self.recipe.cam_threshold
 
     @property
     @abc.abstractmethod
     def figures(self) -> dict[str, float]:
-        """What was found now of what `results.json` has, NaN where there is nothing to measure."""
+        """The figures of `results.json`, evaluated again; NaN for those that cannot be measured."""
 
     def differences(self) -> list[str]:
-        """Returns which figures of `results.json` differ from those found now, as text."""
+        """Returns a text for each figure that differs from the one in `results.json`."""
         return [
             f"{key} is {self.results[key]:.4f} in results.json, {value:.4f} now"
             for key, value in self.figures.items()
@@ -144,38 +147,41 @@ class FinishedRun(abc.ABC):
 
     @abc.abstractmethod
     def _agreement(self, other: Self) -> dict[str, bool]:
-        """Returns whether the two are judged on the same, by what that is."""
+        """Returns, for each part of the data, whether it is the same for both runs."""
 
     def _has_data_of(self, other: Self) -> bool:
         folders = [self.task.data_dir, other.task.data_dir]
-        known = {None if each is None else Path(each).resolve() for each in folders}
+        known = {None if folder is None else Path(folder).resolve() for folder in folders}
         return len(known) == 1 and all(
             getattr(self.recipe, key) == getattr(other.recipe, key) for key in self.fields_of_data
         )
 
-    def _with_progress(self, judged: Iterable[Judged]) -> Iterator[Judged]:
-        """Yields what is given, and shows on a terminal how far that is."""
-        show = progress(f"judging {self.name}")
-        for number, each in enumerate(judged, start=1):
-            yield each
-            if show is not None:
-                show(number, len(self.split))
+    def _with_progress(self, examples: Iterable[Example]) -> Iterator[Example]:
+        """Yields the examples and shows a progress bar on a terminal."""
+        update = progress(f"evaluating {self.name}", self.item)
+        for number, example in enumerate(examples, start=1):
+            yield example
+            if update is not None:
+                update(number, len(self.split))
 
     def _check_figures(self, figures: Mapping[str, float], items: int, truths: int) -> None:
-        """Raises where figures are not those of `results.json`.
+        """Checks that figures agree with those of `results.json`.
 
         Args:
-            figures: What was found.
-            items: How many images or sequences were judged: one moves Top-1 Clas by as much.
-            truths: How many true boxes or segments there are: one moves the others.
+            figures: The figures to check.
+            items: Number of images or sequences; one more may differ in Top-1 Clas.
+            truths: Number of true boxes or segments; one more may differ in the other figures.
+
+        Raises:
+            RunError: If a figure differs by more than rounding explains.
         """
         for key, value in figures.items():
-            there = self.results.get(key, math.nan)
-            of_one = 1.5 / max(1, items if key == "top1_clas" else truths)
-            is_same = abs(value - there) <= max(_MOST_DIFFERENCE, of_one)
+            stored = self.results.get(key, math.nan)
+            one_example = 1.5 / max(1, items if key == "top1_clas" else truths)
+            is_same = abs(value - stored) <= max(_MOST_DIFFERENCE, one_example)
             if math.isfinite(value) and not is_same:
                 raise RunError(
-                    f"{self.path} has {key} = {there:.4f} in results.json, and {value:.4f} is "
-                    f"found now: the {self.item}s are not those that it was judged on. "
-                    "Give their folder as --data_dir."
+                    f"{self.path} has {key} = {stored:.4f} in results.json, but evaluating again "
+                    f"gives {value:.4f}: these are not the {self.item}s that the run was evaluated "
+                    "on. Give their folder as --data_dir."
                 )

@@ -1,194 +1,159 @@
-"""Images with the maps and boxes of each run, under the slider that moves the threshold."""
+"""Images with the maps and boxes of each run, below the slider that moves the threshold."""
 
 from __future__ import annotations
 
-import json
+import dataclasses
 import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from keras_has.callbacks import LocalizedImage
 from keras_has.ops.boxes import box_iou, boxes_from_maps, scale_boxes
-from trainers.reports import page, threshold_slider
-from trainers.reports.image_sample import extremes, spread_over_classes
-from trainers.reports.judged_run import JudgedRun
-from trainers.reports.page import Markup, element, escape, paragraph
-from trainers.reports.proportions import NOTHING
-from trainers.reports.tiles import quantize_map, restore_map, tile, tile_picture, tiles, view
+from trainers.reports.image_run import ImageRun
+from trainers.reports.page import Group, render_macro, size_of
+from trainers.reports.proportions import NO_VALUE
+from trainers.reports.samples import render_groups, sample_and_extremes
+from trainers.reports.tiles import View, quantize_map, restore_map, tile_picture
+
+_SCORE = "the IoU, whether the class is right or not"
 
 
-def map_grid(shown: Sequence[JudgedRun], count: int, most_bytes: int) -> Markup:
-    """Shows a sample and the extremes, with the slider that moves all their boxes.
+@dataclasses.dataclass(frozen=True)
+class ImageGrid:
+    """The images of a report.
 
     Args:
-        shown: The run, the last; and before it the one to compare with, if there is one.
-        count: How many images at most.
-        most_bytes: How long it may get; images beyond are left out, and counted.
+        groups: The groups of images.
+        count: Number of images that were selected.
+        left_out: Number of these that did not fit on the page.
+        script_runs: What the script needs to know about each run.
+        script_tiles: What the script needs to know about each image.
+        agreement: How well the boxes of the page agree with those of the runs; None if there are
+            no boxes. "same" of "total" boxes are right or wrong as in the run, and no edge moves
+            by more than "largest", a fraction of the image.
     """
-    run = shown[-1]
-    is_boxed = [image.iou is not None for image in run.images]
-    candidates = np.flatnonzero(is_boxed) if any(is_boxed) else np.arange(len(run.images))
-    half = count if not any(is_boxed) else count - 2 * (count // 4)
-    places = spread_over_classes(run.split.labels[candidates], half)
-    sample = [int(candidates[place]) for place in places]
-    groups = [
-        (
-            "Not picked",
-            "The first images of the classes, in the order of the data: a fair sample.",
-            sample,
-        ),
-        *_extreme_groups(shown, count // 4, sample),
+
+    groups: Sequence[Group]
+    count: int
+    left_out: int
+    script_runs: Sequence[dict[str, Any]]
+    script_tiles: Sequence[dict[str, Any]]
+    agreement: dict[str, float] | None
+
+
+def image_grid(runs: Sequence[ImageRun], count: int, most_bytes: int) -> ImageGrid:
+    """Returns a sample of images and the extremes, with the data for the slider.
+
+    Args:
+        runs: The baseline, if there is one, and last the run.
+        count: Largest number of images.
+        most_bytes: Largest size; images beyond it are left out and counted.
+    """
+    ious = [
+        np.array([np.nan if image.iou is None else image.iou for image in run.images])
+        for run in runs
     ]
+    names = [run.name for run in runs]
+    groups = sample_and_extremes(runs[-1].split.labels, ious, count, names, _SCORE)
     rows = [row for _, _, of_group in groups for row in of_group]
-    pixels = [each.with_pixels(rows) for each in shown]
-    data: list[dict[str, Any]] = []
-    used = left_out = 0
-    parts: list[Any] = []
-    for title, note, of_group in groups:
-        entries = []
-        for row in of_group:
-            entry, of_script = _grid_tile(shown, [of_run[row] for of_run in pixels], row, len(data))
-            size = len(entry) + len(json.dumps(of_script))
-            if used + size > most_bytes:
-                left_out += 1
-                continue
+    results = [run.with_pixels(rows) for run in runs]
+    used = 0
+    tiles: list[dict[str, Any]] = []
+
+    def render(row: int) -> tuple[Markup, int]:
+        nonlocal used
+        tile, script_tile = _tile(runs, [of_run[row] for of_run in results], len(tiles))
+        size = size_of(tile, script_tile)
+        if used + size <= most_bytes:
             used += size
-            entries.append(entry)
-            data.append(of_script)
-        if entries:
-            parts += [element("h3", title), paragraph(note, kind="note"), tiles(entries)]
-    if left_out:
-        parts.append(
-            paragraph(
-                f"{left_out} of {len(rows)} images were left out to keep this page below 8 MB.",
-                kind="warning",
-            )
-        )
-    runs_of_script = [
-        {
-            "key": each.key,
-            "name": each.name,
-            "size": list(each.map_size),
-            "thresholds": each.results.get("curve", {}).get("thresholds", []),
-            "curve": _finite_or_none(each.results.get("curve", {}).get("gt_known_loc", [])),
-        }
-        for each in shown
-    ]
-    return page.join(
-        [
-            paragraph(
-                "Maps of the true class over the image: yellow is the map's maximum, violet 0 and "
-                "below. True boxes ",
-                element("span", class_="key of-true"),
-                " white and dashed, predicted boxes ",
-                element("span", class_="key of-found"),
-                " orange. A box is right if its IoU with a true one is above 0.5.",
-            ),
-            threshold_slider.slider(run.threshold),
-            threshold_slider.without_script(run.threshold),
-            *parts,
-            *_agreement(shown, pixels),
-            threshold_slider.slider_data(runs_of_script, data, run.threshold),
-        ]
+            tiles.append(script_tile)
+        return tile, size
+
+    rendered, left_out = render_groups(groups, render, most_bytes)
+    return ImageGrid(
+        rendered,
+        len(rows),
+        left_out,
+        [_script_run(run) for run in runs],
+        tiles,
+        _agreement(runs, results),
     )
 
 
-def _finite_or_none(curve: Sequence[float]) -> list[float]:
-    return list(curve) if all(math.isfinite(value) for value in curve) else []
+def _script_run(run: ImageRun) -> dict[str, Any]:
+    curve = run.results.get("curve") or {}
+    values = curve.get("gt_known_loc", [])
+    return {
+        "key": run.key,
+        "name": run.name,
+        "size": list(run.map_size),
+        "thresholds": curve.get("thresholds", []),
+        "curve": list(values) if all(map(math.isfinite, values)) else [],
+    }
 
 
-def _extreme_groups(
-    shown: Sequence[JudgedRun], count: int, sample: Sequence[int]
-) -> list[tuple[str, str, list[int]]]:
-    """The images, beyond the sample, where the runs differ most; without a baseline the IoU's."""
-    ious = [
-        np.array([np.nan if image.iou is None else image.iou for image in each.images])
-        for each in shown
-    ]
-    if np.isnan(ious[-1]).all():
-        return []
-    note = "Picked at the fixed threshold: the extremes among all other images"
-    if len(shown) == 1:
-        best = extremes(ious[0], count, sample)
-        worst = extremes(1 - ious[0], count, [*sample, *best])
-        return [
-            ("Worst boxes", f"{note}, by the IoU.", worst),
-            ("Best boxes", f"{note}, by the IoU.", best),
-        ]
-    difference = ious[1] - ious[0]
-    names = f"{shown[1].name}, against {shown[0].name}"
-    by = f"{note}, by the difference of the IoU, whether the class is right or not."
-    return [
-        (f"Largest losses: {names}", by, extremes(-difference, count, sample)),
-        (f"Largest gains: {names}", by, extremes(difference, count, sample)),
-    ]
-
-
-def _grid_tile(
-    shown: Sequence[JudgedRun], images: Sequence[LocalizedImage], row: int, number: int
+def _tile(
+    runs: Sequence[ImageRun], images: Sequence[LocalizedImage], number: int
 ) -> tuple[Markup, dict[str, Any]]:
-    """One image with the map of each run, and what the script has to know of it."""
-    run, image = shown[-1], images[-1]
-    names = run.split.class_names
-    true_class = names[image.label]
-    title = f"Image {image.image_id} of class {true_class}"
+    """Returns an image with the map of each run, and what the script needs to know about it."""
+    image = images[-1]
+    name = runs[-1].split.class_names[image.label]
+    title = f"Image {image.image_id} of class {name}"
     views = [
-        view(
+        View(
             tile_picture(image.image, image.size),
             image.size,
             image.true_boxes,
-            None,
             f"{title}, with its true box",
-            "image",
+            label="image",
         )
     ]
-    said = []
-    for each, of_run in zip(shown, images, strict=True):
-        key = f"{each.key}-{number}"
-        iou = f"{of_run.iou:.2f}" if of_run.iou is not None else NOTHING
-        has_box = np.isfinite(of_run.box).all()
+    for run, result in zip(runs, images, strict=True):
+        iou = f"{result.iou:.2f}" if result.iou is not None else NO_VALUE
+        outcome = f"the IoU is {iou}" if np.isfinite(result.box).all() else "it gives no box"
         views.append(
-            view(
-                tile_picture(of_run.image, of_run.size, of_run.map),
-                of_run.size,
-                of_run.true_boxes,
-                of_run.box,
-                f"{title}: map of {each.name}; at {each.threshold:.0%} of its maximum "
-                + (f"the IoU is {iou}" if has_box else "it gives no box"),
-                Markup(
-                    f"{escape(each.label)} IoU "
-                    + element("span", iou, data_iou=key if of_run.iou is not None else None)
-                ),
-                key,
+            View(
+                tile_picture(result.image, result.size, result.map),
+                result.size,
+                result.true_boxes,
+                f"{title}: map of {run.name}; at {run.threshold:.0%} of its maximum {outcome}",
+                result.box,
+                run.label,
+                iou,
+                result.iou is not None,
+                f"{run.key}-{number}",
             )
         )
-        said.append(each.says(of_run))
-    of_script = {
+    predictions = [
+        run.describe_prediction(result) for run, result in zip(runs, images, strict=True)
+    ]
+    script_tile = {
         "size": list(image.size),
         "true_boxes": image.true_boxes.astype("float64").round(3).tolist(),
         "maps": {
-            each.key: quantize_map(of_run.map) for each, of_run in zip(shown, images, strict=True)
+            run.key: quantize_map(result.map) for run, result in zip(runs, images, strict=True)
         },
     }
-    caption = [element("strong", true_class), f" · {image.image_id} · ", "; ".join(said)]
-    return tile(views, *caption), of_script
+    caption = f"{image.image_id} · {'; '.join(predictions)}"
+    return render_macro("tile", views, name, caption), script_tile
 
 
 def _agreement(
-    shown: Sequence[JudgedRun], pixels: Sequence[dict[int, LocalizedImage]]
-) -> list[Markup]:
-    """How well the boxes of the maps on the page agree with those of the run."""
+    runs: Sequence[ImageRun], results: Sequence[dict[int, LocalizedImage]]
+) -> dict[str, float] | None:
+    """Compares the boxes from the maps of the page with those of the runs."""
     same = total = 0
     largest = 0.0
-    for each, images in zip(shown, pixels, strict=True):
+    for run, images in zip(runs, results, strict=True):
         for image in images.values():
             quantized = quantize_map(image.map)
             if quantized is None:
                 continue
-            found = boxes_from_maps(restore_map(quantized)[None], each.threshold, each.map_size)
-            box = scale_boxes(found[0], each.map_size, image.size)
+            found = boxes_from_maps(restore_map(quantized)[None], run.threshold, run.map_size)
+            box = scale_boxes(found[0], run.map_size, image.size)
             if not np.isfinite(box).all() or not np.isfinite(image.box).all():
                 continue
             total += 1
@@ -197,13 +162,4 @@ def _agreement(
             if image.iou is not None:
                 is_right = bool(box_iou(image.true_boxes, box).max() > 0.5)
                 same += is_right == bool(image.is_localized)
-    if not total:
-        return []
-    return [
-        paragraph(
-            "The slider works on maps of 256 levels and at most 64 x 64 places. At the fixed "
-            f"threshold {same} of {total} boxes are right or wrong as in the run; no edge is moved "
-            f"by more than {100 * largest:.1f}% of the image's side.",
-            kind="note",
-        )
-    ]
+    return {"same": same, "total": total, "largest": largest} if total else None

@@ -1,7 +1,7 @@
 """Classification while a growing share of the object is covered.
 
-The paper holds that a network trained by hiding recognizes objects that are only partly visible. To
-measure it, a rectangle of one colour is laid at a random place into each true box.
+The paper argues that a network trained with hiding recognizes objects that are partly visible. To
+measure this, a rectangle of one colour is drawn at a random position in each true box.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ SHARES = (0.0, 0.1, 0.25, 0.5, 0.75)
 
 
 def cover_boxes(boxes: ArrayLike, share: float, places: ArrayLike) -> NDArray[np.float64]:
-    """Returns, for each box, a box of its shape inside it that has a share of its area.
+    """Returns a cover for each box: inside it, of its shape, with a share of its area.
 
-    At the same place a larger cover contains the smaller ones, so that nothing becomes visible
-    again while the share grows.
+    At the same position a larger cover contains the smaller ones, so that nothing becomes visible
+    again as the share grows.
 
     Args:
         boxes: (..., 4) "xyxy".
         share: Share of the area, in [0, 1].
-        places: (..., 2) in [0, 1]: where in the room left, from left to right and top to bottom.
+        places: (..., 2) in [0, 1]: relative position, from left to right and from top to bottom.
 
     Returns:
         (..., 4) "xyxy" float64.
@@ -42,25 +42,25 @@ def cover_boxes(boxes: ArrayLike, share: float, places: ArrayLike) -> NDArray[np
 
 
 def random_places(number: int, boxes: int, seed: int) -> NDArray[np.float64]:
-    """Returns (boxes, 2) random places for the image of a number, the same ones for a seed."""
+    """Returns (boxes, 2) random positions, which depend on the seed and the image's index only."""
     return np.random.default_rng((seed, number)).uniform(size=(boxes, 2))
 
 
 def cover_image(
     image: ArrayLike, boxes: ArrayLike, share: float, places: ArrayLike, colour: ArrayLike
 ) -> NDArray[Any]:
-    """Returns a copy of an image in which a share of each box is covered.
+    """Covers a share of each box in a copy of an image.
 
     Args:
         image: (H, W, C).
-        boxes: (N, 4) "xyxy" in shares of the image: 0 is its left or upper, 1 its right or lower
-            edge.
+        boxes: (N, 4) "xyxy" relative to the image: 0 is its left or top edge, 1 its right or
+            bottom edge.
         share: Share of each box's area.
-        places: (N, 2), as of `cover_boxes`.
-        colour: (C,), of the cover.
+        places: (N, 2), see `cover_boxes`.
+        colour: (C,) colour of the cover.
 
     Returns:
-        (H, W, C) of the image's type; edges of the cover are rounded to whole pixels.
+        (H, W, C) with the dtype of the image. Covers have edges at whole pixels.
     """
     covered = np.array(image)
     height, width = covered.shape[:2]
@@ -78,19 +78,19 @@ def accuracy_under_covers(
     shares: Sequence[float] = SHARES,
     progress: Callable[[int, int], None] | None = None,
 ) -> NDArray[np.bool_]:
-    """Finds which images are classified right while shares of their objects are covered.
+    """Returns which images are classified right while shares of their objects are covered.
 
-    The cover of an image depends on the seed and the image's place in the data alone, so that
-    every network sees the same.
+    The cover of an image depends only on the seed and the position of the image in the data, so
+    that every network sees the same covers.
 
     Args:
-        probabilities: From uint8 images (B, H, W, 3) to (B, classes).
-        batches: Dicts of arrays as `keras_has.data.evaluation_batches` yields them. All images have
+        probabilities: Function from uint8 images (B, H, W, 3) to probabilities (B, classes).
+        batches: Dicts of arrays, as from `keras_has.data.evaluation_batches`. All images must have
             a box.
-        colour: (3,), of the covers.
-        seed: Of the places.
-        shares: Shares covered.
-        progress: Called with (images done, images done), or None.
+        colour: (3,) colour of the covers.
+        seed: Seed of the positions.
+        shares: Shares of the boxes to cover.
+        progress: Called after each batch with the number of images done, twice; or None.
 
     Returns:
         (images, shares) booleans.

@@ -1,35 +1,78 @@
-"""Plots as SVG to be put into a page: lines, bars in groups, and ranked bars.
+"""Plots for the reports, drawn by Matplotlib: lines, grouped bars and ranked bars, all in percent.
 
-Colours are Okabe and Ito's, by the variables of the page's style sheet; each series has a dash and
-a mark of its own as well, so that they can be told apart in grey. All values are in per cent.
+The colours are those of Okabe and Ito. On the page they are the variables of the style sheet, which
+has another set for dark mode. Each series also has its own dash pattern and marker, so that the
+series can be told apart without colour.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import html
+import io
 import math
-from collections.abc import Sequence
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from trainers.reports.page import Markup
+from markupsafe import Markup
+
+from trainers.engine.run_error import RunError
 from trainers.reports.proportions import wilson_interval
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 _WIDTH, _HEIGHT = 640, 380
-_LEFT, _RIGHT, _TOP = 62, 14, 12
-_DASHES = ("7 4", "none", "2 3", "10 3 2 3")
-_LETTER = 6.9  # width of a letter in pixels, about
+_POINTS_PER_INCH = 72  # one point of Matplotlib is one unit of the view box
+_LETTER = 7.2  # approximate width of a letter
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
+_INK, _PALE, _RULE, _PAPER = "#1a1a1a", "#555555", "#c8c8c8", "#fefefe"
+_VARIABLES = {
+    **{colour: f"var(--series-{number})" for number, colour in enumerate(_COLOURS)},
+    _INK: "var(--ink)",
+    _PALE: "var(--pale)",
+    _RULE: "var(--rule)",
+    _PAPER: "var(--paper)",
+}
+_DASHES: tuple[Any, ...] = ((0, (4, 2)), "-", (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)))
+_LEVEL_DASHES: tuple[Any, ...] = ((0, (6, 3)), (0, (2, 2)))
+_MARKERS = ("s", "o", "s", "o")
+_MOST_MARKERS = 25
+_LONGEST_NAME = 21
+_STYLE = {
+    "axes.edgecolor": _PALE,
+    "axes.labelcolor": _INK,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 12.5,
+    "grid.color": _RULE,
+    "grid.linewidth": 0.8,
+    "legend.frameon": False,
+    "svg.fonttype": "none",  # text stays text
+    "text.color": _INK,
+    "text.parse_math": False,  # names of classes may contain "$"
+    "xtick.color": _PALE,
+    "xtick.labelcolor": _INK,
+    "ytick.color": _PALE,
+    "ytick.labelcolor": _INK,
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class Series:
-    """Values of one thing in a plot.
+    """The values of one run in a plot.
 
     Args:
-        name: For the legend.
-        y: Values in per cent; NaN leaves a gap.
-        x: Where they are; not for bars.
-        low: Lower ends of the error bars, or ().
-        high: Upper ends.
+        name: Name in the legend.
+        y: Values in percent; NaN leaves a gap.
+        x: Positions of the values; not for bars.
+        low: Lower ends of the error bars, or () for no error bars.
+        high: Upper ends of the error bars.
         colour: Number of the colour, 0 to 3: blue, vermilion, green, purple.
     """
 
@@ -44,12 +87,12 @@ class Series:
 def series_of_shares(
     name: str, hits: Sequence[int], counts: Sequence[int], colour: int, x: Sequence[float] = ()
 ) -> Series:
-    """Returns shares in per cent, with their 95 % intervals (Wilson) as error bars.
+    """Returns proportions in percent with their 95% Wilson intervals as error bars.
 
     Args:
-        name: For the legend.
-        hits: How many were right, of each.
-        counts: Of how many, at least 1.
+        name: Name in the legend.
+        hits: Number of successes of each group.
+        counts: Size of each group, at least 1.
         colour: See `Series`.
         x: See `Series`.
     """
@@ -64,6 +107,21 @@ def series_of_shares(
     )
 
 
+def check_matplotlib() -> None:
+    """Raises an error that names the extra to install if Matplotlib is missing.
+
+    Raises:
+        RunError: If Matplotlib cannot be imported.
+    """
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError as error:
+        raise RunError(
+            "Reports need Matplotlib to draw their plots. Install it with: "
+            "pip install keras-has[plots]"
+        ) from error
+
+
 def line_plot(
     series: Sequence[Series],
     x_label: str,
@@ -71,48 +129,53 @@ def line_plot(
     title: str,
     levels: Sequence[tuple[str, float]] = (),
     x_range: tuple[float, float] = (0.0, 100.0),
-    moment: tuple[str, float] | None = None,
-) -> Markup:
+    position: tuple[str, float] | None = None,
+) -> Figure:
     """Draws lines.
 
     Args:
-        series: At least one, with `x`.
-        x_label: What is along the x axis, and its unit.
-        y_label: Likewise.
-        title: What the plot shows, for those who do not see it.
+        series: At least one series, with `x`.
+        x_label: Label of the x axis, with its unit.
+        y_label: Label of the y axis, with its unit.
+        title: Description of the plot for screen readers.
         levels: Names and heights of horizontal lines.
         x_range: First and last x.
-        moment: Name and place of a vertical line, or None.
-
-    Returns:
-        An `svg` element.
+        position: Name and x of a vertical line, or None.
     """
-    highest = [v for s in series for v in (*s.y, *s.high)] + [v for _, v in levels]
-    top = _round_up(highest)
-    names = [s.name for s in series] + [name for name, _ in levels]
-    names += [moment[0]] if moment else []
-    rows = _legend_rows(names)
-    drawing = _Drawing(title, x_range, (0.0, top), legend_rows=len(rows))
-    drawing.frame(_ticks(*x_range), _ticks(0, top), x_label, y_label)
-    for number, (_, value) in enumerate(levels):
-        drawing.line(x_range[0], value, x_range[1], value, f"stroke:var(--pale);{_LEVELS[number]}")
-    if moment:
-        drawing.line(moment[1], 0, moment[1], top, _MOMENT)
-    for number, each in enumerate(series):
-        colour = f"var(--series-{each.colour})"
-        style = f"stroke:{colour};stroke-width:2.2;stroke-dasharray:{_DASHES[each.colour]}"
-        points = [(x, y) for x, y in zip(each.x, each.y, strict=True) if math.isfinite(y)]
-        drawing.path(points, style)
-        # Beside each other, so that one error bar does not hide another.
-        aside = (number - (len(series) - 1) / 2) * 0.008 * (x_range[1] - x_range[0])
-        for x, low, high in zip(each.x, each.low, each.high, strict=False):
-            drawing.line(x + aside, low, x + aside, high, f"stroke:{colour};stroke-width:1.4")
-        for x, y in points if len(points) <= 25 else ():
-            drawing.mark(drawing.x(x), drawing.y(y), each.colour)
-    keys = [("series", s.colour) for s in series] + [("level", n) for n in range(len(levels))]
-    keys += [("moment", 0)] if moment else []
-    drawing.legend(rows, names, keys)
-    return drawing.render()
+    import matplotlib
+
+    with matplotlib.rc_context(_STYLE):
+        figure, axes = _new_figure(title, _HEIGHT)
+        axes.grid(axis="y")
+        handles, names = [], []
+        for number, one in enumerate(series):
+            has_markers = sum(map(math.isfinite, one.y)) <= _MOST_MARKERS
+            (line,) = axes.plot(
+                one.x,
+                one.y,
+                color=_COLOURS[one.colour],
+                linewidth=2.0,
+                linestyle=_DASHES[one.colour],
+                marker=_MARKERS[one.colour] if has_markers else "",
+                markersize=6,
+            )
+            handles.append(line)
+            names.append(one.name)
+            if one.low:
+                # Side by side, so that error bars do not hide each other.
+                shift = (number - (len(series) - 1) / 2) * 0.008 * (x_range[1] - x_range[0])
+                places = [x + shift for x in one.x]
+                axes.vlines(places, one.low, one.high, color=_COLOURS[one.colour], linewidth=1.3)
+        for (name, value), dashes in zip(levels, _LEVEL_DASHES, strict=False):
+            handles.append(axes.axhline(value, color=_PALE, linewidth=1.6, linestyle=dashes))
+            names.append(name)
+        if position is not None:
+            handles.append(axes.axvline(position[1], color=_PALE, linewidth=1.4, linestyle=":"))
+            names.append(position[0])
+        highest = [v for one in series for v in (*one.y, *one.high)] + [v for _, v in levels]
+        axes.set(xlim=x_range, ylim=(0, _axis_end(highest)), xlabel=x_label, ylabel=y_label)
+        _add_legend(figure, handles, names)
+    return figure
 
 
 def bar_plot(
@@ -122,42 +185,40 @@ def bar_plot(
     y_label: str,
     title: str,
     counts: Sequence[int] = (),
-) -> Markup:
-    """Draws bars side by side in groups.
+) -> Figure:
+    """Draws groups of bars side by side.
 
     Args:
         groups: Name of each group.
-        series: With as many values as there are groups.
+        series: Series with one value for each group.
         x_label: What the groups are.
-        y_label: What is measured, and its unit.
-        title: What the plot shows, for those who do not see it.
-        counts: What is written below each group as "n = ...", or ().
-
-    Returns:
-        An `svg` element.
+        y_label: Label of the y axis, with its unit.
+        title: Description of the plot for screen readers.
+        counts: Size of each group, written below it as "n = ...", or ().
     """
-    top = _round_up([v for s in series for v in (*s.y, *s.high)])
-    names = [s.name for s in series]
-    rows = _legend_rows(names)
-    drawing = _Drawing(title, (0.0, float(len(groups))), (0.0, top), 18, len(rows))
-    drawing.frame((), _ticks(0, top), x_label, y_label)
-    width = 0.76 / len(series)
-    for number, group in enumerate(groups):
-        drawing.label_below(number + 0.5, group, 16)
+    import matplotlib
+
+    with matplotlib.rc_context(_STYLE):
+        figure, axes = _new_figure(title, _HEIGHT + 18)
+        axes.grid(axis="y")
+        axes.set_axisbelow(True)
+        width = 0.76 / len(series)
+        handles = []
+        for place, one in enumerate(series):
+            places = [number - 0.38 + (place + 0.46) * width for number in range(len(groups))]
+            handles.append(axes.bar(places, one.y, 0.92 * width, color=_COLOURS[one.colour]))
+            if one.low:
+                axes.vlines(places, one.low, one.high, color=_INK, linewidth=1.3)
+        labels = [str(group) for group in groups]
         if counts:
-            drawing.label_below(number + 0.5, f"n = {counts[number]}", 33, "fill:var(--pale)")
-        for place, each in enumerate(series):
-            value = each.y[number]
-            if not math.isfinite(value):
-                continue
-            x = number + 0.12 + place * width
-            drawing.bar(x, x + width * 0.92, value, each.colour)
-            if each.low:
-                middle = x + width * 0.46
-                low, high = each.low[number], each.high[number]
-                drawing.line(middle, low, middle, high, "stroke:var(--ink);stroke-width:1.3")
-    drawing.legend(rows, names, [("bar", s.colour) for s in series])
-    return drawing.render()
+            pairs = zip(labels, counts, strict=True)
+            labels = [f"{label}\nn = {count}" for label, count in pairs]
+        axes.set_xticks(range(len(groups)), labels)
+        axes.tick_params(axis="x", length=0)
+        top = _axis_end([v for one in series for v in (*one.y, *one.high)])
+        axes.set(xlim=(-0.5, len(groups) - 0.5), ylim=(0, top), xlabel=x_label, ylabel=y_label)
+        _add_legend(figure, handles, [one.name for one in series])
+    return figure
 
 
 def ranked_bars(
@@ -166,221 +227,138 @@ def ranked_bars(
     x_label: str,
     title: str,
     counts: Sequence[int],
-) -> Markup:
-    """Draws one horizontal bar a name for the last series, and marks for those before it.
+) -> Figure:
+    """Draws a horizontal bar for each name for the last series, and markers for those before it.
 
     Args:
-        names: From top to bottom; long ones are cut.
-        series: One or two.
-        x_label: What is measured, and its unit.
-        title: What the plot shows, for those who do not see it.
-        counts: Written beside each name.
-
-    Returns:
-        An `svg` element.
+        names: Names from top to bottom; long ones are shortened, see `bar_label`.
+        series: One or two series.
+        x_label: Label of the x axis, with its unit.
+        title: Description of the plot for screen readers.
+        counts: Numbers written behind the names.
     """
-    step, left, top = 20, 210, 36
-    right = 56
-    bottom = top + step * len(names)
-    height = bottom + 44
-    span = _WIDTH - left - right
-    parts = []
-    for tick in range(0, 101, 20):
-        x = left + span * tick / 100
-        parts.append(f'<line class="grid" x1="{x}" x2="{x}" y1="{top}" y2="{bottom}"/>')
-        parts.append(f'<text x="{x}" y="{bottom + 17}" text-anchor="middle">{tick}</text>')
-    middle = left + span / 2
-    parts.append(
-        f'<text x="{middle}" y="{height - 6}" text-anchor="middle">{html.escape(x_label)}</text>'
-    )
-    for row, (name, count) in enumerate(zip(names, counts, strict=True)):
-        y = top + row * step
-        shown = f"{_cut(name, left - 64)} ({count})"
-        parts.append(
-            f'<text x="{left - 8}" y="{y + 14}" text-anchor="end">{html.escape(shown)}'
-            f"<title>{html.escape(name)}</title></text>"
-        )
+    import matplotlib
+
+    with matplotlib.rc_context(_STYLE):
+        figure, axes = _new_figure(title, 100 + 20 * len(names))
+        axes.grid(axis="x")
+        axes.set_axisbelow(True)
+        places = range(len(names))
         *others, last = series
-        if math.isfinite(last.y[row]):
-            length = span * last.y[row] / 100
-            parts.append(
-                f'<rect x="{left}" y="{y + 3}" width="{length:.1f}" height="{step - 6}" '
-                f'style="fill:var(--series-{last.colour})"/>'
-            )
-            parts.append(
-                f'<text x="{_WIDTH - 4}" y="{y + 14}" text-anchor="end">{last.y[row]:.1f}</text>'
-            )
-        parts += [
-            _mark(left + span * each.y[row] / 100, y + step / 2, each.colour, "var(--paper)")
-            for each in others
-            if math.isfinite(each.y[row])
+        bars = axes.barh(places, last.y, 0.72, color=_COLOURS[last.colour])
+        points = [
+            axes.plot(
+                one.y,
+                places,
+                linestyle="",
+                marker=_MARKERS[one.colour],
+                markersize=8,
+                color=_COLOURS[one.colour],
+                markeredgecolor=_PAPER,
+                markeredgewidth=1.3,
+                clip_on=False,
+            )[0]
+            for one in others
         ]
-    parts.append(f'<line class="axis" x1="{left}" x2="{left}" y1="{top}" y2="{bottom}"/>')
-    x = float(left)
-    for number, each in enumerate(series):
-        is_bar = number == len(series) - 1
-        parts.append(_key("bar" if is_bar else "mark", each.colour, x, 14))
-        parts.append(f'<text x="{x + 28}" y="18">{html.escape(_cut(each.name, 170))}</text>')
-        x += 44 + _LETTER * min(len(each.name), 24)
-    return _svg(title, height, parts)
+        labels = [bar_label(name, count) for name, count in zip(names, counts, strict=True)]
+        axes.set_yticks(places, labels)
+        axes.tick_params(axis="y", length=0)
+        for place, value in enumerate(last.y):
+            if math.isfinite(value):
+                axes.text(110, place, f"{value:.1f}", ha="right", va="center")
+        axes.spines["bottom"].set_visible(False)
+        axes.set(xlim=(0, 100), ylim=(len(names) - 0.5, -0.5), xlabel=x_label)
+        _add_legend(figure, [*points, bars], [one.name for one in series])
+    return figure
 
 
-_LEVELS = ("stroke-width:1.8;stroke-dasharray:9 5", "stroke-width:1.8;stroke-dasharray:3 3")
-_MOMENT = "stroke:var(--pale);stroke-width:1.4;stroke-dasharray:1.5 3.5"
+def bar_label(name: str, count: int) -> str:
+    """Returns the label of a bar: the name, shortened if it is long, and the count.
+
+    Example:
+
+    >>> bar_label("a class with quite a long name", 5)
+    'a class with quite a… (5)'
+    """
+    return f"{_shorten(name, _LONGEST_NAME)} ({count})"
 
 
-class _Drawing:
-    """The frame of a plot, and its scales."""
+def to_svg(figure: Figure, tooltips: Mapping[str, str] | None = None) -> Markup:
+    """Returns a figure as an `svg` element for use inside an HTML page.
 
-    def __init__(
-        self,
-        title: str,
-        x_range: tuple[float, float],
-        y_range: tuple[float, float],
-        more_below: int = 0,
-        legend_rows: int = 1,
-    ) -> None:
-        self.title = title
-        self.x_range, self.y_range = x_range, y_range
-        self.right = _WIDTH - _RIGHT
-        self.top = _TOP + 20 * legend_rows
-        self.height = _HEIGHT + 20 * (legend_rows - 1) + more_below
-        self.bottom = self.height - 48 - more_below
-        self.parts: list[str] = []
+    Args:
+        figure: A figure of this module.
+        tooltips: Full texts by the texts that stand for them in the plot.
+    """
+    import matplotlib
 
-    def x(self, value: float) -> float:
-        low, high = self.x_range
-        return _LEFT + (value - low) / (high - low) * (self.right - _LEFT)
-
-    def y(self, value: float) -> float:
-        low, high = self.y_range
-        return self.bottom - (value - low) / (high - low) * (self.bottom - self.top)
-
-    def frame(
-        self, x_ticks: Sequence[float], y_ticks: Sequence[float], x_label: str, y_label: str
-    ) -> None:
-        for value in y_ticks:
-            y = self.y(value)
-            self.parts.append(
-                f'<line class="grid" x1="{_LEFT}" x2="{self.right}" y1="{y:.1f}" y2="{y:.1f}"/>'
-                f'<text x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>'
-            )
-        for value in x_ticks:
-            x = self.x(value)
-            self.parts.append(
-                f'<line class="axis" x1="{x:.1f}" x2="{x:.1f}" y1="{self.bottom}" '
-                f'y2="{self.bottom + 5}"/>'
-            )
-            self.label_below(value, f"{value:g}", 19)
-        self.parts.append(
-            f'<path class="axis" fill="none" d="M{_LEFT} {self.top}V{self.bottom}H{self.right}"/>'
-            f'<text x="{(_LEFT + self.right) / 2}" y="{self.height - 8}" text-anchor="middle">'
-            f"{html.escape(x_label)}</text>"
-            f'<text transform="translate(16 {(self.top + self.bottom) / 2}) rotate(-90)" '
-            f'text-anchor="middle">{html.escape(y_label)}</text>'
+    title = html.escape(str(figure.get_label()))
+    buffer = io.StringIO()
+    # The salt makes identifiers unique on a page, and the file the same every time.
+    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": title}), warnings.catch_warnings():
+        # The browser chooses a font that has the character.
+        warnings.filterwarnings("ignore", message="Glyph", category=UserWarning)
+        figure.savefig(
+            buffer,
+            format="svg",
+            transparent=True,
+            metadata={"Date": None, "Creator": None, "Format": None, "Type": None},
         )
-
-    def label_below(self, value: float, text: str, down: float, style: str = "") -> None:
-        self.parts.append(
-            f'<text x="{self.x(value):.1f}" y="{self.bottom + down}" text-anchor="middle" '
-            f'style="{style}">{html.escape(text)}</text>'
-        )
-
-    def line(self, x0: float, y0: float, x1: float, y1: float, style: str) -> None:
-        self.parts.append(
-            f'<line x1="{self.x(x0):.1f}" y1="{self.y(y0):.1f}" x2="{self.x(x1):.1f}" '
-            f'y2="{self.y(y1):.1f}" style="{style}"/>'
-        )
-
-    def path(self, points: Sequence[tuple[float, float]], style: str) -> None:
-        places = "L".join(f"{self.x(x):.1f} {self.y(y):.1f}" for x, y in points)
-        if points:
-            self.parts.append(f'<path fill="none" d="M{places}" style="{style}"/>')
-
-    def mark(self, x: float, y: float, colour: int) -> None:
-        self.parts.append(_mark(x, y, colour))
-
-    def bar(self, x0: float, x1: float, value: float, colour: int) -> None:
-        left, right, y = self.x(x0), self.x(x1), self.y(value)
-        self.parts.append(
-            f'<rect x="{left:.1f}" y="{y:.1f}" width="{right - left:.1f}" '
-            f'height="{self.bottom - y:.1f}" style="fill:var(--series-{colour})"/>'
-        )
-
-    def legend(
-        self, rows: Sequence[Sequence[int]], names: Sequence[str], keys: Sequence[tuple[str, int]]
-    ) -> None:
-        for number, row in enumerate(rows):
-            x, y = float(_LEFT), 14 + 20 * number
-            for index in row:
-                kind, colour = keys[index]
-                self.parts.append(_key(kind, colour, x, y))
-                self.parts.append(
-                    f'<text x="{x + 32:.1f}" y="{y + 4}">{html.escape(names[index])}</text>'
-                )
-                x += _legend_width(names[index])
-
-    def render(self) -> Markup:
-        return _svg(self.title, self.height, self.parts)
-
-
-def _svg(title: str, height: float, parts: Sequence[str]) -> Markup:
-    return Markup(
-        f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{html.escape(title)}">'
-        f"<title>{html.escape(title)}</title>{''.join(parts)}</svg>"
+    svg = buffer.getvalue()
+    svg = re.sub(r"<metadata>.*?</metadata>|<style .*?</style>|<!--.*?-->", "", svg, flags=re.S)
+    view_box = re.search(r'viewBox="([^"]*)"', svg)
+    body = re.sub(r"\s*\n\s*", " ", svg[svg.index(">", svg.index("<svg")) + 1 :])
+    used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', body))
+    body = re.sub(r"<[^>]+>", lambda tag: _for_page(tag[0], used), body)
+    for text, full in (tooltips or {}).items():
+        end = f"{html.escape(text, quote=False)}</text>"
+        tip = f"<title>{html.escape(full)}</title>"
+        body = body.replace(end, end.removesuffix("</text>") + tip + "</text>")
+    return Markup(  # noqa: S704 - Matplotlib and the lines above escape all text
+        f'<svg viewBox="{view_box[1] if view_box else ""}" role="img" aria-label="{title}">'
+        f"<title>{title}</title>{body}"
     )
 
 
-def _mark(x: float, y: float, colour: int, edge: str = "none") -> str:
-    style = f'style="fill:var(--series-{colour});stroke:{edge};stroke-width:1.5"'
-    if colour % 2:
-        return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" {style}/>'
-    return f'<rect x="{x - 4:.1f}" y="{y - 4:.1f}" width="8" height="8" {style}/>'
+def _for_page(tag: str, used: set[str]) -> str:
+    """Returns a tag with the page's colours, and only with identifiers that are referred to."""
+    identifier = re.search(r' id="([^"]*)"', tag)
+    if identifier and identifier[1] not in used:
+        tag = tag.replace(identifier[0], "")
+    tag = tag.replace("xlink:href", "href")
+    tag = tag.replace("font-family: 'DejaVu Sans'", "font-family: system-ui, sans-serif")
+    return re.sub(r"#[0-9a-f]{6}\b", lambda colour: _VARIABLES.get(colour[0], colour[0]), tag)
 
 
-def _key(kind: str, colour: int, x: float, y: float) -> str:
-    middle = x + 13
-    if kind == "bar":
-        fill = f"fill:var(--series-{colour})"
-        return f'<rect x="{x + 2}" y="{y - 6}" width="22" height="12" style="{fill}"/>'
-    if kind == "mark":
-        return _mark(middle, y, colour)
-    if kind == "series":
-        style = f"stroke:var(--series-{colour});stroke-width:2.2;stroke-dasharray:{_DASHES[colour]}"
-    else:
-        style = f"stroke:var(--pale);{_LEVELS[colour]}" if kind == "level" else _MOMENT
-    line = f'<line x1="{x}" x2="{x + 26}" y1="{y}" y2="{y}" style="{style}"/>'
-    return line + (_mark(middle, y, colour) if kind == "series" else "")
+def _new_figure(title: str, height: float) -> tuple[Figure, Axes]:
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    size = (_WIDTH / _POINTS_PER_INCH, height / _POINTS_PER_INCH)
+    figure = Figure(size, dpi=_POINTS_PER_INCH, layout="constrained", label=title)
+    axes = figure.add_subplot()
+    axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+    return figure, axes
 
 
-def _legend_width(name: str) -> float:
-    return 48 + _LETTER * len(name)
+def _add_legend(figure: Figure, handles: Sequence[Any], names: Sequence[str]) -> None:
+    """Adds a legend above the plot, in as many columns as fit."""
+    longest = max(map(len, names))
+    columns = max(1, int((_WIDTH - 40) / (52 + _LETTER * longest)))
+    figure.legend(
+        handles,
+        [_shorten(name, int((_WIDTH - 100) / _LETTER)) for name in names],
+        loc="outside upper left",
+        ncols=min(columns, len(names)),
+        handlelength=2.4,
+        columnspacing=1.4,
+    )
 
 
-def _legend_rows(names: Sequence[str]) -> list[list[int]]:
-    """Deals the entries of a legend out to lines that fit."""
-    rows: list[list[int]] = [[]]
-    used = 0.0
-    for index, name in enumerate(names):
-        if rows[-1] and used + _legend_width(name) > _WIDTH - _LEFT:
-            rows.append([])
-            used = 0.0
-        rows[-1].append(index)
-        used += _legend_width(name)
-    return rows
+def _shorten(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
 
 
-def _cut(text: str, width: float) -> str:
-    most = max(2, int(width / _LETTER))
-    return text if len(text) <= most else text[: most - 1] + "…"
-
-
-def _round_up(values: Sequence[float]) -> float:
+def _axis_end(values: Sequence[float]) -> float:
     highest = max((value for value in values if math.isfinite(value)), default=100.0)
-    return next(top for top in (10.0, 20.0, 40.0, 60.0, 80.0, 100.0) if highest <= top + 1e-9)
-
-
-def _ticks(low: float, high: float) -> list[float]:
-    step = next(step for step in (0.1, 0.5, 1, 2, 5, 10, 20, 50, 1e9) if (high - low) / step <= 6)
-    first = math.ceil(low / step - 1e-9)
-    return [number * step for number in range(first, int(high / step + 1e-9) + 1)]
+    return next((end for end in (10.0, 20.0, 40.0, 60.0, 80.0) if highest <= end + 1e-9), 100.0)

@@ -1,20 +1,20 @@
-"""Shares as text, and how sure they are."""
+"""Proportions as text, and their confidence intervals."""
 
 import math
 
-NOTHING = "\u2013"  # what a cell shows that has no number
+NO_VALUE = "\u2013"  # an en dash, for a cell without a number
 
 
 def wilson_interval(hits: int, count: int, deviations: float = 1.96) -> tuple[float, float]:
-    """Returns the interval that Wilson's score test gives for a share.
+    """Returns the Wilson score interval of a proportion.
 
     Args:
-        hits: How many were right.
-        count: Of how many.
-        deviations: Half width in standard deviations; 1.96 for 95 %.
+        hits: Number of successes.
+        count: Number of trials.
+        deviations: Half width in standard deviations; 1.96 for 95%.
 
     Returns:
-        Lower and upper end, in [0, 1]; (0, 1) where there is nothing to count.
+        Lower and upper end, in [0, 1]; (0, 1) if `count` is 0.
 
     Example:
 
@@ -30,18 +30,29 @@ def wilson_interval(hits: int, count: int, deviations: float = 1.96) -> tuple[fl
     centre = share + square / (2 * count)
     half = deviations * math.sqrt(share * (1 - share) / count + square / (4 * count**2))
     low, high = ((centre + sign * half) / (1 + square / count) for sign in (-1, 1))
-    # The share itself lies inside, also after rounding.
+    # Rounding must not move the proportion itself out of the interval.
     return max(0.0, min(low, share)), min(1.0, max(high, share))
 
 
-def per_cent(value: float | None, signed: bool = False) -> str:
-    """Returns a fraction as per cent with one digit; a dash for None and what is not finite.
+def percent(value: float | None, signed: bool = False) -> str:
+    """Returns a fraction in percent with one decimal; a dash for None and non-finite values.
 
     Example:
 
-    >>> per_cent(0.1234), per_cent(0.05, signed=True), per_cent(math.nan) == NOTHING
+    >>> percent(0.1234), percent(0.05, signed=True), percent(math.nan) == NO_VALUE
     ('12.3', '+5.0', True)
     """
     if value is None or not math.isfinite(value):
-        return NOTHING
+        return NO_VALUE
     return f"{100 * value:+.1f}" if signed else f"{100 * value:.1f}"
+
+
+def count_and_share(count: int, total: int) -> str:
+    """Returns a count with its share of the total; the count alone if the total is 0.
+
+    Example:
+
+    >>> count_and_share(1, 8), count_and_share(0, 0)
+    ('1 (12.5%)', '0')
+    """
+    return f"{count} ({100 * count / total:.1f}%)" if total else str(count)

@@ -1,4 +1,4 @@
-"""The report of a run, whatever it was trained on."""
+"""The report of a run, for each task that has one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 
 from trainers.engine.run_directory import RunDirectory
 from trainers.engine.run_error import RunError
-from trainers.recipes import Recipe, VideoRecipe
+from trainers.recipes import ImageRecipe, Recipe, VideoRecipe
+from trainers.reports.plots import check_matplotlib
 
 
 def recipe_kind(run_dir: str | os.PathLike[str]) -> type[Recipe]:
@@ -24,39 +25,43 @@ def write_report(
     baseline_run_dir: str | os.PathLike[str] | None = None,
     data_dir: str | os.PathLike[str] | None = None,
     out: str | os.PathLike[str] | None = None,
-    shown: int = 24,
+    images: int = 24,
     covered_images: int | None = None,
 ) -> Path:
     """Writes the report of a finished run on images or on sequences.
 
     Args:
-        run_dir: The run.
-        baseline_run_dir: A run on the same data to compare with, or None.
-        data_dir: The data set's folder; None for the one that each run was started with.
+        run_dir: Folder of the run.
+        baseline_run_dir: Folder of a run on the same data to compare with, or None.
+        data_dir: Folder of the dataset; None for the one that each run was started with.
         out: File to write; None for `report.html` in `run_dir`.
-        shown: How many images or timelines to show.
-        covered_images: On how many images to measure classification of partly covered objects;
-            None for 1,000, and for sequences.
+        images: Number of images or timelines to show.
+        covered_images: Largest number of images for measuring partly covered objects; None for
+            1,000. Not for sequences.
 
     Returns:
         The file.
 
     Raises:
-        RunError: If a run is not there or not finished, or the two cannot be compared.
+        RunError: If a run does not exist or is not finished, the two cannot be compared, there is
+            no report for their task, or Matplotlib is missing.
     """
+    check_matplotlib()
     kind = recipe_kind(run_dir)
     if baseline_run_dir is not None and recipe_kind(baseline_run_dir) is not kind:
         raise RunError(
-            f"{run_dir} and {baseline_run_dir} cannot be compared: one is a run on images, the "
-            "other one on sequences. Choose another --baseline_run_dir."
+            f"{run_dir} and {baseline_run_dir} are runs of different tasks and cannot be compared. "
+            "Choose another --baseline_run_dir."
         )
-    if kind is VideoRecipe:
-        if covered_images:
-            raise RunError("--covered_images is for runs on images: leave it out for sequences.")
+    if issubclass(kind, ImageRecipe):
+        from trainers.reports.image_report import write_image_report
+
+        covered = 1000 if covered_images is None else covered_images
+        return write_image_report(run_dir, baseline_run_dir, data_dir, out, images, covered)
+    if covered_images:
+        raise RunError("--covered_images is for runs on images only: leave it out.")
+    if issubclass(kind, VideoRecipe):
         from trainers.reports.sequence_report import write_sequence_report
 
-        return write_sequence_report(run_dir, baseline_run_dir, data_dir, out, shown)
-    from trainers.reports.image_report import write_image_report
-
-    covered = 1000 if covered_images is None else covered_images
-    return write_image_report(run_dir, baseline_run_dir, data_dir, out, shown, covered)
+        return write_sequence_report(run_dir, baseline_run_dir, data_dir, out, images)
+    raise RunError(f"There is no report for runs of the task {kind.TASK}.")

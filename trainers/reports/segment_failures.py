@@ -1,7 +1,7 @@
-"""Why a detection in time is wrong, and which actions are missed, by rules that are stated here.
+"""Why a temporal detection is wrong, and which actions are missed, by explicit rules.
 
-In the manner of the tools that diagnose detectors. The paper measures no kinds of failures; the
-rules and their numbers, shared with those of boxes, are this project's choice.
+The kinds are those of common tools that diagnose detectors. The paper does not count failures; the
+rules and their thresapplies, which boxes use too, are this project's choice.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from numpy.typing import ArrayLike
 
 from keras_has.ops.matching import match_in_turn
 from keras_has.ops.segments import temporal_iou
-from trainers.reports.failures import FAR, MERGED, MOSTLY, FailureKind
+from trainers.reports.failure_kinds import LARGER, MERGED, MOSTLY, FailureKind
 
 NOT_COUNTED = "ambiguous"
 
-# In the order in which they are tried. T is a true segment of the detection's class.
+# In the order in which they are checked.
 DETECTION_KINDS = (
     FailureKind(
         "right",
         "Right",
-        "By falling score, each detection takes the free true segment of its class of largest IoU "
-        "above the bound.",
+        "In order of score, each detection is matched to the unmatched true segment of its class "
+        "with the largest IoU above the threshold.",
     ),
     FailureKind(
         NOT_COUNTED,
@@ -35,14 +35,14 @@ DETECTION_KINDS = (
     FailureKind(
         "duplicate",
         "Duplicate",
-        "Its IoU with a true segment of its class is above the bound, but detections of higher "
-        "score have taken those.",
+        "Its IoU with a true segment of its class is above the threshold, but detections with "
+        "higher scores are matched to those.",
     ),
     FailureKind(
         "wrong_class",
         "Wrong class",
-        "Its IoU with a true segment of another class is above the bound; or it touches none of "
-        f"its own class, and at least {MOSTLY:.0%} of it lie in one of another.",
+        "Its IoU with a true segment of another class is above the threshold; or it overlaps none "
+        f"of its own class, and at least {MOSTLY:.0%} of it lies in one of another class.",
     ),
     FailureKind(
         "merged",
@@ -52,27 +52,31 @@ DETECTION_KINDS = (
     FailureKind(
         "short",
         "Too short",
-        f"At least {MOSTLY:.0%} of it lie in a true segment of its class, which is more than "
-        f"{FAR:g} times as long.",
+        f"At least {MOSTLY:.0%} of it lies in a true segment of its class that is more than "
+        f"{LARGER:g} times as long.",
     ),
     FailureKind(
         "long",
         "Too long",
-        f"It covers at least {MOSTLY:.0%} of a true segment of its class, and is more than {FAR:g} "
-        "times as long.",
+        f"It covers at least {MOSTLY:.0%} of a true segment of its class, and is more than "
+        f"{LARGER:g} times as long.",
     ),
     FailureKind(
-        "displaced", "Otherwise displaced", "It overlaps a true segment of its class otherwise."
+        "displaced",
+        "Otherwise displaced",
+        "It overlaps a true segment of its class in another way.",
     ),
-    FailureKind("background", "Background", "All others: it touches no true segment of its class."),
+    FailureKind("background", "Background", "It overlaps no true segment of its class."),
 )
 
 TRUTH_KINDS = (
-    FailureKind("found", "Found", "A right detection took it."),
+    FailureKind("found", "Found", "A right detection is matched to it."),
     FailureKind(
-        "touched", "Missed, touched", "Detections of its class overlap it, and none took it."
+        "overlapped",
+        "Missed, overlapped",
+        "Detections of its class overlap it, but none is matched to it.",
     ),
-    FailureKind("untouched", "Missed, untouched", "No detection of its class overlaps it."),
+    FailureKind("missed", "Missed, not overlapped", "No detection of its class overlaps it."),
 )
 
 
@@ -92,20 +96,20 @@ class SortedSegments:
 def sort_segments(
     truth: Mapping[str, Any], found: Mapping[str, Any], iou_threshold: float
 ) -> SortedSegments:
-    """Sorts what was found in one video, and what was to be found.
+    """Sorts the detections and the true segments of one video.
 
     Args:
-        truth: `"segments"`, (N, 2) in seconds; `"segment_labels"`, (N,); perhaps `"ambiguous"`,
-            (K, 2), as `keras_has.data.Dataset.truth` gives them.
+        truth: `"segments"`, (N, 2) in seconds; `"segment_labels"`, (N,); optionally
+            `"ambiguous"`, (K, 2), as in `keras_has.data.Dataset.truth`.
         found: `"segments"`, (M, 2); `"labels"`, (M,); `"scores"`, (M,).
-        iou_threshold: The temporal IoU that a right detection exceeds.
+        iou_threshold: The temporal IoU that a right detection has to exceed.
 
     Example:
 
     >>> truth = {"segments": [[10, 20], [30, 40]], "segment_labels": [0, 0]}
     >>> found = {"segments": [[9, 19], [33, 35]], "labels": [0, 0], "scores": [2.0, 1.0]}
     >>> sort_segments(truth, found, 0.5)
-    SortedSegments(detections=('right', 'short'), truths=('found', 'touched'))
+    SortedSegments(detections=('right', 'short'), truths=('found', 'overlapped'))
     """
     segments, true_segments = _pairs(found["segments"]), _pairs(truth["segments"])
     labels = np.asarray(found["labels"], "int64").reshape(-1)
@@ -116,47 +120,47 @@ def sort_segments(
     common = np.maximum(common - np.maximum(segments[:, None, 0], true_segments[:, 0]), 0)
     length = (segments[:, 1] - segments[:, 0])[:, None]
     true_length = true_segments[:, 1] - true_segments[:, 0]
-    is_enough = iou > iou_threshold
-    touches = is_own & (common > 0)
-    takes = _matches(is_own & is_enough, iou, np.asarray(found["scores"], "float64").reshape(-1))
+    is_above = iou > iou_threshold
+    overlaps = is_own & (common > 0)
+    matched = _matches(is_own & is_above, iou, np.asarray(found["scores"], "float64").reshape(-1))
     lies_mostly_in = common >= MOSTLY * length
     ambiguous = _pairs(truth.get("ambiguous", ()))
-    holds = {
-        "right": takes >= 0,
+    applies = {
+        "right": matched >= 0,
         NOT_COUNTED: (temporal_iou(segments[:, None], ambiguous) > 0).any(axis=1),
-        "duplicate": (is_own & is_enough).any(axis=1),
-        "wrong_class": (~is_own & is_enough).any(axis=1)
-        | (~touches.any(axis=1) & (~is_own & lies_mostly_in).any(axis=1)),
+        "duplicate": (is_own & is_above).any(axis=1),
+        "wrong_class": (~is_own & is_above).any(axis=1)
+        | (~overlaps.any(axis=1) & (~is_own & lies_mostly_in).any(axis=1)),
         "merged": (is_own & (common >= MERGED * true_length)).sum(axis=1) >= 2,
-        "short": (is_own & lies_mostly_in & (FAR * length < true_length)).any(axis=1),
-        "long": (is_own & (common >= MOSTLY * true_length) & (length > FAR * true_length)).any(
+        "short": (is_own & lies_mostly_in & (LARGER * length < true_length)).any(axis=1),
+        "long": (is_own & (common >= MOSTLY * true_length) & (length > LARGER * true_length)).any(
             axis=1
         ),
-        "displaced": touches.any(axis=1),
+        "displaced": overlaps.any(axis=1),
         "background": np.ones(len(segments), bool),
     }
-    rules = np.stack([holds[kind.key] for kind in DETECTION_KINDS])
-    is_found = np.isin(np.arange(len(true_segments)), takes)
+    rules = np.stack([applies[kind.key] for kind in DETECTION_KINDS])
+    is_found = np.isin(np.arange(len(true_segments)), matched)
     return SortedSegments(
         tuple(DETECTION_KINDS[place].key for place in rules.argmax(axis=0)),
         tuple(
-            "found" if taken else "touched" if touched else "untouched"
-            for taken, touched in zip(is_found, touches.any(axis=0), strict=True)
+            "found" if was_found else "overlapped" if has_overlap else "missed"
+            for was_found, has_overlap in zip(is_found, overlaps.any(axis=0), strict=True)
         ),
     )
 
 
 def _matches(is_pair: np.ndarray, iou: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Returns which true segment each detection takes, or -1; the highest score chooses first."""
+    """Returns the true segment matched to each detection, or -1; the highest score goes first."""
     order = np.argsort(-scores, kind="stable")
     turn, truth = np.nonzero(is_pair[order])
-    takes = np.full(len(scores), -1)
-    takes[order] = match_in_turn(turn, truth, -iou[order][turn, truth], *is_pair.shape)
-    return takes
+    matched = np.full(len(scores), -1)
+    matched[order] = match_in_turn(turn, truth, -iou[order][turn, truth], *is_pair.shape)
+    return matched
 
 
 def disjoint(segments: ArrayLike) -> np.ndarray:
-    """Returns the same time as segments that do not overlap, in order.
+    """Returns sorted segments without overlaps that cover the same time.
 
     Example:
 
@@ -172,7 +176,7 @@ def disjoint(segments: ArrayLike) -> np.ndarray:
 
 
 def seconds_in_common(segments: ArrayLike, others: ArrayLike) -> float:
-    """Returns for how long both some segments and some others last, each moment counted once.
+    """Returns the total time in both sets of segments, with overlaps within a set counted once.
 
     Example:
 
@@ -185,7 +189,7 @@ def seconds_in_common(segments: ArrayLike, others: ArrayLike) -> float:
 
 
 def overlap_in_time(segments: ArrayLike, others: ArrayLike) -> float:
-    """Returns the IoU of all time of some segments with all time of others; NaN without any.
+    """Returns the IoU of the total time of two sets of segments; NaN if both are empty.
 
     Example:
 
@@ -200,16 +204,16 @@ def overlap_in_time(segments: ArrayLike, others: ArrayLike) -> float:
 def shares_in_common(
     truth: Mapping[str, Any], found: Mapping[str, Any]
 ) -> tuple[list[float], list[float]]:
-    """Returns how much of each true segment is detected, and how much of each detection is true.
+    """Returns the share of each true segment that is detected, and of each detection that is true.
 
-    Segments are compared with all of their class, with no bound on anything.
+    Each segment is compared with all segments of its class; no threshold is involved.
 
     Args:
         truth: See `sort_segments`.
         found: See `sort_segments`.
 
     Returns:
-        N shares of the true segments' and M shares of the detections' time, in [0, 1].
+        N shares for the true segments and M shares for the detections, in [0, 1].
 
     Example:
 

@@ -1,8 +1,9 @@
-"""An image, its map and its boxes on a page."""
+"""An image with its map and its boxes on a page."""
 
 from __future__ import annotations
 
 import base64
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -10,15 +11,69 @@ from numpy.typing import ArrayLike
 
 from keras_has import drawing
 from keras_has.ops.opencv import opencv
-from trainers.reports.page import Markup, data_uri, element, escape
+from trainers.reports.page import data_uri
 
 LARGEST_MAP = 64
 _SIDE = 176
 _QUALITY = 82
 
 
+@dataclasses.dataclass(frozen=True)
+class View:
+    """A picture with boxes: true ones white and dashed, the predicted one orange.
+
+    Args:
+        picture: Data URI of the picture.
+        size: Height and width that the boxes refer to.
+        true_boxes: (N, 4) "xyxy".
+        title: Description of the picture for screen readers.
+        predicted_box: (4,) "xyxy", hidden if it is NaN; None for a view without predicted box.
+        label: Text below the picture.
+        iou: IoU as text, written behind the label; None for none.
+        iou_changes: Whether the script of the page updates the IoU.
+        key: Name by which the script of the page finds the predicted box, or None.
+    """
+
+    picture: str
+    size: tuple[int, int]
+    true_boxes: ArrayLike
+    title: str
+    predicted_box: ArrayLike | None = None
+    label: str = ""
+    iou: str | None = None
+    iou_changes: bool = False
+    key: str | None = None
+
+    @property
+    def width(self) -> int:
+        """Width that the boxes refer to."""
+        return self.size[1]
+
+    @property
+    def height(self) -> int:
+        """Height that the boxes refer to."""
+        return self.size[0]
+
+    @property
+    def has_box(self) -> bool:
+        """Whether the view has a predicted box, visible or hidden."""
+        return self.predicted_box is not None
+
+    @property
+    def true_rectangles(self) -> list[list[float]]:
+        """The true boxes as lists of numbers."""
+        boxes: list[list[float]] = np.asarray(self.true_boxes, "float64").reshape(-1, 4).tolist()
+        return boxes
+
+    @property
+    def box(self) -> list[float] | None:
+        """The predicted box, or None if it is hidden."""
+        box = np.asarray(self.predicted_box, "float64")
+        return [float(value) for value in box] if np.isfinite(box).all() else None
+
+
 def jpeg(picture: ArrayLike) -> bytes:
-    """Returns an RGB picture, (H, W, 3) uint8, as JPEG."""
+    """Encodes an RGB picture, (H, W, 3) uint8, as JPEG."""
     cv2 = opencv()
     bgr = np.ascontiguousarray(np.asarray(picture, "uint8")[..., ::-1])
     is_encoded, encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
@@ -28,15 +83,15 @@ def jpeg(picture: ArrayLike) -> bytes:
 
 
 def quantize_map(cam: ArrayLike) -> dict[str, Any] | None:
-    """Returns a map as 256 levels, and no larger than 64 x 64, for the page's script.
+    """Returns a map with 256 levels and at most 64 x 64 cells, for the script of the page.
 
     Args:
         cam: (h, w) float.
 
     Returns:
-        A dict that JSON takes: "height", "width", "low" and "high", the values of level 0 and 255,
-        and "levels", the levels in base64, row by row. None for a map that gives no box: one that
-        is constant or not finite.
+        A dict for JSON: "height"; "width"; "low" and "high", the values of levels 0 and 255; and
+        "levels", the levels row by row in base64. None for a map that gives no box because it is
+        constant or not finite.
 
     Example:
 
@@ -65,7 +120,7 @@ def quantize_map(cam: ArrayLike) -> dict[str, Any] | None:
 
 
 def restore_map(quantized: dict[str, Any]) -> np.ndarray:
-    """Returns the map that the page's script sees, (h, w) float32.
+    """Returns the map that the script of the page sees, (h, w) float32.
 
     Example:
 
@@ -79,12 +134,12 @@ def restore_map(quantized: dict[str, Any]) -> np.ndarray:
 
 
 def tile_picture(image: ArrayLike, size: tuple[int, int], cam: ArrayLike | None = None) -> str:
-    """Returns an image, in its own aspect and small, with its map over it, as an address.
+    """Returns a small copy of an image, in its original aspect ratio, as a data URI.
 
     Args:
-        image: (H, W, 3) uint8, which may be stretched.
-        size: Height and width of the image that it was.
-        cam: (h, w), or None for the image alone.
+        image: (H, W, 3) uint8, possibly stretched.
+        size: Height and width of the original image.
+        cam: (h, w) map to draw over the image, or None.
     """
     cv2 = opencv()
     image = np.asarray(image, "uint8")
@@ -96,70 +151,3 @@ def tile_picture(image: ArrayLike, size: tuple[int, int], cam: ArrayLike | None 
     if cam is not None:
         picture = drawing.heat_map_overlay(picture, cam)
     return data_uri("image/jpeg", jpeg(picture))
-
-
-def view(
-    picture: str,
-    size: tuple[int, int],
-    true_boxes: ArrayLike,
-    box: ArrayLike | None,
-    title: str,
-    label: str = "",
-    key: str | None = None,
-) -> Markup:
-    """Returns a picture with its boxes: true ones white and dashed, the predicted one orange.
-
-    Args:
-        picture: Address of the picture.
-        size: Height and width that the boxes refer to.
-        true_boxes: (N, 4) "xyxy".
-        box: (4,), not drawn if it is NaN; None for a view that never has one.
-        title: What is to be seen, for those who do not see it.
-        label: Written below.
-        key: By which the page's script finds the predicted box.
-    """
-    height, width = size
-    parts = [
-        element(
-            "image",
-            href=picture,
-            width=width,
-            height=height,
-            preserveAspectRatio="none",
-        )
-    ]
-    for true_box in np.reshape(np.asarray(true_boxes, "float64"), (-1, 4)):
-        parts += [_rectangle("edge", true_box), _rectangle("true", true_box)]
-    if box is not None:
-        box = np.asarray(box, "float64")
-        shown = box if np.isfinite(box).all() else np.zeros(4)
-        boxes = (_rectangle("edge", shown), _rectangle("found", shown))
-        is_hidden = "hidden" if not shown.any() else None
-        parts.append(element("g", *boxes, data_box=key, visibility=is_hidden))
-    picture_element = element(
-        "svg", *parts, viewBox=f"0 0 {width} {height}", role="img", aria_label=title
-    )
-    return element("div", picture_element, escape(label), class_="view")
-
-
-def tile(views: list[Markup], *caption: Any) -> Markup:
-    """Returns views side by side over a caption, as an entry of a list."""
-    figure = element(
-        "figure",
-        element("div", *views, class_="views"),
-        element("figcaption", *caption),
-        class_="tile",
-    )
-    return element("li", figure)
-
-
-def tiles(entries: list[Markup], kind: str = "tiles") -> Markup:
-    """Returns a list of tiles."""
-    return element("ul", *entries, class_=kind)
-
-
-def _rectangle(kind: str, box: np.ndarray) -> Markup:
-    x0, y0, x1, y1 = (round(float(value), 2) for value in box)
-    return element(
-        "rect", class_=kind, x=x0, y=y0, width=round(x1 - x0, 2), height=round(y1 - y0, 2)
-    )

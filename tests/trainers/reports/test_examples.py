@@ -8,7 +8,16 @@ import pytest
 
 @pytest.mark.parametrize(
     "name",
-    ["failures", "image_sample", "occlusion", "page", "proportions", "segment_failures", "tiles"],
+    [
+        "box_failures",
+        "occlusion",
+        "page",
+        "plots",
+        "proportions",
+        "samples",
+        "segment_failures",
+        "tiles",
+    ],
 )
 def test_examples_run(name):
     results = doctest.testmod(importlib.import_module(f"trainers.reports.{name}"))

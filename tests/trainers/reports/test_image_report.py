@@ -14,10 +14,10 @@ tf = pytest.importorskip("tensorflow")
 
 import keras_has.data  # noqa: E402
 from keras_has.ops.boxes import box_iou, boxes_from_maps  # noqa: E402
-from trainers.engine import runs  # noqa: E402
+from trainers.engine.run_error import RunError  # noqa: E402
 from trainers.engine.training import train_recipe  # noqa: E402
-from trainers.reports import image_breakdowns, image_report, judged_run  # noqa: E402
-from trainers.reports.failures import KINDS  # noqa: E402
+from trainers.reports import image_breakdowns, image_report, image_run  # noqa: E402
+from trainers.reports.box_failures import KINDS  # noqa: E402
 from trainers.reports.image_report import write_image_report  # noqa: E402
 from trainers.reports.tiles import restore_map  # noqa: E402
 from trainers.tasks.registry import find_recipe  # noqa: E402
@@ -74,18 +74,18 @@ def data_of(file):
 def test_the_figures_of_the_page_are_those_of_the_runs(report, page_of, results_of):
     page = page_of(report)
     results = [results_of(name) for name in ("parts_gap", "parts_has")]
-    for key, title in image_report._FIGURES:
+    for key, title in image_report.FIGURES.items():
         values = [100 * each[key] for each in results]
         shown = page.row(title)
         assert shown[:2] == [f"{value:.1f}" for value in values], key
         assert shown[2] == f"{values[1] - values[0]:+.1f}", key
-    assert "slightly other figures" not in "".join(page.text)
+    assert "slightly different figures" not in "".join(page.text)
 
 
 def test_judged_again_each_run_gives_its_own_figures(run_dirs, results_of):
-    run = judged_run.JudgedRun(run_dirs / "parts_has")
+    run = image_run.ImageRun(run_dirs / "parts_has")
     assert run.differences() == []
-    found = judged_run.figures_of(run.images)
+    found = image_run.figures_of(run.images)
     results = results_of("parts_has")
     for key in ("top1_clas", "gt_known_loc", "top1_loc"):
         assert found[key] == pytest.approx(results[key], abs=1e-6)
@@ -114,9 +114,9 @@ def test_kinds_of_failures_add_up_to_all_boxed_images_and_to_the_figures(
 
 def test_nothing_covered_is_top1_clas_of_the_same_images(report, run_dirs, page_of):
     page = page_of(report)
-    run = judged_run.JudgedRun(run_dirs / "parts_has")
+    run = image_run.ImageRun(run_dirs / "parts_has")
     of_boxed = np.mean(
-        [judged_run.class_is_right(image) for image in run.images if image.iou is not None]
+        [image_run.class_is_right(image) for image in run.images if image.iou is not None]
     )
     assert page.row("0%")[1] == f"{100 * of_boxed:.1f}"
     assert f"the same {IMAGES - 1} images" in "".join(page.text)
@@ -129,7 +129,7 @@ def test_the_page_needs_nothing_else(report, page_of):
         assert not [key for key in attributes if key.startswith("on")]
         assert "src" not in attributes
         if "href" in attributes:
-            wanted = "#" if tag == "a" else "data:image/jpeg;base64,"
+            wanted = "#" if tag in ("a", "use") else "data:image/jpeg;base64,"
             assert attributes["href"].startswith(wanted)
     text = report.read_text(encoding="utf-8")
     assert "http://" not in text
@@ -158,7 +158,7 @@ def test_maps_and_boxes_of_the_page_are_those_of_the_run(report, run_dirs, page_
     data = data_of(report)
     page = page_of(report)
     assert len(data["tiles"]) == 8
-    run = judged_run.JudgedRun(run_dirs / "parts_has")
+    run = image_run.ImageRun(run_dirs / "parts_has")
     ids = {image.image_id: image for image in run.images}
     shown = [
         next(each for each in ids if f"Image {each} " in attributes["aria-label"])
@@ -210,7 +210,7 @@ def test_a_run_alone_has_a_report_of_its_own(run_dirs, tmp_path, page_of, result
     page = page_of(out)
     assert page.row("Top-1 Clas") == [f"{100 * results_of('parts_gap')['top1_clas']:.1f}"]
     text = "".join(page.text)
-    assert "Worst boxes" in text
+    assert "Worst" in text
     assert "Partly covered" not in text
     assert len(data_of(out)["runs"]) == 1
 
@@ -226,20 +226,20 @@ def test_what_does_not_fit_is_left_out_and_said(run_dirs, tmp_path, monkeypatch)
 
 
 def test_what_cannot_be_reported_on_is_said(run_dirs, tmp_path, results_of):
-    with pytest.raises(runs.RunError, match="no folder"):
+    with pytest.raises(RunError, match="no folder"):
         write_image_report(tmp_path / "nowhere")
-    with pytest.raises(runs.RunError, match=r"no recipe\.json"):
+    with pytest.raises(RunError, match=r"no recipe\.json"):
         write_image_report(tmp_path)
     begun = tmp_path / "begun"
     shutil.copytree(run_dirs / "parts_gap", begun)
     (begun / "results.json").unlink()
-    with pytest.raises(runs.RunError, match="no finished run"):
+    with pytest.raises(RunError, match="no finished run"):
         write_image_report(begun)
-    with pytest.raises(runs.RunError, match="is a folder"):
+    with pytest.raises(RunError, match="--out"):
         write_image_report(run_dirs / "parts_gap", out=tmp_path)
     results = results_of("parts_gap")
     (begun / "results.json").write_text(json.dumps({**results, "top1_loc": 0.77}))
-    with pytest.raises(runs.RunError, match=r"top1_loc = 0\.7700 in results\.json"):
+    with pytest.raises(RunError, match=r"top1_loc = 0\.7700 in results\.json"):
         write_image_report(begun, out=tmp_path / "never.html")
     assert not (tmp_path / "never.html").exists()
 
@@ -249,12 +249,12 @@ def test_runs_on_other_images_are_not_laid_side_by_side(run_dirs, tmp_path):
     shutil.copytree(run_dirs / "parts_gap", other)
     recipe = json.loads((other / "recipe.json").read_text())
     (other / "recipe.json").write_text(json.dumps({**recipe, "tuning_share": 0.3}))
-    with pytest.raises(runs.RunError, match="not judged on the same images"):
+    with pytest.raises(RunError, match="on the same images"):
         write_image_report(run_dirs / "parts_has", other)
 
 
 def test_ten_crops_are_judged_on_the_larger_image(run_dirs, tmp_path, page_of):
-    recipe = judged_run.JudgedRun(run_dirs / "parts_gap").recipe.override(crops=10)
+    recipe = image_run.ImageRun(run_dirs / "parts_gap").recipe.override(crops=10)
     train_recipe(recipe, tmp_path / "run", network_from=run_dirs / "parts_gap")
     out = write_image_report(tmp_path / "run", run_dirs / "parts_gap", images=4, covered_images=8)
     baseline, run = data_of(out)["runs"]

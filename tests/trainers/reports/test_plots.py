@@ -6,92 +6,113 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
-from trainers.reports.plots import Series, bar_plot, line_plot, ranked_bars
+pytest.importorskip("matplotlib")
 
-NASTY = "<b>&\"'"
+from trainers.reports.plots import (
+    Series,
+    bar_label,
+    bar_plot,
+    line_plot,
+    ranked_bars,
+    series_of_shares,
+    to_svg,
+)
 
-
-def parse(svg):
-    return ElementTree.fromstring(svg)  # noqa: S314 - made here
-
-
-def texts(svg):
-    return [each.text for each in parse(svg).iter("text")]
-
-
-def place_of_tick(svg, value, axis):
-    """Returns where the label of a tick is."""
-    return next(float(t.get(axis)) for t in parse(svg).iter("text") if t.text == f"{value:g}")
+NASTY = "<b>&\"'$x$<!-- -->"
 
 
-def test_lines_go_through_their_values():
-    series = Series("a", [0.0, 40.0, 20.0], [0.0, 50.0, 100.0])
-    svg = line_plot([series], "threshold (%)", "right (%)", "title")
-    path = next(each for each in parse(svg).iter("path") if "stroke" in (each.get("style") or ""))
-    points = [tuple(map(float, pair.split())) for pair in path.get("d")[1:].split("L")]
-    zero, forty = place_of_tick(svg, 20, "y"), place_of_tick(svg, 40, "y")
-    per_unit = (zero - forty) / 20
-    np.testing.assert_allclose([points[0][1] - points[1][1]], 40 * per_unit, atol=0.2)
-    np.testing.assert_allclose([points[2][1] - points[1][1]], 20 * per_unit, atol=0.2)
-    assert points[1][0] - points[0][0] == pytest.approx(points[2][0] - points[1][0], abs=0.2)
+def parse(figure, tooltips=None):
+    return ElementTree.fromstring(to_svg(figure, tooltips))  # noqa: S314 - made here
 
 
-def test_a_value_that_is_no_number_leaves_a_gap():
-    svg = line_plot([Series("a", [10.0, float("nan"), 20.0], [0, 1, 2])], "x", "y", "t", (), (0, 2))
-    assert "nan" not in svg
-    assert len(list(parse(svg).iter("rect"))) == 3  # two marks and the one of the legend
+def texts(figure):
+    return [element.text for element in parse(figure).iter("text")]
+
+
+def test_lines_go_through_their_values_and_gaps_stay_gaps():
+    series = [
+        Series("a", [0.0, 40.0, float("nan")], [0.0, 50.0, 100.0]),
+        Series("b", [10.0, 20.0, 30.0], [0.0, 50.0, 100.0], colour=1),
+    ]
+    figure = line_plot(series, "threshold (%)", "right (%)", "t", [("level", 25.0)])
+    (axes,) = figure.axes
+    np.testing.assert_array_equal(axes.lines[0].get_ydata(), [0, 40, np.nan])
+    np.testing.assert_array_equal(axes.lines[1].get_xdata(), [0, 50, 100])
+    assert list(axes.lines[2].get_ydata()) == [25, 25]
+    assert axes.get_ylim() == (0, 40)
+    assert axes.get_xlabel() == "threshold (%)"
+    assert "nan" not in to_svg(figure)
+    assert {"a", "b", "level"} <= set(texts(figure))
+
+
+def test_error_bars_are_the_wilson_intervals():
+    series = series_of_shares("a", [5, 9], [10, 10], 0, [0.0, 50.0])
+    (bars,) = line_plot([series], "x", "y", "t").axes[0].collections
+    ends = np.array([segment[:, 1] for segment in bars.get_segments()])
+    np.testing.assert_allclose(ends, np.stack([series.low, series.high], axis=1))
+    assert series.y == [50, 90]
 
 
 def test_bars_are_as_long_as_their_values():
-    svg = bar_plot(
-        ["few", "many"],
-        [Series("a", [20.0, 60.0]), Series("b", [40.0, 10.0])],
-        "x",
-        "y",
-        "t",
-        [3, 9],
-    )
-    bars = [r for r in parse(svg).iter("rect") if float(r.get("height")) != 12]
-    heights = np.array([float(r.get("height")) for r in bars])
-    np.testing.assert_allclose(heights / heights[0], [1, 2, 3, 0.5], atol=0.01)
-    assert "n = 3" in texts(svg)
-    assert "n = 9" in texts(svg)
+    series = [Series("a", [20.0, 60.0]), Series("b", [40.0, 10.0], colour=1)]
+    figure = bar_plot(["few", "many"], series, "x", "y", "t", [3, 9])
+    heights = [[bar.get_height() for bar in bars] for bars in figure.axes[0].containers]
+    assert heights == [[20, 60], [40, 10]]
+    assert {"few", "n = 3", "many", "n = 9"} <= set(texts(figure))
 
 
-def test_ranked_bars_say_name_count_and_value():
-    svg = ranked_bars(
-        ["cat", "x" * 90],
-        [Series("gap", [10.0, 20.0]), Series("has", [80.0, 40.0])],
-        "x",
-        "t",
-        [5, 6],
-    )
-    assert "cat (5)" in texts(svg)
-    assert "80.0" in texts(svg)
-    assert any(text.startswith("xxx") and text.endswith("… (6)") for text in texts(svg))
-    bars = [r for r in parse(svg).iter("rect") if r.get("height") == "14"]
-    first, second = (float(r.get("width")) for r in bars)
-    assert first == 2 * second
+def test_ranked_bars_show_name_count_and_value():
+    long = "x" * 90
+    series = [Series("gap", [10.0, 20.0]), Series("has", [80.0, 40.0], colour=1)]
+    figure = ranked_bars(["cat", long], series, "x", "t", [5, 6])
+    (axes,) = figure.axes
+    assert [bar.get_width() for bar in axes.containers[0]] == [80, 40]
+    assert list(axes.lines[0].get_xdata()) == [10, 20]
+    assert axes.yaxis_inverted()
+    assert {"cat (5)", "80.0", bar_label(long, 6)} <= set(texts(figure))
+    root = parse(figure, {bar_label(long, 6): long})
+    assert long in [title.text for text in root.iter("text") for title in text.iter("title")]
 
 
 @pytest.mark.parametrize("plot", ["line", "bar", "ranked"])
 def test_names_are_escaped_and_the_plot_has_a_title(plot):
     series = [Series(NASTY, [10.0], [0.0])]
-    svg = {
-        "line": lambda: line_plot(series, NASTY, NASTY, NASTY, [(NASTY, 5.0)], moment=(NASTY, 5.0)),
+    figure = {
+        "line": lambda: line_plot(
+            series, NASTY, NASTY, NASTY, [(NASTY, 5.0)], position=(NASTY, 5.0)
+        ),
         "bar": lambda: bar_plot([NASTY], series, NASTY, NASTY, NASTY),
         "ranked": lambda: ranked_bars([NASTY], series, NASTY, NASTY, [1]),
     }[plot]()
-    root = parse(svg)
+    root = parse(figure)
     assert root.get("aria-label") == NASTY
     assert root.get("role") == "img"
     assert not list(root.iter("b"))
-    assert any(NASTY in (text or "") for text in texts(svg))
+    assert any(NASTY in (text or "") for text in texts(figure))
+
+
+def test_names_in_any_script_are_drawn_without_warnings():
+    assert "犬 (1)" in texts(ranked_bars(["犬"], [Series("a", [10.0])], "x", "t", [1]))
+
+
+def test_colours_follow_the_style_sheet_and_nothing_is_loaded_from_elsewhere():
+    svg = to_svg(bar_plot(["a"], [Series("a", [10.0]), Series("b", [20.0], colour=1)], "", "", "t"))
+    assert "fill: var(--series-0)" in svg
+    assert "fill: var(--series-1)" in svg
+    assert not re.search("#[0-9a-f]{6}\\b", svg)
+    assert "http" not in svg
+    assert "<style" not in svg
+
+
+def test_identifiers_of_two_plots_differ():
+    figures = [line_plot([Series("a", [1.0], [1.0])], "x", "y", title) for title in ("t", "u")]
+    first, second = (set(re.findall('id="([^"]*)"', to_svg(figure))) for figure in figures)
+    assert first
+    assert not first & second
 
 
 def test_no_line_of_a_legend_is_wider_than_the_plot():
-    svg = line_plot([Series("n" * 30, [1.0], [1.0], colour=n) for n in range(4)], "x", "y", "t")
-    names = [t for t in parse(svg).iter("text") if t.text == "n" * 30]
-    assert len({t.get("y") for t in names}) > 1
-    assert all(float(t.get("x")) + 7 * 30 < 640 for t in names)
-    assert not re.search(r"nan|inf\b", svg)
+    figure = line_plot([Series("n" * 30, [1.0], [1.0], colour=n) for n in range(4)], "x", "y", "t")
+    to_svg(figure)
+    (legend,) = figure.legends
+    assert legend.get_window_extent().width <= 640

@@ -62,11 +62,11 @@ def found(*segments):
         ((5, 6, 2), "background"),  # a class that the video does not show
     ],
 )
-def test_a_detection_is_of_the_first_kind_whose_rule_holds(segment, kind):
+def test_a_detection_is_of_the_first_kind_whose_rule_applies(segment, kind):
     assert sort_segments(truth(), found(segment), 0.5).detections == (kind,)
 
 
-def test_the_bound_on_iou_moves_detections_to_right():
+def test_the_iou_threshold_moves_detections_to_right():
     half = found((25, 30, 0), (24, 40, 0), (61, 65, 1))
     assert sort_segments(truth(), half, 0.5).detections == ("short", "long", "short")
     # IoU 0.5, 0.3 and 0.4: the second is not above 0.3, the third is.
@@ -77,7 +77,7 @@ def test_of_several_detections_of_one_action_the_highest_score_is_right():
     several = found((20, 26, 0, 0.2), (21, 30, 0, 0.9), (20, 30, 0, 0.5))
     result = sort_segments(truth(), several, 0.5)
     assert result.detections == ("duplicate", "right", "duplicate")
-    assert result.truths == ("found", "untouched", "untouched")
+    assert result.truths == ("found", "missed", "missed")
 
 
 def test_ambiguous_time_excuses_what_is_wrong_and_leaves_what_is_right():
@@ -88,13 +88,13 @@ def test_ambiguous_time_excuses_what_is_wrong_and_leaves_what_is_right():
     assert result.detections == ("right", "ambiguous", "ambiguous", "background")
 
 
-def test_missed_actions_are_told_apart_by_whether_anything_touches_them():
+def test_missed_actions_are_split_by_whether_a_detection_overlaps_them():
     result = sort_segments(truth(), found((20, 30, 0), (44, 45, 0), (62, 70, 0)), 0.5)
-    assert result.truths == ("found", "touched", "untouched")
+    assert result.truths == ("found", "overlapped", "missed")
 
 
-def test_nothing_found_and_nothing_to_find_are_no_trouble():
-    assert sort_segments(truth(), found(), 0.5).truths == ("untouched",) * 3
+def test_no_detections_and_no_true_segments_are_allowed():
+    assert sort_segments(truth(), found(), 0.5).truths == ("missed",) * 3
     assert sort_segments(truth([]), found((1, 2, 0)), 0.5).detections == ("background",)
     empty = sort_segments(truth([]), found(), 0.5)
     assert (empty.detections, empty.truths) == ((), ())

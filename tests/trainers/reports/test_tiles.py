@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from trainers.reports.tiles import quantize_map, restore_map, tile_picture, view
+from trainers.reports.page import render_macro
+from trainers.reports.tiles import View, quantize_map, restore_map, tile_picture
 
 
 def test_a_map_comes_back_to_half_a_level():
@@ -39,11 +40,15 @@ def test_a_picture_has_the_aspect_of_the_image_that_it_was():
 
 
 def test_a_view_draws_its_boxes_in_pixels_of_the_image():
-    text = view("data:,", (50, 80), [[1, 2, 11, 22]], [5, 6, 30, 40], "what is <seen>", key="run-0")
+    view = View(
+        "data:,", (50, 80), [[1, 2, 11, 22]], "what is <seen>", [5, 6, 30, 40], "<b>", key="run-0"
+    )
+    text = render_macro("view", view)
     assert 'viewBox="0 0 80 50"' in text
     assert '<rect class="true" x="1.0" y="2.0" width="10.0" height="20.0">' in text
     assert '<rect class="found" x="5.0" y="6.0" width="25.0" height="34.0">' in text
     assert 'aria-label="what is &lt;seen&gt;"' in text
     assert 'data-box="run-0"' in text
-    nothing = view("data:,", (50, 80), [], np.full(4, np.nan), "nothing")
+    assert "&lt;b&gt;" in text
+    nothing = render_macro("view", View("data:,", (50, 80), [], "nothing", np.full(4, np.nan)))
     assert 'visibility="hidden"' in nothing

@@ -1,80 +1,26 @@
-"""The slider that moves the threshold: its markup, its values, and the script that finds boxes."""
-
-from __future__ import annotations
-
-from typing import Any
-
-from trainers.reports.page import Markup, data_element, element, paragraph
-
-DATA_ID = "threshold-data"
-
-
-def slider(threshold: float) -> Markup:
-    """Returns the slider, at the fixed threshold; without a script it is not shown.
-
-    Args:
-        threshold: In (0, 1).
-    """
-    return element(
-        "div",
-        element("label", "Threshold, per cent of the map's maximum", for_="threshold"),
-        element(
-            "input",
-            type="range",
-            id="threshold",
-            min=1,
-            max=99,
-            step=1,
-            value=round(100 * threshold),
-            aria_describedby="threshold-says",
-        ),
-        element("output", id="threshold-says", for_="threshold", aria_live="polite"),
-        class_="slider",
-    )
-
-
-def without_script(threshold: float) -> Markup:
-    """Returns what is said where no script runs."""
-    text = f"Without JavaScript the boxes stay at {threshold:.0%} of the map's maximum."
-    return element("noscript", paragraph(text, kind="note"))
-
-
-def slider_data(
-    runs: list[dict[str, Any]], tiles: list[dict[str, Any]], threshold: float
-) -> Markup:
-    """Returns the values that the script works on.
-
-    Args:
-        runs: For each run "key", "name", "size" (height and width that maps are enlarged to),
-            "thresholds" and "curve" (GT-known Loc of all images, as fractions; [] where unknown).
-        tiles: For each image "size", "true_boxes" and "maps", by the key of the run, as
-            `tiles.quantize_map` gives them.
-        threshold: The fixed one.
-    """
-    return data_element(DATA_ID, {"runs": runs, "tiles": tiles, "threshold": threshold})
-
-
-# `boxOf` is `keras_has.ops.boxes.boxes_from_maps`: bilinear with half-pixel centres, in float32,
-# pixels above a share of the maximum, largest component of 8 neighbours, tight box, ties by top,
-# left, bottom, right.
-SCRIPT = r"""
 "use strict";
+
+// The slider for the threshold: computes each image's box from its map and moves it.
+//
+// `boxFromMap` repeats keras_has.ops.boxes.boxes_from_maps: the map is enlarged bilinearly with
+// half-pixel centres in float32; pixels above a fraction of its maximum form components of 8
+// neighbours; the box is the tight one around the largest, ties broken by top, left, bottom, right.
 (function () {
   const source = document.getElementById("threshold-data");
   const control = document.getElementById("threshold");
   if (!source || !control) { return; }
   const data = JSON.parse(source.textContent);
-  const says = document.getElementById("threshold-says");
+  const output = document.getElementById("threshold-output");
   document.documentElement.classList.remove("no-script");
 
-  function levelsOf(text) {
+  function decodeLevels(text) {
     const bytes = atob(text);
     const levels = new Uint8Array(bytes.length);
     for (let i = 0; i < bytes.length; i += 1) { levels[i] = bytes.charCodeAt(i); }
     return levels;
   }
 
-  function places(count, size) {
+  function interpolation(count, size) {
     const first = new Int32Array(size), next = new Int32Array(size);
     const share = new Float32Array(size);
     for (let i = 0; i < size; i += 1) {
@@ -87,12 +33,12 @@ SCRIPT = r"""
   }
 
   function enlarge(map, height, width) {
-    const levels = levelsOf(map.levels);
+    const levels = decodeLevels(map.levels);
     const values = new Float32Array(levels.length);
     for (let i = 0; i < levels.length; i += 1) {
       values[i] = map.low + levels[i] * (map.high - map.low) / 255;
     }
-    const x = places(map.width, width), y = places(map.height, height);
+    const x = interpolation(map.width, width), y = interpolation(map.height, height);
     const pixels = new Float32Array(height * width);
     let largest = -Infinity;
     for (let row = 0; row < height; row += 1) {
@@ -109,7 +55,7 @@ SCRIPT = r"""
     return {pixels: pixels, largest: largest, height: height, width: width};
   }
 
-  function comesFirst(box, other) {
+  function isBefore(box, other) {
     const order = [1, 0, 3, 2];
     for (const place of order) {
       if (box[place] !== other[place]) { return box[place] < other[place]; }
@@ -117,18 +63,18 @@ SCRIPT = r"""
     return false;
   }
 
-  function boxOf(map, threshold) {
+  function boxFromMap(map, threshold) {
     const width = map.width, height = map.height, pixels = map.pixels;
     const cutoff = Math.max(Math.fround(Math.fround(threshold) * map.largest), 1.17549435e-38);
-    const isOpen = new Uint8Array(pixels.length);
-    for (let i = 0; i < pixels.length; i += 1) { isOpen[i] = pixels[i] > cutoff ? 1 : 0; }
+    const isAbove = new Uint8Array(pixels.length);
+    for (let i = 0; i < pixels.length; i += 1) { isAbove[i] = pixels[i] > cutoff ? 1 : 0; }
     const waiting = new Int32Array(pixels.length);
     let best = null, most = 0;
     for (let start = 0; start < pixels.length; start += 1) {
-      if (!isOpen[start]) { continue; }
+      if (!isAbove[start]) { continue; }
       let count = 1, done = 0;
       const box = [width, height, 0, 0];
-      isOpen[start] = 0;
+      isAbove[start] = 0;
       waiting[0] = start;
       while (done < count) {
         const place = waiting[done];
@@ -142,15 +88,15 @@ SCRIPT = r"""
         const lastColumn = Math.min(column + 1, width - 1);
         for (let r = Math.max(row - 1, 0); r <= lastRow; r += 1) {
           for (let c = Math.max(column - 1, 0); c <= lastColumn; c += 1) {
-            if (isOpen[r * width + c]) {
-              isOpen[r * width + c] = 0;
+            if (isAbove[r * width + c]) {
+              isAbove[r * width + c] = 0;
               waiting[count] = r * width + c;
               count += 1;
             }
           }
         }
       }
-      if (count > most || (count === most && comesFirst(box, best))) { best = box; most = count; }
+      if (count > most || (count === most && isBefore(box, best))) { best = box; most = count; }
     }
     return best;
   }
@@ -163,7 +109,7 @@ SCRIPT = r"""
     return common / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - common);
   }
 
-  function ofAll(run, threshold) {
+  function scoreOfAllImages(run, threshold) {
     const at = run.thresholds, curve = run.curve;
     for (let i = 0; i < at.length; i += 1) {
       if (Math.abs(at[i] - threshold) < 1e-6) {
@@ -179,7 +125,7 @@ SCRIPT = r"""
   }
 
   const enlarged = {};
-  function mapOf(run, index) {
+  function enlargedMap(run, index) {
     const key = run.key + "-" + index;
     if (!(key in enlarged)) {
       const map = data.tiles[index].maps[run.key];
@@ -188,15 +134,15 @@ SCRIPT = r"""
     return enlarged[key];
   }
 
-  function show(threshold) {
+  function showThreshold(threshold) {
     const state = {threshold: threshold, boxes: {}, hits: {}, boxed: 0};
-    const texts = [];
+    const sentences = [];
     state.boxed = data.tiles.filter(function (tile) { return tile.true_boxes.length; }).length;
     data.runs.forEach(function (run) {
       let hits = 0;
       state.boxes[run.key] = data.tiles.map(function (tile, index) {
-        const map = mapOf(run, index);
-        let box = map && boxOf(map, threshold);
+        const map = enlargedMap(run, index);
+        let box = map && boxFromMap(map, threshold);
         const group = document.querySelector('[data-box="' + run.key + "-" + index + '"]');
         const text = document.querySelector('[data-iou="' + run.key + "-" + index + '"]');
         let best = 0;
@@ -219,40 +165,39 @@ SCRIPT = r"""
         return box;
       });
       state.hits[run.key] = hits;
-      const all = ofAll(run, threshold);
+      const all = scoreOfAllImages(run, threshold);
       if (state.boxed) {
-        texts.push(run.name + ": " + hits + " of the " + state.boxed + " images below" +
+        sentences.push(run.name + ": " + hits + " of the " + state.boxed + " images below" +
           (all ? ", " + all : ""));
       }
     });
-    says.textContent = Math.round(100 * threshold) + "%. " +
-      (texts.length ? "GT-known Loc \u2014 " + texts.join("; ") + "." : "");
+    output.textContent = Math.round(100 * threshold) + "%. " +
+      (sentences.length ? "GT-known Loc \u2014 " + sentences.join("; ") + "." : "");
     document.body.setAttribute("data-state", JSON.stringify(state));
   }
 
-  // A link to a section is no threshold, and leaves the one that was chosen.
+  // A link to a section does not change the threshold.
   function fromAddress(otherwise) {
     const found = location.hash.match(/^#threshold=([0-9.]+)$/);
-    const asked = found ? Number(found[1]) : NaN;
-    const value = asked > 0 && asked < 1 ? asked : otherwise;
+    const requested = found ? Number(found[1]) : NaN;
+    const value = requested > 0 && requested < 1 ? requested : otherwise;
     if (value === null) { return; }
     control.value = String(Math.round(100 * value));
-    show(value);
+    showThreshold(value);
   }
 
   let isWaiting = false;
   control.addEventListener("input", function () {
     if (isWaiting) { return; }
     isWaiting = true;
-    // Later, so that a drag does not queue up work for thresholds that it has left already.
+    // Deferred, so that dragging does not queue work for thresholds already passed.
     setTimeout(function () {
       isWaiting = false;
       const value = Number(control.value) / 100;
-      show(value);
-      try { history.replaceState(null, "", "#threshold=" + value); } catch (error) { /* a file */ }
+      showThreshold(value);
+      try { history.replaceState(null, "", "#threshold=" + value); } catch (error) { /* forbidden for some files */ }
     }, 0);
   });
   window.addEventListener("hashchange", function () { fromAddress(null); });
   fromAddress(data.threshold);
 })();
-"""

@@ -1,52 +1,30 @@
-"""Why a box is wrong: each image is sorted into one kind, by rules that are stated here.
+"""Why a box is wrong: sorts each image into one kind, by explicit rules.
 
-The paper shows failures and names some kinds; it measures none. The rules and their numbers are
-this project's choice.
+The paper shows failures and names some of their causes, but does not count them. The rules and
+their thresholds are this project's choice.
 """
 
 from __future__ import annotations
-
-import dataclasses
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from keras_has.ops.boxes import box_iou
+from trainers.reports.failure_kinds import LARGER, MERGED, MOSTLY, FailureKind
 
-MOSTLY = 0.6
-FAR = 1.5
-MERGED = 0.5
-
-
-@dataclasses.dataclass(frozen=True)
-class FailureKind:
-    """A kind of outcome.
-
-    Args:
-        key: Its name in code and in files.
-        title: Its name for a reader.
-        rule: When an image is of this kind, none of those before it being so.
-    """
-
-    key: str
-    title: str
-    rule: str
-
-
-# In the order in which they are tried.
+# In the order in which they are checked.
 KINDS = (
     FailureKind(
         "no_box",
         "No box",
-        "The map is constant, not finite or nowhere above 0, so that it gives no box.",
+        "The map gives no box because it is constant, not finite, or nowhere above 0.",
     ),
     FailureKind(
         "wrong_class",
         "Wrong class",
-        "The class of the highest probability is not the true one, whatever the box.",
+        "The most probable class is not the true one; the box does not matter.",
     ),
-    FailureKind("right", "Right", "The IoU with some true box is above 0.5."),
+    FailureKind("right", "Right", "The IoU with a true box is above 0.5."),
     FailureKind(
         "merged",
         "Several instances merged",
@@ -55,30 +33,30 @@ KINDS = (
     FailureKind(
         "part",
         "Only a part",
-        f"At least {MOSTLY:.0%} of the predicted box lie in a true box, whose area is more than "
-        f"{FAR:g} times the predicted box's.",
+        f"At least {MOSTLY:.0%} of the predicted box lies in a true box whose area is more than "
+        f"{LARGER:g} times as large.",
     ),
     FailureKind(
         "context",
         "Too much context",
         f"The predicted box covers at least {MOSTLY:.0%} of a true box, and its area is more than "
-        f"{FAR:g} times that box's.",
+        f"{LARGER:g} times as large.",
     ),
     FailureKind(
         "displaced",
         "Otherwise displaced",
-        "All other boxes: beside the object, or half on it and half off it.",
+        "All other boxes: next to the object, or partly on it.",
     ),
 )
 
 
 def failure_kind(box: ArrayLike, true_boxes: ArrayLike, class_is_right: bool = True) -> str:
-    """Returns the key of the first of `KINDS` whose rule holds.
+    """Returns the key of the first of `KINDS` whose rule applies.
 
     Args:
-        box: (4,) "xyxy", the predicted box; NaN where the map gives none.
-        true_boxes: (N, 4) likewise, N at least 1.
-        class_is_right: Whether the predicted class is the true one; True to judge the box alone.
+        box: (4,) "xyxy", the predicted box; NaN if the map gives no box.
+        true_boxes: (N, 4) "xyxy", N at least 1.
+        class_is_right: Whether the predicted class is the true one. Pass True to ignore the class.
 
     Raises:
         ValueError: If there is no true box.
@@ -106,19 +84,19 @@ def failure_kind(box: ArrayLike, true_boxes: ArrayLike, class_is_right: bool = T
     true_area = np.prod(true_boxes[:, 2:] - true_boxes[:, :2], axis=1)
     if (common >= MERGED * true_area).sum() >= 2:
         return "merged"
-    if ((common >= MOSTLY * area) & (FAR * area < true_area)).any():
+    if ((common >= MOSTLY * area) & (LARGER * area < true_area)).any():
         return "part"
-    if ((common >= MOSTLY * true_area) & (area > FAR * true_area)).any():
+    if ((common >= MOSTLY * true_area) & (area > LARGER * true_area)).any():
         return "context"
     return "displaced"
 
 
 def shares_in_common(box: ArrayLike, true_boxes: ArrayLike) -> tuple[float, float]:
-    """Returns how much of the object a box covers, and how much of the box lies on the object.
+    """Returns the share of the object that a box covers and the share of the box on the object.
 
     Args:
         box: (4,) "xyxy", the predicted box, finite.
-        true_boxes: (N, 4) likewise, N at least 1; the one of the highest IoU is the object.
+        true_boxes: (N, 4) "xyxy", N at least 1; the object is the one with the highest IoU.
 
     Returns:
         Two shares in [0, 1].
@@ -133,11 +111,5 @@ def shares_in_common(box: ArrayLike, true_boxes: ArrayLike) -> tuple[float, floa
     true_box = true_boxes[box_iou(true_boxes, box).argmax()]
     sides = np.minimum(true_box[2:], box[2:]) - np.maximum(true_box[:2], box[:2])
     common = np.prod(np.maximum(sides, 0))
-    of_both = (np.prod(each[2:] - each[:2]) for each in (true_box, box))
-    covered, inside = (float(common / area) for area in of_both)
-    return covered, inside
-
-
-def count_kinds(kinds: Sequence[str]) -> dict[str, int]:
-    """Returns how many there are of each of `KINDS`, zeros included, in their order."""
-    return {kind.key: sum(each == kind.key for each in kinds) for kind in KINDS}
+    areas = [np.prod(one[2:] - one[:2]) for one in (true_box, box)]
+    return float(common / areas[0]), float(common / areas[1])

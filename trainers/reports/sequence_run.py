@@ -1,4 +1,4 @@
-"""A finished run on sequences, judged again sequence by sequence."""
+"""A finished run on sequences, evaluated again sequence by sequence."""
 
 from __future__ import annotations
 
@@ -12,41 +12,42 @@ import numpy as np
 from keras_has.callbacks import LocalizedVideo
 from keras_has.metrics import TemporalMeanAveragePrecision
 from keras_has.ops.temporal_cam import detections_from_maps
-from trainers.engine.runs import RunDirectory, RunError
+from trainers.engine.run_directory import RunDirectory
+from trainers.engine.run_error import RunError
 from trainers.recipes import VideoRecipe
 from trainers.reports.finished_run import FinishedRun
 from trainers.reports.segment_failures import SortedSegments, sort_segments
 from trainers.tasks.temporal_localization import TemporalLocalization, whole_sequence
 
-# Shares of a map's maximum at which mAP is measured, beside the run's own.
+# Fractions of a map's maximum at which mAP is measured, in addition to that of the run.
 THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-# What decides which figures can be laid side by side.
-_OF_FIGURES = ("protocol", "known_classes", "iou_thresholds")
+# Recipe fields that must be equal for figures to be comparable.
+_EVALUATION_FIELDS = ("protocol", "known_classes", "iou_thresholds")
 
 
 @dataclasses.dataclass(frozen=True)
-class JudgedSequence:
-    """What is known of one sequence.
+class SequenceResult:
+    """The result of one sequence.
 
     Args:
-        found: Detections at the run's threshold: "segments", "labels" and "scores".
-        maps: The temporal class activation map, (T,), of each class that it shows.
-        step_seconds: Time that a step of the maps stands for.
-        predicted_class: Of the highest probability.
+        detections: At the threshold of the run: "segments", "labels" and "scores".
+        maps: The temporal class activation map, (T,), of each class in the sequence.
+        step_seconds: Duration of one step of the maps, in seconds.
+        predicted_class: The most probable class.
         probability: Its probability.
     """
 
-    found: Mapping[str, np.ndarray]
+    detections: Mapping[str, np.ndarray]
     maps: Mapping[int, np.ndarray]
     step_seconds: float
     predicted_class: int
     probability: float
 
 
-class JudgedSequences(FinishedRun):
-    """What is known of a finished run, of all sequences of its validation split.
+class SequenceRun(FinishedRun):
+    """A finished run on sequences and its result for each sequence of the validation split.
 
-    See `FinishedRun` for its arguments.
+    See `FinishedRun` for the arguments.
     """
 
     recipe_kind = VideoRecipe
@@ -56,20 +57,20 @@ class JudgedSequences(FinishedRun):
     recipe: VideoRecipe
     task: TemporalLocalization
 
-    def check_comparable(self, baseline: JudgedSequences) -> None:
-        """Raises where the two cannot be laid side by side.
+    def check_comparable(self, baseline: SequenceRun) -> None:
+        """Checks that two runs can be compared.
 
         Raises:
-            RunError: If they are not judged on the same data, or not in the same way.
+            RunError: If they were not evaluated on the same data and in the same way.
         """
         super().check_comparable(baseline)
-        for field in _OF_FIGURES:
-            values = [getattr(each.recipe, field) for each in (self, baseline)]
+        for field in _EVALUATION_FIELDS:
+            values = [getattr(run.recipe, field) for run in (self, baseline)]
             if values[0] != values[1]:
                 raise RunError(
-                    f"{self.path} and {baseline.path} are judged differently: {field} is "
-                    f"{values[0]} and {values[1]}. Judge one network anew with --network_from, or "
-                    "choose another --baseline_run_dir."
+                    f"{self.path} and {baseline.path} were evaluated differently: {field} is "
+                    f"{values[0]} and {values[1]}. Evaluate one network again with --network_from, "
+                    "or choose another --baseline_run_dir."
                 )
 
     def _make_task(
@@ -77,7 +78,7 @@ class JudgedSequences(FinishedRun):
     ) -> TemporalLocalization:
         return TemporalLocalization(self.recipe, data_dir)
 
-    def _agreement(self, other: JudgedSequences) -> dict[str, bool]:
+    def _agreement(self, other: SequenceRun) -> dict[str, bool]:
         ours, theirs = self.split, other.split
         return {
             "sequences": np.array_equal(ours.video_ids, theirs.video_ids),
@@ -88,21 +89,21 @@ class JudgedSequences(FinishedRun):
         }
 
     @functools.cached_property
-    def sequences(self) -> list[JudgedSequence]:
-        """What is known of each sequence, in order.
+    def sequences(self) -> list[SequenceResult]:
+        """The result for each sequence, in order.
 
         Raises:
-            RunError: If it does not give the figures of `results.json`.
+            RunError: If the figures do not agree with `results.json`.
         """
-        found = list(self._with_progress(self._iterate()))
-        segments = sum(len(each) for each in self.split.segments)
-        # A detection moves the mean over the classes by about one true segment.
-        self._check_figures(self._figures(found), len(found), segments)
-        return found
+        results = list(self._with_progress(self._iterate()))
+        segments = sum(map(len, self.split.segments))
+        # One detection changes the mean over the classes by about one true segment.
+        self._check_figures(self._figures(results), len(results), segments)
+        return results
 
     @functools.cached_property
     def figures(self) -> dict[str, float]:
-        """What was found now of what `results.json` has: mAP, whole sequences, Top-1 Clas."""
+        """mAP, mAP of whole sequences, and Top-1 Clas, evaluated again."""
         return self._figures(self.sequences)
 
     @functools.cached_property
@@ -113,11 +114,14 @@ class JudgedSequences(FinishedRun):
     @functools.cached_property
     def curve(self) -> dict[float, np.ndarray]:
         """The mAP at each IoU, (IoU thresholds,), by the threshold of the map."""
-        return {each: self._metric_at(each).mean_average_precisions() for each in self._metrics}
+        return {
+            threshold: self._metric_at(threshold).mean_average_precisions()
+            for threshold in self._metrics
+        }
 
     @functools.cached_property
     def _metrics(self) -> dict[float, TemporalMeanAveragePrecision]:
-        """A metric of the detections at each threshold of the map."""
+        """The metric of the detections at each threshold of the map."""
         return {
             threshold: TemporalMeanAveragePrecision(
                 len(self.split.class_names), self.recipe.iou_thresholds, self.recipe.protocol
@@ -127,26 +131,26 @@ class JudgedSequences(FinishedRun):
 
     @functools.cached_property
     def _kinds(self) -> dict[float, list[SortedSegments]]:
-        """What `kinds` has returned."""
+        """Results of `kinds`, by threshold."""
         return {}
 
     def kinds(self, iou_threshold: float) -> list[SortedSegments]:
         """Returns the kinds of detections and true segments of each sequence."""
         if iou_threshold not in self._kinds:
             self._kinds[iou_threshold] = [
-                sort_segments(self.split.truth(index), sequence.found, iou_threshold)
+                sort_segments(self.split.truth(index), sequence.detections, iou_threshold)
                 for index, sequence in enumerate(self.sequences)
             ]
         return self._kinds[iou_threshold]
 
     def _metric_at(self, threshold: float) -> TemporalMeanAveragePrecision:
-        assert self.sequences is not None  # noqa: S101 (they are judged before they are counted)
+        assert self.sequences is not None  # noqa: S101 (evaluates the sequences, which updates the metrics)
         return self._metrics[threshold]
 
-    def _figures(self, sequences: list[JudgedSequence]) -> dict[str, float]:
+    def _figures(self, sequences: list[SequenceResult]) -> dict[str, float]:
         right = [
-            bool(self.split.labels[index, each.predicted_class])
-            for index, each in enumerate(sequences)
+            bool(self.split.labels[index, sequence.predicted_class])
+            for index, sequence in enumerate(sequences)
         ]
         baseline = whole_sequence(self.split, self.recipe)
         return {
@@ -158,33 +162,35 @@ class JudgedSequences(FinishedRun):
             "top1_clas": sum(right) / len(right),
         }
 
-    def _iterate(self) -> Iterator[JudgedSequence]:
-        """Judges each sequence, and tells the metrics."""
+    def _iterate(self) -> Iterator[SequenceResult]:
+        """Evaluates each sequence and updates the metrics."""
         for metric in self._metrics.values():
             metric.reset_state()
         callback = self.task.localization()
         callback.set_model(self.model)
         for video in callback.iterate():
             for threshold, metric in self._metrics.items():
-                metric.update_state(self.split.truth(video.index), self._found(video, threshold))
-            yield JudgedSequence(
+                metric.update_state(
+                    self.split.truth(video.index), self._detections(video, threshold)
+                )
+            yield SequenceResult(
                 video.detections,
-                # Copies: a view would keep the maps of all classes in memory.
+                # Copies, because views would keep the maps of all classes in memory.
                 {int(label): video.maps[:, label].copy() for label in np.flatnonzero(video.labels)},
                 video.step_seconds,
                 video.predicted_class,
                 video.probability,
             )
 
-    def _found(self, video: LocalizedVideo, threshold: float) -> dict[str, np.ndarray]:
+    def _detections(self, video: LocalizedVideo, threshold: float) -> dict[str, np.ndarray]:
         if threshold == self.threshold:
             return dict(video.detections)
         labels = video.labels[None] if self.recipe.known_classes else None
-        (found,) = detections_from_maps(
+        (detections,) = detections_from_maps(
             video.maps[None],
             video.step_seconds,
             threshold,
             labels=labels,
             score=self.recipe.detection_score,
         )
-        return dict(found)
+        return dict(detections)

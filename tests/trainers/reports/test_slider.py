@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from keras_has.ops.boxes import box_iou, boxes_from_maps, scale_boxes
-from trainers.reports import page, threshold_slider
-from trainers.reports.tiles import quantize_map, restore_map, tile, tiles, view
+from trainers.reports import page
+from trainers.reports.page import Group, render_macro
+from trainers.reports.tiles import View, quantize_map, restore_map
 
 SIZE = (60, 80)  # height and width that maps are enlarged to
 THRESHOLDS = (0.1, 0.2, 0.3)
@@ -23,16 +24,26 @@ def maps():
     return [each.astype("float32") for each in made]
 
 
+def page_with(content, more_script=""):
+    """Returns a page with the slider's script, and with more script behind it."""
+    code = page.static_file("threshold_slider.js") + more_script
+    style = page.static_file("report.css")
+    return (
+        f'<!DOCTYPE html><html lang="en" class="no-script"><head><style>{style}</style></head>'
+        f"<body><main>{content}</main><script>{code}</script></body></html>"
+    )
+
+
 @pytest.fixture
 def written(maps, tmp_path):
     """The page of these maps, each with a true box in an image of 120 x 100 pixels."""
     sizes, true_box = (120, 100), [20.0, 30.0, 70.0, 90.0]
     nothing = np.full(4, np.nan)
     entries, data = [], []
-    for number, each in enumerate(maps):
-        picture = view("data:,", sizes, [true_box], nothing, "a map", "", f"run-{number}")
-        entries.append(tile([picture], "caption"))
-        data.append({"size": sizes, "true_boxes": [true_box], "maps": {"run": quantize_map(each)}})
+    for number, cam in enumerate(maps):
+        view = View("data:,", sizes, [true_box], "a map", nothing, key=f"run-{number}")
+        entries.append(render_macro("tile", [view], "class", "caption"))
+        data.append({"size": sizes, "true_boxes": [true_box], "maps": {"run": quantize_map(cam)}})
     run = {
         "key": "run",
         "name": "</script><b id='in'>",
@@ -40,13 +51,15 @@ def written(maps, tmp_path):
         "thresholds": THRESHOLDS,
         "curve": CURVE,
     }
-    content = [
-        threshold_slider.slider(0.2),
-        tiles(entries),
-        threshold_slider.slider_data([run], data, 0.2),
-    ]
+    content = "".join(
+        [
+            render_macro("slider", 0.2),
+            render_macro("groups", [Group("Sample", "", entries)], "tiles"),
+            render_macro("slider_data", [run], data, 0.2),
+        ]
+    )
     file = tmp_path / "page.html"
-    file.write_text(page.render("A page", content, threshold_slider.SCRIPT), encoding="utf-8")
+    file.write_text(page_with(content), encoding="utf-8")
     return file, sizes, true_box
 
 
@@ -59,8 +72,8 @@ def test_boxes_and_score_follow_the_slider_as_python_has_them(
     state, dom = state_of_page(file, fragment)
     assert state["threshold"] == threshold
     hits, boxed = 0, 0
-    for each, found in zip(maps, state["boxes"]["run"], strict=True):
-        quantized = quantize_map(each)
+    for cam, found in zip(maps, state["boxes"]["run"], strict=True):
+        quantized = quantize_map(cam)
         if quantized is None:
             assert found is None
             continue
@@ -99,15 +112,14 @@ def test_a_key_or_a_drag_moves_the_threshold(written, state_of_page):
       setTimeout(function () { location.hash = "#a-section"; }, 50);
     """
     text = file.read_text()
-    content = text[text.index("</h1>") + 5 : text.index("</main>")]
-    script = threshold_slider.SCRIPT + keyed
-    file.write_text(page.render("A page", [page.Markup(content)], script), encoding="utf-8")
+    content = text[text.index("<main>") + 6 : text.index("</main>")]
+    file.write_text(page_with(content, keyed), encoding="utf-8")
     state, dom = state_of_page(file)
     assert state["threshold"] == 0.21  # and a link to a section has left it there
     assert ">21%. GT-known Loc" in dom
 
 
-def test_what_is_no_threshold_is_taken_as_the_fixed_one(written, state_of_page):
+def test_an_invalid_threshold_in_the_address_selects_the_fixed_one(written, state_of_page):
     state, _ = state_of_page(written[0], "threshold=abc")
     assert state["threshold"] == 0.2
 

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_has.ops.boxes import box_iou
-from trainers.reports.failures import KINDS, count_kinds, failure_kind, shares_in_common
+from trainers.reports.box_failures import KINDS, failure_kind, shares_in_common
+from trainers.reports.failure_kinds import count_kinds
 
 TRUE = [20, 20, 60, 60]  # 1,600 pixels
 
@@ -35,18 +36,18 @@ TRUE = [20, 20, 60, 60]  # 1,600 pixels
         ([np.nan] * 4, [TRUE], "no_box"),
     ],
 )
-def test_a_box_is_of_the_first_kind_whose_rule_holds(box, true_boxes, kind):
+def test_a_box_is_of_the_first_kind_whose_rule_applies(box, true_boxes, kind):
     assert failure_kind(box, true_boxes) == kind
 
 
-def test_a_wrong_class_comes_before_any_box_but_the_one_that_is_missing():
+def test_a_wrong_class_comes_before_any_box_except_a_missing_one():
     assert failure_kind(TRUE, [TRUE], class_is_right=False) == "wrong_class"
     assert failure_kind([0, 0, 100, 100], [TRUE], class_is_right=False) == "wrong_class"
     assert failure_kind([np.nan] * 4, [TRUE], class_is_right=False) == "no_box"
 
 
 def test_an_image_without_a_true_box_is_refused():
-    with pytest.raises(ValueError, match="at least one box"):
+    with pytest.raises(ValueError, match="true_boxes"):
         failure_kind(TRUE, np.zeros((0, 4)))
 
 
@@ -63,7 +64,7 @@ def boxes(number):
 def test_right_is_an_overlap_above_one_half_and_every_other_box_fails(box, true_boxes):
     kind = failure_kind(box[0], true_boxes)
     assert (kind == "right") == (box_iou(true_boxes, box[0]).max() > 0.5)
-    assert kind in {each.key for each in KINDS}
+    assert kind in {one.key for one in KINDS}
     if kind == "part":
         assert any((t[2] - t[0]) * (t[3] - t[1]) > area(box[0]) for t in true_boxes)
     if kind == "context":
@@ -75,7 +76,7 @@ def area(box):
 
 
 def test_kinds_are_counted_in_their_order_zeros_included():
-    counts = count_kinds(["part", "right", "part"])
+    counts = count_kinds(["part", "right", "part"], KINDS)
     assert list(counts) == [kind.key for kind in KINDS]
     assert counts["part"] == 2
     assert counts["right"] == 1
