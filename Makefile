@@ -64,6 +64,9 @@ lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python tools/check_imports.py
+	@if command -v node >/dev/null; then \
+		for script in trainers/reports/static/*.js; do node --check "$$script" || exit 1; done; \
+	else echo "Scripts of the reports are not checked: node is not installed"; fi
 
 format: $(VENV)/installed
 	$(BIN)/ruff check --fix .

@@ -106,7 +106,7 @@ def _by_class(runs: Sequence[ImageRun], key: str) -> Plot:
     run = runs[-1]
     outcomes = [_outcomes(one, key) for one in runs]
     is_known = np.isfinite(outcomes[-1])
-    labels = np.asarray(run.split.labels)[is_known]
+    labels = np.asarray(run.split["label"])[is_known]
     counts = np.bincount(labels, minlength=len(run.split.class_names))
     accuracies = [
         np.bincount(labels, of_run[is_known], len(counts)) / np.maximum(counts, 1)

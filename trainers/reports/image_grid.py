@@ -57,7 +57,7 @@ def image_grid(runs: Sequence[ImageRun], count: int, most_bytes: int) -> ImageGr
         for run in runs
     ]
     names = [run.name for run in runs]
-    groups = sample_and_extremes(runs[-1].split.labels, ious, count, names, _SCORE)
+    groups = sample_and_extremes(runs[-1].split["label"], ious, count, names, _SCORE)
     rows = [row for _, _, of_group in groups for row in of_group]
     results = [run.with_pixels(rows) for run in runs]
     used = 0

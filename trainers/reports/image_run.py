@@ -56,10 +56,10 @@ class ImageRun(FinishedRun):
     def _agreement(self, other: ImageRun) -> dict[str, bool]:
         ours, theirs = self.split, other.split
         return {
-            "images": np.array_equal(ours.image_ids, theirs.image_ids),
+            "images": np.array_equal(ours.ids, theirs.ids),
             "classes": ours.class_names == theirs.class_names,
-            "labels": np.array_equal(ours.labels, theirs.labels),
-            "boxes": all(map(np.array_equal, ours.boxes, theirs.boxes)),
+            "labels": np.array_equal(ours["label"], theirs["label"]),
+            "boxes": all(map(np.array_equal, ours["boxes"], theirs["boxes"])),
         }
 
     @property
@@ -133,7 +133,7 @@ class ImageRun(FinishedRun):
             fill = np.resize(self.recipe.fill_value or (0.0,), 3)
             colour = np.array(self.recipe.mean) + fill * np.array(self.recipe.std)
             return tuple(colour.tolist()), "the colour of hidden pixels in the recipe"
-        if self.task.train_split.images is None:
+        if getattr(self.task.train_split.source, "pixels", None) is None:
             return IMAGENET_MEAN, "the mean colour of ImageNet"
         mean, _ = mean_and_std(self.recipe, self.task.train_split)
         return tuple(mean.tolist()), "the mean colour of the training images"

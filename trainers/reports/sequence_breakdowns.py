@@ -181,7 +181,7 @@ def _is_first(run: SequenceRun) -> np.ndarray:
 
 def _true_counts(run: SequenceRun) -> np.ndarray:
     """Returns the number of true segments of each class."""
-    labels = np.concatenate(run.split.segment_labels)
+    labels = np.concatenate(run.split["segment_labels"])
     return np.bincount(labels, minlength=len(run.split.class_names))
 
 
@@ -245,7 +245,7 @@ def _kinds_plot(runs: Sequence[SequenceRun], iou: float) -> Plot:
 
 def _length_groups(run: SequenceRun) -> tuple[np.ndarray, list[str]]:
     """Returns which third by length each true segment belongs to, and the names of the thirds."""
-    segments = np.concatenate(run.split.segments).astype("float64")
+    segments = np.concatenate(run.split["segments"]).astype("float64")
     lengths = segments[:, 1] - segments[:, 0]
     ends = np.quantile(lengths, [1 / 3, 2 / 3])
     groups = np.searchsorted(ends, lengths)  # a length at an end belongs to the shorter third

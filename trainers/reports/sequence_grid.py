@@ -32,7 +32,7 @@ def sequence_grid(
     """
     pairs = [
         (index, int(label))
-        for index, labels in enumerate(runs[-1].split.segment_labels)
+        for index, labels in enumerate(runs[-1].split["segment_labels"])
         for label in np.unique(labels)
     ]
     overlaps = [np.array([_overlap(run, index, label) for index, label in pairs]) for run in runs]
@@ -55,7 +55,7 @@ def _detections(run: SequenceRun, index: int, label: int) -> tuple[np.ndarray, n
 
 
 def _true_segments(run: SequenceRun, index: int, label: int) -> np.ndarray:
-    return run.split.segments[index][run.split.segment_labels[index] == label]
+    return run.split["segments"][index][run.split["segment_labels"][index] == label]
 
 
 def _overlap(run: SequenceRun, index: int, label: int) -> float:
@@ -68,7 +68,7 @@ def _timeline(
     split = runs[-1].split
     true_segments = _true_segments(runs[-1], index, label)
     rows, results = [], []
-    duration = float(split.durations[index])
+    duration = float(split["duration"][index])
     for run, overlap in zip(runs, overlaps, strict=True):
         sequence = run.sequences[index]
         # There is no map for a class that has segments but is missing in the sequence's labels.
@@ -87,7 +87,7 @@ def _timeline(
     )
     more = len(true_segments) - _MOST_SEGMENTS
     times += f" and {more} more" if more > 0 else ""
-    name, video = split.class_names[label], split.video_ids[index]
+    name, video = split.class_names[label], split.ids[index]
     picture = segment_timeline(
         f"{name} in sequence {video}, true from {times}. {'; '.join(results)}",
         duration,

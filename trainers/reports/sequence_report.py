@@ -51,7 +51,7 @@ def write_sequence_report(
     """
     runs = SequenceRun.open_with_baseline(run_dir, baseline_run_dir, data_dir)
     split = runs[-1].split
-    if not any(map(len, split.segments)):
+    if not any(map(len, split["segments"])):
         raise RunError(
             f"{split.name} has no true segments, so there is nothing to compare detections with."
         )
@@ -85,7 +85,7 @@ def report_text(runs: Sequence[SequenceRun], timelines: int) -> str:
         },
         runs=runs,
         run=run,
-        num_segments=sum(map(len, run.split.segments)),
+        num_segments=sum(map(len, run.split["segments"])),
         hidden=[f"{one.label} {_describe_hiding(one)}" for one in runs],
         is_training_split=run.split.name == run.task.train_split.name,
         own_thresholds=" and ".join(dict.fromkeys(own_thresholds)),

@@ -81,11 +81,11 @@ class SequenceRun(FinishedRun):
     def _agreement(self, other: SequenceRun) -> dict[str, bool]:
         ours, theirs = self.split, other.split
         return {
-            "sequences": np.array_equal(ours.video_ids, theirs.video_ids),
+            "sequences": np.array_equal(ours.ids, theirs.ids),
             "classes": ours.class_names == theirs.class_names,
-            "labels": np.array_equal(ours.labels, theirs.labels),
-            "segments": all(map(np.array_equal, ours.segments, theirs.segments))
-            and all(map(np.array_equal, ours.segment_labels, theirs.segment_labels)),
+            "labels": np.array_equal(ours["labels"], theirs["labels"]),
+            "segments": all(map(np.array_equal, ours["segments"], theirs["segments"]))
+            and all(map(np.array_equal, ours["segment_labels"], theirs["segment_labels"])),
         }
 
     @functools.cached_property
@@ -96,7 +96,7 @@ class SequenceRun(FinishedRun):
             RunError: If the figures do not agree with `results.json`.
         """
         results = list(self._with_progress(self._iterate()))
-        segments = sum(map(len, self.split.segments))
+        segments = sum(map(len, self.split["segments"]))
         # One detection changes the mean over the classes by about one true segment.
         self._check_figures(self._figures(results), len(results), segments)
         return results
@@ -149,7 +149,7 @@ class SequenceRun(FinishedRun):
 
     def _figures(self, sequences: list[SequenceResult]) -> dict[str, float]:
         right = [
-            bool(self.split.labels[index, sequence.predicted_class])
+            bool(self.split["labels"][index, sequence.predicted_class])
             for index, sequence in enumerate(sequences)
         ]
         baseline = whole_sequence(self.split, self.recipe)

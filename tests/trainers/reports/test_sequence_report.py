@@ -108,7 +108,7 @@ def test_kinds_add_up_to_all_detections_and_to_all_true_segments(report, run_dir
     page = page_of(report)
     shown = [SequenceRun(run_dirs / name) for name in ("phases_full", "phases_has")]
     detections = [sum(len(each.detections["labels"]) for each in run.sequences) for run in shown]
-    segments = sum(len(each) for each in shown[0].split.segments)
+    segments = sum(len(each) for each in shown[0].split["segments"])
     # For each bound a table of all detections, and one of the first.
     total = sum(page.counts(kind.title) for kind in DETECTION_KINDS)
     assert total[[0, 2]].tolist() == [detections] * 2
@@ -137,8 +137,8 @@ def test_a_timeline_says_what_it_shows(report, run_dirs, page_of):
     for title in titles:
         name, video = re.match(r"(.*) in sequence (.*), true from", title).groups()
         label = run.split.class_names.index(name)
-        index = run.split.video_ids.tolist().index(video)
-        (segment,) = run.split.segments[index][run.split.segment_labels[index] == label]
+        index = run.split.ids.tolist().index(video)
+        (segment,) = run.split["segments"][index][run.split["segment_labels"][index] == label]
         assert f"true from {segment[0]:.1f} to {segment[1]:.1f} s." in title
         count = (run.sequences[index].detections["labels"] == label).sum()
         assert f"phases_has: {count} detection" in title
