@@ -151,7 +151,7 @@ class TemporalLocalizationEvaluator(Evaluator):
         return [
             LocalizedVideo(
                 index=index,
-                video_id=str(self.dataset.video_ids[index]),
+                video_id=str(self.dataset.ids[index]),
                 labels=labels[row] > 0,
                 probabilities=batch["probabilities"][row],
                 maps=batch["maps"][row][mask[row]],
@@ -168,7 +168,7 @@ class TemporalLocalizationEvaluator(Evaluator):
         label = int(labels[0] if len(labels) else video.labels.argmax())
         is_label = found["labels"] == label
         picture = drawing.timeline(
-            max(float(self.dataset.durations[video.index]), len(video.maps) * video.step_seconds),
+            max(float(self.dataset["duration"][video.index]), len(video.maps) * video.step_seconds),
             truth["segments"][labels == label],
             video.maps[:, label],
             video.step_seconds,
