@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.results import FACTOR, FILE, Row, latest, read
-from trainers.engine.text_files import write_aside
+from keras_has.data.atomic_files import write_atomically
 
 DOCS = Path(__file__).parent.parent / "docs"
 MET, MISSED, PLAIN, BASE = "#009e73", "#d55e00", "#56b4e9", "#999999"  # Okabe and Ito
@@ -204,7 +204,7 @@ def main() -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         draw(group, path)
         print(path)
-    write_aside(document, text)
+    write_atomically(document, text)
     print(document)
     if without:
         print(f"Left as they are, for {flags.results} has no such results: {', '.join(without)}")

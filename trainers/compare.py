@@ -19,10 +19,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 from absl import app, flags, logging
 
+from keras_has.data.atomic_files import write_atomically
 from trainers.engine.command import exit_on_error
 from trainers.engine.experiments import Experiment
 from trainers.engine.results_tables import Results, as_csv, as_markdown, table_cells
-from trainers.engine.text_files import write_aside
 from trainers.tasks.registry import TaskEntry, find_recipe, find_task
 
 _RECIPES = flags.DEFINE_list(
@@ -206,8 +206,8 @@ def main(argv: Sequence[str]) -> None:
         experiment.run([experiment.training_job(name, seed) for seed in seeds for name in names])
         results = {name: experiment.results(name) for name in names}
         table = markdown_table(results, entry)
-        write_aside(experiment.out / "comparison.md", table)
-        write_aside(experiment.out / "comparison.csv", csv_table(results, entry))
+        write_atomically(experiment.out / "comparison.md", table)
+        write_atomically(experiment.out / "comparison.csv", csv_table(results, entry))
         written = ["comparison.md", "comparison.csv", *draw(results, experiment, entry)]
     print(f"\n{table}\nwritten to {experiment.out}: {', '.join(written)}")
 

@@ -22,9 +22,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 from absl import app, flags, logging
 
+from keras_has.data.atomic_files import write_atomically
 from trainers.engine.command import exit_on_error, refuse_arguments
 from trainers.engine.console import print_problems, progress
-from trainers.engine.text_files import write_aside
 
 SUFFIXES = (".npy", ".npz", ".h5", ".hdf5")
 
@@ -166,7 +166,7 @@ def main(argv: Sequence[str]) -> None:
         picture = draw(found, metadata.class_names, metadata.threshold)
         drawing.write_png(out / f"{file.name}.timeline.png", picture)
     description = {"version": "keras_has", "results": results, "external_data": {}}
-    write_aside(out / "detections.json", json.dumps(description, indent=1) + "\n")
+    write_atomically(out / "detections.json", json.dumps(description, indent=1) + "\n")
     count = sum(len(detections) for detections in results.values())
     print(f"{count} detections in {len(results)} videos: detections.json and timelines in {out}")
     print_problems("files could not be read and were left out", bad, limit=None)

@@ -21,10 +21,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from absl import app, flags, logging
 
+from keras_has.data.atomic_files import write_atomically
 from trainers.engine.command import exit_on_error, refuse_arguments
 from trainers.engine.console import print_problems, progress
 from trainers.engine.json_files import write_json
-from trainers.engine.text_files import write_aside
 
 _SCORE_MAPS = flags.DEFINE_string("score_maps", None, "Folder of .npy files.")
 _METADATA = flags.DEFINE_string(
@@ -98,7 +98,7 @@ def write(path: Path, figures: dict[str, Any]) -> None:
     writer = csv.writer(text)
     writer.writerow(figures["curves"])
     writer.writerows(zip(*figures["curves"].values(), strict=True))
-    write_aside(path, text.getvalue())
+    write_atomically(path, text.getvalue())
 
 
 def main(argv: Sequence[str]) -> None:

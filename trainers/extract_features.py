@@ -336,7 +336,7 @@ def _one_row(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
 
 def _identity(path: str | os.PathLike[str]) -> dict[str, str]:
     """Returns name and content of a file, so that another one of that name is told from it."""
-    from keras_has.data.records.tfrecords import sha256
+    from keras_has.data.records.record_layout import sha256
 
     return {"file": Path(path).name, "sha256": sha256(Path(path))}
 

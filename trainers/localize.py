@@ -20,10 +20,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 from absl import app, flags, logging
 
+from keras_has.data.atomic_files import write_atomically
 from keras_has.data.folders import IMAGE_EXTENSIONS
 from trainers.engine.command import exit_on_error, refuse_arguments
 from trainers.engine.console import print_problems, progress
-from trainers.engine.text_files import write_aside
 
 _MODEL = flags.DEFINE_string("model", None, "Folder of an exported model: RUN/saved_model.")
 _IMAGES = flags.DEFINE_string("images", None, "An image, or a folder to search for images.")
@@ -147,7 +147,7 @@ def main(argv: Sequence[str]) -> None:
         picture = draw(path, found, f"{name} {probability:.0%}", _HEAT_MAP.value)
         # The extension is kept, so that a.jpg and a.png have pictures of their own.
         drawing.write_png(out / f"{relative}.boxes.png", picture)
-    write_aside(out / "boxes.csv", table.getvalue())
+    write_atomically(out / "boxes.csv", table.getvalue())
     print(f"{len(files) - len(bad)} pictures and boxes.csv written to {out}")
     if without_box:
         print(f"{without_box} maps were empty: no box")

@@ -28,12 +28,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from absl import app, flags, logging
 
+from keras_has.data.atomic_files import write_atomically
 from trainers.engine import json_files
 from trainers.engine.command import exit_on_error
 from trainers.engine.experiments import Experiment, Job
 from trainers.engine.results_tables import Results, as_csv, as_markdown, as_text, table_cells
 from trainers.engine.run_error import RunError
-from trainers.engine.text_files import write_aside
 from trainers.recipes.tables import TABLES, Row, Table
 from trainers.tasks.registry import find_recipe, find_task
 
@@ -201,8 +201,8 @@ def write_table(table: Table, measured: Results, out: Path, name: str, notes: st
         *(key for key, _ in (*table.columns, *table.other_columns)),
         *table.csv_keys,
     ]
-    write_aside(out / f"{name}.md", f"{as_markdown(cells)}\n{notes}\n")
-    write_aside(
+    write_atomically(out / f"{name}.md", f"{as_markdown(cells)}\n{notes}\n")
+    write_atomically(
         out / f"{name}.csv",
         as_csv(measured, keys, published=published, published_columns=table.columns),
     )

@@ -40,16 +40,16 @@ from keras_has.data.readers.thumos14 import thumos14 as thumos14
 from keras_has.data.readers.tiny_imagenet import tiny_imagenet as tiny_imagenet
 from keras_has.data.readers.watch_untrimmed import watch_untrimmed as watch_untrimmed
 from keras_has.data.readers.wsol_metadata import wsol_metadata as wsol_metadata
+from keras_has.data.records.image_records import is_tfrecords as is_tfrecords
+from keras_has.data.records.image_records import tfrecords as tfrecords
+from keras_has.data.records.image_records import write_tfrecords as write_tfrecords
 from keras_has.data.records.record_files import RecordFiles as RecordFiles
-from keras_has.data.records.sequence_record_writer import (
-    write_sequence_records as write_sequence_records,
-)
 from keras_has.data.records.sequence_records import is_sequence_records as is_sequence_records
 from keras_has.data.records.sequence_records import sequence_frames as sequence_frames
 from keras_has.data.records.sequence_records import sequence_records as sequence_records
-from keras_has.data.records.tfrecord_writer import write_tfrecords as write_tfrecords
-from keras_has.data.records.tfrecords import is_tfrecords as is_tfrecords
-from keras_has.data.records.tfrecords import tfrecords as tfrecords
+from keras_has.data.records.sequence_records import (
+    write_sequence_records as write_sequence_records,
+)
 from keras_has.data.sources import ArrayImages as ArrayImages
 from keras_has.data.sources import FeatureArrays as FeatureArrays
 from keras_has.data.sources import FeatureFiles as FeatureFiles

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from trainers.engine.text_files import write_aside
+from keras_has.data.atomic_files import write_atomically
 
 
 def to_json(value: Any) -> str:
@@ -29,7 +29,7 @@ def to_json(value: Any) -> str:
 
 def write_json(path: Path, value: Any) -> None:
     """Writes a value as a JSON file that is never half written; see `to_json`."""
-    write_aside(path, to_json(value))
+    write_atomically(path, to_json(value))
 
 
 def read_json(path: Path) -> Any:

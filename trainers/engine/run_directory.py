@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 import keras
 import numpy as np
 
+from keras_has.data.atomic_files import write_atomically
 from trainers.engine import json_files
 from trainers.engine.run_error import RunError
-from trainers.engine.text_files import write_aside
 from trainers.recipes.recipe import Recipe
 from trainers.tasks.registry import TaskEntry, task_of_fields
 
@@ -88,7 +88,7 @@ class RunDirectory:
 
     def write(self, name: str, text: str) -> None:
         """Writes a text file."""
-        write_aside(self.path / name, text)
+        write_atomically(self.path / name, text)
 
     def write_json(self, name: str, value: Any) -> None:
         """Writes a JSON file; numbers that are not finite become null."""

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from trainers.engine.text_files import write_aside
+from keras_has.data.atomic_files import write_atomically
 from trainers.reports import page
 from trainers.reports.box_failures import KINDS
 from trainers.reports.breakdowns import figures_table, recipe_differences
@@ -67,7 +67,7 @@ def write_image_report(
     """
     runs = ImageRun.open_with_baseline(run_dir, baseline_run_dir, data_dir)
     file = report_file(runs[-1].path, out)
-    write_aside(file, report_text(runs, images, covered_images))
+    write_atomically(file, report_text(runs, images, covered_images))
     return file
 
 

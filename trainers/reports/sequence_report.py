@@ -7,8 +7,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from keras_has.data.atomic_files import write_atomically
 from trainers.engine.run_error import RunError
-from trainers.engine.text_files import write_aside
 from trainers.reports import page
 from trainers.reports.breakdowns import figures_table, recipe_differences
 from trainers.reports.page import Table
@@ -56,7 +56,7 @@ def write_sequence_report(
             f"{split.name} has no true segments, so there is nothing to compare detections with."
         )
     file = report_file(runs[-1].path, out)
-    write_aside(file, report_text(runs, timelines))
+    write_atomically(file, report_text(runs, timelines))
     return file
 
 

@@ -1,4 +1,4 @@
-"""Encoded images at known places in TFRecord files, to be read in any order."""
+"""Encoded images at known places in TFRecord files, which can be read in any order."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import numpy as np
 class RecordFiles:
     """Where N encoded images lie in TFRecord files.
 
-    A place is that of the image's own bytes within its record, so that reading an image is reading
-    a piece of a file: no record is parsed, and any order costs the same. What TFRecord's checksums
-    would find is found by the size of the file, which is compared, and by the decoder.
+    A place is that of the image's own bytes within its record, so reading an image means reading a
+    part of a file: no record is parsed, and any order costs the same. Damage that TFRecord's
+    checksums would find is found by comparing the size of the file, and by the decoder.
 
     Args:
         paths: The files, local or anything that `tf.io.gfile` reads, such as `"gs://bucket/a"`.
@@ -80,28 +80,12 @@ class RecordFiles:
         )
 
     def place(self, row: int) -> str:
-        """Returns file and offset of one image in words, for messages."""
+        """Returns file and offset of an image, for messages."""
         return f"{self.paths[self.files[row]]} (record with byte {self.offsets[row]})"
 
     def check_sizes(self) -> None:
-        """Compares the size of every file with what it should be.
-
-        Raises:
-            FileNotFoundError: If a file is missing.
-            ValueError: If one has another size: it was cut off, or replaced.
-        """
-        for path, size in zip(self.paths, self.sizes.tolist(), strict=True):
-            found = _size_of(path)
-            if found is None:
-                raise FileNotFoundError(
-                    f"There should be a TFRecord file at {path}. Copy the folder again, or write "
-                    "it again with `python -m trainers.prepare`."
-                )
-            if found != size:
-                raise ValueError(
-                    f"{path} should have {size} bytes, as when it was written. Received: {found} "
-                    "bytes. Copy it again, or write it again with `python -m trainers.prepare`."
-                )
+        """Compares the size of every file with what it should be, see `check_file_sizes`."""
+        check_file_sizes(self.paths, self.sizes.tolist())
 
     def read(self, rows: Sequence[int] | np.ndarray) -> list[bytes]:
         """Reads the encoded images at `rows`.
@@ -137,8 +121,33 @@ class RecordFiles:
         return encoded
 
 
+def check_file_sizes(paths: Sequence[str], sizes: Sequence[int]) -> None:
+    """Compares the sizes of TFRecord files with what they should be.
+
+    Args:
+        paths: The files, local or on a file system of `tf.io.gfile`.
+        sizes: The size that each had when it was written, in bytes.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If a file has another size: it was truncated or replaced.
+    """
+    for path, size in zip(paths, sizes, strict=True):
+        found = _size_of(path)
+        if found is None:
+            raise FileNotFoundError(
+                f"There is no TFRecord file at {path}. Copy the folder again, or write it again "
+                "with `python -m trainers.prepare`."
+            )
+        if found != size:
+            raise ValueError(
+                f"{path} should have {size} bytes, as when it was written. Received: {found} "
+                "bytes. Copy it again, or write it again with `python -m trainers.prepare`."
+            )
+
+
 def is_remote(path: str) -> bool:
-    """Tells whether a path names a file system of `tf.io.gfile`, such as `gs://`."""
+    """Returns whether a path names a file system of `tf.io.gfile`, such as `gs://`."""
     return "://" in path
 
 
@@ -163,7 +172,7 @@ def _read_pieces(path: str, offsets: list[int], lengths: list[int]) -> list[byte
                 file.seek(offset)
                 pieces.append(file.read(length))
     else:
-        # No position is shared, and Python's lock is released: many threads read at once.
+        # `pread` shares no position and releases Python's lock: many threads can read at once.
         descriptor = os.open(path, os.O_RDONLY)
         try:
             for offset, length in zip(offsets, lengths, strict=True):
@@ -174,14 +183,14 @@ def _read_pieces(path: str, offsets: list[int], lengths: list[int]) -> list[byte
         if len(piece) != length:
             raise OSError(
                 f"{path} should hold {length} bytes from byte {offset} on. Received: {len(piece)}; "
-                "the file was cut off. Copy it again."
+                "the file was truncated. Copy it again."
             )
     return pieces
 
 
 def _pread(descriptor: int, length: int, offset: int) -> bytes:
     piece = os.pread(descriptor, length, offset)
-    while 0 < len(piece) < length:  # The system may give less at a time.
+    while 0 < len(piece) < length:  # The system may return less at once.
         more = os.pread(descriptor, length - len(piece), offset + len(piece))
         if not more:
             break

@@ -1,18 +1,27 @@
-"""Temporal data sets in TFRecord files: read back as a `Dataset`, nothing loaded."""
+"""Untrimmed sequences in TFRecord files: features, or the frames of videos."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from keras_has.data.dataset import Dataset
+from keras_has.data.records.folder_reader import RecordFolder, has_format
 from keras_has.data.records.record_files import is_remote
-from keras_has.data.records.tfrecords import DATASET_FILE
+from keras_has.data.records.record_layout import decode_texts, fingerprint, split_rows
+from keras_has.data.records.record_writer import (
+    Arrays,
+    Progress,
+    SplitEncoder,
+    check_splits,
+    shards_of,
+    write_folder,
+)
 from keras_has.data.sources import FeatureArrays
 
 if TYPE_CHECKING:
@@ -21,8 +30,8 @@ if TYPE_CHECKING:
 FORMAT = "keras_has.sequence_records"
 VERSION = 1
 FEATURES, FRAMES = "features", "image/encoded"
-
-# Where each video's rows lie: bytes of the file, 0 rows where there are none.
+# Where the features of each sequence lie: file, offset of the first row, bytes from row to row,
+# number of rows, values per row.
 PLACE_FIELDS = (
     "files",
     "record_offsets",
@@ -32,76 +41,168 @@ PLACE_FIELDS = (
     "counts",
     "widths",
 )
+_ANNOTATION_FIELDS = (
+    "video_ids",
+    "durations",
+    "labels",
+    "segments",
+    "segments_counts",
+    "segment_labels",
+    "ambiguous",
+    "ambiguous_counts",
+)
+_BYTES_PER_SHARD = 2**29
+_VIDEOS_PER_SHARD = 50  # with frames
+_LARGEST_RECORD = 2**31 - 1  # the limit of protocol buffers
 
-_ADVICE = "Write the data set with `python -m trainers.prepare`, and pass that folder."
+Frames = Callable[[str, str], Iterable[bytes]]
+
+
+def write_sequence_records(
+    splits: Mapping[str, Dataset],
+    folder: str | os.PathLike[str],
+    num_shards: int | None = None,
+    frames: Frames | None = None,
+    frame_settings: Any = None,
+    progress: Progress | None = None,
+    frame_files: Mapping[str, str | os.PathLike[str]] | None = None,
+) -> None:
+    """Writes the splits of a dataset of sequences into TFRecord files.
+
+    ```
+    dataset.json                         describes the dataset; written last
+    train-00000-of-00004.tfrecord ...
+    train.index.npz                      the annotations, and the place of each video's features
+    ```
+
+    Records are `tf.train.SequenceExample`s, which any program can read. The context contains
+    `video/id`, `video/row` (the position in the split), `video/duration`,
+    `video/seconds_per_feature`, `video/labels`, `video/label_names`, `segments/start`,
+    `segments/end` (seconds), `segments/label`, `segments/label_names`, `ambiguous/start` and
+    `ambiguous/end`. The feature lists are `features`, a row of floats for each time step, and, if
+    frames are given, `image/encoded`. Times in the context are float32; the index has them exactly.
+
+    A file is renamed to its name when it is complete. An interrupted call is resumed by the same
+    call: finished files are kept if they were made from the same dataset with the same settings.
+    Nothing else in the folder is overwritten.
+
+    Args:
+        splits: The splits by name, all with the same classes; with features unless `frames` is
+            given.
+        folder: The folder to write to; it is created.
+        num_shards: Number of files of the largest split; others get a proportional number. `None`
+            (default) for one file per 512 MB of features.
+        frames: Called with split and video id; returns the encoded frames of the video, evenly
+            spaced.
+        frame_settings: What distinguishes these frames from others, anything that JSON accepts.
+        progress: Called with the split, the number of videos done and of all.
+        frame_files: The files that the frames come from, by video id, or `None`. The call is not
+            resumed if one of them, or a file of features, has changed since it was written.
+
+    Raises:
+        FileExistsError: If the folder contains anything else, another dataset or other settings, or
+            a file has changed since it was written.
+        ValueError: If the splits have different classes, features are missing or not finite, or a
+            video is too long for a record of 2 GB.
+
+    Example:
+
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> phases = keras_has.data.generated_phases("val", num_videos=3)
+    >>> write_sequence_records({"val": phases}, folder)
+    >>> keras_has.data.sequence_records(folder, "val").example(2)["features"].shape[1]
+    24
+    """
+    check_splits(splits, num_shards, "video")
+    for dataset in splits.values():
+        if dataset.source is None and frames is None:
+            raise ValueError(
+                f"{dataset.name!r} should have features, or `frames` be given. Received: neither."
+            )
+    counts = shards_of(splits, num_shards or _default_shards(splits, frames is not None))
+    encoders = [
+        _SequenceEncoder(name, dataset, counts[name], frames, frame_settings, frame_files)
+        for name, dataset in splits.items()
+    ]
+    description = {
+        "format": FORMAT,
+        "version": VERSION,
+        "class_names": list(encoders[0].dataset.class_names),
+        "frame_settings": frame_settings,
+    }
+    write_folder(Path(folder), encoders, description, progress)
 
 
 def is_sequence_records(data_dir: str | os.PathLike[str]) -> bool:
-    """Tells whether a folder holds what `write_sequence_records` leaves when it is done.
+    """Returns whether a folder contains a finished dataset of `write_sequence_records`.
+
+    Args:
+        data_dir: A folder, local or on a file system of `tf.io.gfile`.
 
     Example:
 
     >>> is_sequence_records("/no/such/folder")
     False
     """
-    try:
-        return bool(_description(os.fspath(data_dir)))
-    except (FileNotFoundError, ValueError):
-        return False
+    return has_format(data_dir, FORMAT)
 
 
 def sequence_records(data_dir: str | os.PathLike[str], split: str = "train") -> Dataset:
-    """Reads the index of a temporal data set in TFRecord files.
+    """Reads the index of a dataset of sequences in TFRecord files.
 
-    The features stay in the files: they are mapped into memory where they lie, row by row, and the
-    system reads what is used. Any order costs the same, sampling reads only the rows it takes, and
-    nothing is parsed. From a file system of `tf.io.gfile`, which cannot be mapped, all features of
-    the split are loaded.
+    The features stay in the files and are mapped into memory: only what is used is read.
 
     Args:
-        data_dir: The folder that `write_sequence_records` wrote, local or such as
-            `"gs://bucket/thumos14"`.
+        data_dir: The folder that `write_sequence_records` wrote, local or on a file system of
+            `tf.io.gfile`, such as `"gs://bucket/thumos14"`.
         split: One of those that were written. Defaults to `"train"`.
 
     Returns:
-        A `Dataset`, equal to the one that was written; without features where only frames
-        were, see `sequence_frames`.
+        A `Dataset`, equal to the one that was written; without features if only frames were
+        written, see `sequence_frames`.
 
     Raises:
         FileNotFoundError: If a file is missing; the message says which, and what to do.
-        ValueError: If there is no such split, or a file is not sound; the message names it.
+        ValueError: If there is no such split, or a file is damaged; the message names it.
     """
-    folder = os.fspath(data_dir)
-    description, told = _split(folder, split)
-    index = _index(folder, told)
-    paths = _shard_paths(folder, told)
-    features = None
-    if told["has_features"]:
-        places = zip(*(index[name].tolist() for name in PLACE_FIELDS), strict=True)
-        maps: dict[int, Any] = {}
-        features = tuple(
-            _rows(paths, dict(zip(PLACE_FIELDS, p, strict=True)), maps) for p in places
+    folder = _folder(data_dir)
+    entry, paths = folder.split(split), folder.shard_paths(split)
+    index = folder.read_index(split, (*PLACE_FIELDS, *_ANNOTATION_FIELDS))
+    if index is None:
+        raise FileNotFoundError(
+            f"There is no index at {folder.index_path(split)}. Copy the folder again, or write it "
+            "again with `python -m trainers.prepare`."
         )
-    classes = tuple(description["class_names"])
+    source = None
+    if entry["has_features"]:
+        maps: dict[int, Any] = {}
+        places = zip(*(index[name].tolist() for name in PLACE_FIELDS), strict=True)
+        source = FeatureArrays(
+            [
+                _map_rows(paths, dict(zip(PLACE_FIELDS, place, strict=True)), maps)
+                for place in places
+            ]
+        )
     return Dataset(
-        name=told["name"],
-        ids=_texts(index["video_ids"]),
+        name=entry["name"],
+        ids=decode_texts(index["video_ids"]),
         columns={
             "duration": index["durations"],
             "labels": index["labels"],
-            "segments": _pieces(index, "segments"),
-            "segment_labels": _pieces(index, "segment_labels", "segments"),
-            "ambiguous": _pieces(index, "ambiguous"),
+            "segments": split_rows(index["segments"], index["segments_counts"]),
+            "segment_labels": split_rows(index["segment_labels"], index["segments_counts"]),
+            "ambiguous": split_rows(index["ambiguous"], index["ambiguous_counts"]),
         },
-        source=None if features is None else FeatureArrays(features),
-        class_names=classes,
-        seconds_per_feature=told["seconds_per_feature"],
-        problems=tuple(told["problems"]),
+        source=source,
+        class_names=tuple(folder.description["class_names"]),
+        seconds_per_feature=entry["seconds_per_feature"],
+        problems=tuple(entry["problems"]),
     )
 
 
 def sequence_frames(data_dir: str | os.PathLike[str], split: str = "train") -> tf.data.Dataset:
-    """Returns the frames of a temporal data set in TFRecord files, as they are encoded.
+    """Returns the encoded frames of a dataset of videos in TFRecord files.
 
     Args:
         data_dir: The folder that `write_sequence_records` wrote with `frames`.
@@ -114,18 +215,19 @@ def sequence_frames(data_dir: str | os.PathLike[str], split: str = "train") -> t
 
     Raises:
         FileNotFoundError: If a file is missing.
-        ValueError: If there is no such split, or it holds no frames.
+        ValueError: If there is no such split, or it has no frames.
     """
     import tensorflow as tf
 
-    folder = os.fspath(data_dir)
-    _, told = _split(folder, split)
-    if not told["has_frames"]:
-        raise ValueError(f"{folder} should hold frames of {split!r}. Received: features alone.")
+    folder = _folder(data_dir)
+    if not folder.split(split)["has_frames"]:
+        raise ValueError(
+            f"{folder.path} should contain frames of {split!r}. Received: features only."
+        )
 
-    def parse(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+    def parse(record: tf.Tensor) -> dict[str, tf.Tensor]:
         context, lists = tf.io.parse_single_sequence_example(
-            serialized,
+            record,
             {
                 "video/id": tf.io.FixedLenFeature([], tf.string),
                 "video/row": tf.io.FixedLenFeature([], tf.int64),
@@ -138,110 +240,26 @@ def sequence_frames(data_dir: str | os.PathLike[str], split: str = "train") -> t
             "row": context["video/row"],
         }
 
-    return tf.data.TFRecordDataset(_shard_paths(folder, told)).map(parse)
+    return tf.data.TFRecordDataset(folder.shard_paths(split)).map(parse)
 
 
-def _split(folder: str, split: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    description = _description(folder)
-    if split not in description["splits"]:
-        raise ValueError(
-            f"`split` should be one of those in {folder}: {', '.join(description['splits'])}. "
-            f"Received: split={split!r}"
-        )
-    return description, description["splits"][split]
+def _folder(data_dir: str | os.PathLike[str]) -> RecordFolder:
+    return RecordFolder(
+        data_dir,
+        FORMAT,
+        VERSION,
+        {},
+        {
+            "has_features": bool,
+            "has_frames": bool,
+            "problems": list,
+            "seconds_per_feature": float | int | None,
+        },
+    )
 
 
-def _description(folder: str) -> dict[str, Any]:
-    path = f"{folder}/{DATASET_FILE}"
-    try:
-        description = json.loads(_content(path).decode("utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} should be JSON: {error}. {_ADVICE}") from error
-    if not isinstance(description, dict) or description.get("format") != FORMAT:
-        raise ValueError(f'{path} should say "format": "{FORMAT}". {_ADVICE}')
-    if description.get("version") != VERSION:
-        raise ValueError(
-            f"{path} should be of version {VERSION}. Received: {description.get('version')}. "
-            "Write the data set again with this version of the program."
-        )
-    try:
-        for told in description["splits"].values():
-            for key in ("name", "fingerprint", "has_features", "has_frames", "seconds_per_feature"):
-                told[key]
-            for shard in [*told["shards"], told["index"]]:
-                if Path(shard["file"]).name != shard["file"] or int(shard["bytes"]) < 0:
-                    raise ValueError(f"{shard} should be a file of the folder and its size")
-            list(told["problems"])
-        list(description["class_names"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ValueError(f"{path} is not sound: {error!r}. {_ADVICE}") from error
-    return description
-
-
-def _content(path: str) -> bytes:
-    if is_remote(path):
-        import tensorflow as tf
-
-        if tf.io.gfile.exists(path):
-            with tf.io.gfile.GFile(path, "rb") as file:
-                return file.read()
-    elif Path(path).is_file():
-        return Path(path).read_bytes()
-    raise FileNotFoundError(f"There should be a file of a data set at {path}. {_ADVICE}")
-
-
-def _shard_paths(folder: str, told: Mapping[str, Any]) -> list[str]:
-    """Returns the paths of a split's files, and checks that they are there and whole."""
-    paths = []
-    for shard in told["shards"]:
-        path = f"{folder}/{shard['file']}"
-        if is_remote(path):
-            import tensorflow as tf
-
-            size = tf.io.gfile.stat(path).length if tf.io.gfile.exists(path) else None
-        else:
-            size = Path(path).stat().st_size if Path(path).is_file() else None
-        if size is None:
-            raise FileNotFoundError(
-                f"There should be a TFRecord file at {path}. Copy the folder again. {_ADVICE}"
-            )
-        if size != shard["bytes"]:
-            raise ValueError(
-                f"{path} should have {shard['bytes']} bytes, as when it was written. Received: "
-                f"{size} bytes. Copy it again. {_ADVICE}"
-            )
-        paths.append(path)
-    return paths
-
-
-def _index(folder: str, told: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    path = f"{folder}/{told['index']['file']}"
-    index = load_arrays(_content(path), path)
-    if str(index.get("fingerprint")) != told["fingerprint"]:
-        raise ValueError(
-            f"{path} should be the index of the records beside it. Received: that of other ones. "
-            f"Copy the folder again. {_ADVICE}"
-        )
-    return index
-
-
-def load_arrays(content: bytes, where: str) -> dict[str, np.ndarray]:
-    """Reads the arrays of a .npz file; nothing pickled is loaded.
-
-    Raises:
-        ValueError: If it is none.
-    """
-    import io
-
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-    except Exception as error:  # zipfile's and zlib's own, which have no common kind
-        raise ValueError(f"{where} should be a whole .npz file: {error}. Delete it.") from error
-
-
-def _rows(paths: list[str], place: Mapping[str, int], maps: dict[int, Any]) -> np.ndarray:
-    """Returns the features of one video, (T, D), where they lie."""
+def _map_rows(paths: list[str], place: Mapping[str, int], maps: dict[int, Any]) -> np.ndarray:
+    """Returns the features of one sequence, (T, D), as a view of the file."""
     shape = (place["counts"], place["widths"])
     if not shape[0]:
         return np.zeros(shape, np.float32)
@@ -259,17 +277,194 @@ def _rows(paths: list[str], place: Mapping[str, int], maps: dict[int, Any]) -> n
             maps[place["files"]] = np.memmap(path, np.uint8, "r")
         buffer = maps[place["files"]]
     if len(buffer) < offset + size:
-        raise ValueError(f"{path} should hold {size} bytes from byte {place['offsets']} on.")
-    # Between two rows stands the second one's head, always of the same length.
+        raise ValueError(f"{path} should contain {size} bytes from byte {place['offsets']} on.")
+    # Between two rows lies the header of the second one, which always has the same length.
     return np.ndarray(shape, "<f4", buffer, offset, (place["strides"], 4))
 
 
-def _texts(array: np.ndarray) -> np.ndarray:
-    return np.char.decode(array, "utf-8") if len(array) else np.zeros(0, np.str_)
+def _default_shards(splits: Mapping[str, Dataset], has_frames: bool) -> int:
+    sizes = [0]
+    for dataset in splits.values():
+        if dataset.source is not None:
+            lengths = dataset.lengths()
+            width = dataset.feature_source.width(int(lengths.argmax()))
+            sizes.append(4 * int(lengths.sum()) * width)
+    count = 1 + max(sizes) // _BYTES_PER_SHARD
+    if has_frames:
+        count = max(count, 1 + max(map(len, splits.values())) // _VIDEOS_PER_SHARD)
+    return count
 
 
-def _pieces(
-    index: Mapping[str, np.ndarray], name: str, counted: str | None = None
-) -> tuple[np.ndarray, ...]:
-    counts = index[f"{counted or name}_counts"]
-    return tuple(np.split(index[name], np.cumsum(counts)[:-1])) if len(counts) else ()
+class _SequenceEncoder(SplitEncoder):
+    noun = "video"
+    index_fields = PLACE_FIELDS
+    needs_index = True
+
+    def __init__(
+        self,
+        name: str,
+        dataset: Dataset,
+        num_shards: int,
+        frames: Frames | None,
+        frame_settings: Any,
+        frame_files: Mapping[str, str | os.PathLike[str]] | None,
+    ) -> None:
+        settings = [FORMAT, VERSION, name, num_shards, frames is not None, frame_settings]
+        sources: Sequence[str] = () if dataset.source is None else dataset.source.files()
+        if frame_files is not None:
+            sources = [os.fspath(frame_files[video_id]) for video_id in dataset.ids.tolist()]
+        super().__init__(name, dataset, num_shards, _fingerprint(dataset, settings), sources)
+        self.frames = frames
+
+    def write_shard(
+        self, shard: int, write: Callable[[bytes], int], progress: Callable[[int], None]
+    ) -> Arrays:
+        """Writes the sequences of a file."""
+        places: dict[str, list[int]] = {name: [] for name in PLACE_FIELDS}
+        for done, row in enumerate(self.rows(shard).tolist()):
+            record, place = self._encode(row)
+            offset = write(record)
+            place |= {
+                "files": shard,
+                "record_offsets": offset,
+                "record_lengths": len(record),
+                "offsets": place["offsets"] + offset,
+            }
+            for name in PLACE_FIELDS:
+                places[name].append(place[name])
+            progress(done)
+        return {name: np.array(values, np.int64) for name, values in places.items()}
+
+    def record(self, row: int) -> bytes:
+        """Returns the record of a sequence as it would be written now."""
+        return self._encode(row)[0]
+
+    def _encode(self, row: int) -> tuple[bytes, dict[str, int]]:
+        """Returns the record of a sequence, and where in it the features lie."""
+        import tensorflow as tf
+
+        video_id = str(self.dataset.ids[row])
+        lists: dict[str, tf.train.FeatureList] = {}
+        step_seconds, rows = 0.0, b""
+        place = {"offsets": 0, "strides": 0, "counts": 0, "widths": 0}
+        if self.dataset.source is not None:
+            features, step_seconds = self.dataset.read(row)
+            if not np.isfinite(features).all():
+                raise ValueError(
+                    f"Features should be finite. Received: NaN or inf for the video {video_id!r} "
+                    f"of {self.dataset.name!r}."
+                )
+            lists[FEATURES] = _float_rows(features)
+            rows = lists[FEATURES].SerializeToString()
+            place["counts"], place["widths"] = features.shape
+            place["strides"] = len(rows) // max(1, len(features))
+        if self.frames is not None:
+            lists[FRAMES] = tf.train.FeatureList(
+                feature=[
+                    tf.train.Feature(bytes_list=tf.train.BytesList(value=[frame]))
+                    for frame in self.frames(self.name, video_id)
+                ]
+            )
+        example = tf.train.SequenceExample(
+            context=_context(self.dataset, row, step_seconds),
+            feature_lists=tf.train.FeatureLists(feature_list=lists),
+        )
+        if example.ByteSize() > _LARGEST_RECORD:
+            raise ValueError(
+                f"A record should be at most 2 GB. Received: {example.ByteSize() / 2**30:.1f} GB "
+                f"for the video {video_id!r}. Use fewer features or frames per second, or cut the "
+                "video."
+            )
+        record: bytes = example.SerializeToString(deterministic=True)
+        # Wherever these bytes occur first in the record, they are the features.
+        place["offsets"] = record.index(rows) + place["strides"] - 4 * place["widths"]
+        return record, place
+
+    def index(self, arrays: Arrays) -> Arrays:
+        """Returns the places of the features, and the annotations."""
+        return {**arrays, **_annotations(self.dataset)}
+
+    def summary(self, index: Arrays) -> dict[str, Any]:
+        """Returns numbers, and what the records contain."""
+        return {
+            "num_videos": len(self.dataset),
+            "num_features": int(index["counts"].sum()),
+            "num_segments": len(index["segments"]),
+            "seconds_per_feature": self.dataset.seconds_per_feature,
+            "has_features": self.dataset.source is not None,
+            "has_frames": self.frames is not None,
+            "problems": list(self.dataset.problems),
+        }
+
+
+def _fingerprint(dataset: Dataset, settings: list[Any]) -> str:
+    """Returns a digest of everything except the values of the features."""
+    description = [settings, dataset.name, dataset.class_names, dataset.seconds_per_feature]
+    lengths = b"" if dataset.source is None else dataset.lengths().astype("<i8").tobytes()
+    annotations = [array.tobytes() for _, array in sorted(_annotations(dataset).items())]
+    ids = "\n".join(dataset.ids.tolist()).encode()
+    return fingerprint([json.dumps(description).encode(), ids, *annotations, lengths])
+
+
+def _annotations(dataset: Dataset) -> Arrays:
+    """Returns what is known about the sequences as flat arrays."""
+    segments, counts = dataset.columns["segments"].flat()
+    ambiguous, ambiguous_counts = dataset.columns["ambiguous"].flat()
+    return {
+        "video_ids": np.array([video_id.encode() for video_id in dataset.ids.tolist()], np.bytes_),
+        "durations": dataset["duration"],
+        "labels": dataset["labels"].astype(np.uint8),
+        "segments": segments,
+        "segments_counts": counts,
+        "segment_labels": dataset.columns["segment_labels"].flat()[0],
+        "ambiguous": ambiguous,
+        "ambiguous_counts": ambiguous_counts,
+    }
+
+
+def _float_rows(features: np.ndarray) -> tf.train.FeatureList:
+    """Returns features as a list of rows of floats."""
+    import tensorflow as tf
+
+    return tf.train.FeatureList(
+        feature=[
+            tf.train.Feature(float_list=tf.train.FloatList(value=row)) for row in features.tolist()
+        ]
+    )
+
+
+def _context(dataset: Dataset, row: int, step_seconds: float) -> tf.train.Features:
+    """Returns what is known about a sequence."""
+    import tensorflow as tf
+
+    def texts(*values: str) -> tf.train.Feature:
+        return tf.train.Feature(
+            bytes_list=tf.train.BytesList(value=[value.encode() for value in values])
+        )
+
+    def integers(values: Iterable[int]) -> tf.train.Feature:
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=list(values)))
+
+    def floats(values: Iterable[float]) -> tf.train.Feature:
+        return tf.train.Feature(float_list=tf.train.FloatList(value=list(values)))
+
+    names = dataset.class_names
+    labels = np.flatnonzero(dataset["labels"][row]).tolist()
+    truth = dataset.truth(row)
+    segment_labels = truth["segment_labels"].tolist()
+    features = {
+        "video/id": texts(str(dataset.ids[row])),
+        "video/row": integers([row]),
+        "video/duration": floats([float(dataset["duration"][row])]),
+        "video/labels": integers(labels),
+        "video/label_names": texts(*(names[label] for label in labels)),
+        "segments/start": floats(truth["segments"][:, 0].tolist()),
+        "segments/end": floats(truth["segments"][:, 1].tolist()),
+        "segments/label": integers(segment_labels),
+        "segments/label_names": texts(*(names[label] for label in segment_labels)),
+        "ambiguous/start": floats(truth["ambiguous"][:, 0].tolist()),
+        "ambiguous/end": floats(truth["ambiguous"][:, 1].tolist()),
+    }
+    if step_seconds:
+        features["video/seconds_per_feature"] = floats([step_seconds])
+    return tf.train.Features(feature=features)

@@ -1,0 +1,53 @@
+"""Files that are never half-written: they are written under another name and renamed."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+SUFFIX = ".partial"
+"""What the name of an unfinished file ends in."""
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Gives a temporary path to write to, and renames it to `path` when the block ends.
+
+    If the block raises, the temporary file is deleted and `path` stays as it was. After a crash, a
+    file whose name ends in ".partial" may be left; it is overwritten by the next attempt.
+
+    Args:
+        path: The final path; its folder is created.
+
+    Yields:
+        The temporary path, in the same folder.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> file = pathlib.Path(tempfile.mkdtemp()) / "a.txt"
+    >>> with atomic_path(file) as partial:
+    ...     _ = partial.write_text("whole")
+    >>> file.read_text(), partial.exists()
+    ('whole', False)
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + SUFFIX)
+    try:
+        yield partial
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def write_atomically(path: str | os.PathLike[str], content: str | bytes) -> None:
+    """Writes a file completely or not at all.
+
+    Args:
+        path: The file; its folder is created.
+        content: Text, written as UTF-8, or bytes.
+    """
+    with atomic_path(path) as partial:
+        partial.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)

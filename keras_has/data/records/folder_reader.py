@@ -1,0 +1,167 @@
+"""Reads what a folder of TFRecord files says about itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_has.data.records.record_files import check_file_sizes, is_remote
+from keras_has.data.records.record_layout import DATASET_FILE, index_name, load_arrays
+
+_ADVICE = (
+    "Write the dataset with `python -m trainers.prepare --dataset=... --out=DIR`, and pass that "
+    "folder."
+)
+_TYPES = {"class_names": list, "splits": dict}
+_SPLIT_TYPES = {"name": str, "fingerprint": str, "shards": list}
+
+
+class RecordFolder:
+    """A finished folder of TFRecord files, local or on a file system of `tf.io.gfile`.
+
+    Args:
+        data_dir: The folder.
+        record_format: What dataset.json has to give as its format.
+        version: The version of the format.
+        types: The types of the entries that dataset.json and each of its splits must have, by name.
+
+    Raises:
+        FileNotFoundError: If there is no dataset.json.
+        ValueError: If it is damaged, or has another format or version; the message names it.
+    """
+
+    def __init__(
+        self,
+        data_dir: str | os.PathLike[str],
+        record_format: str,
+        version: int,
+        types: Mapping[str, Any],
+        split_types: Mapping[str, Any],
+    ) -> None:
+        self.path = os.fspath(data_dir)
+        path = f"{self.path}/{DATASET_FILE}"
+        content = read_file(path)
+        if content is None:
+            raise FileNotFoundError(f"There is no description of a dataset at {path}. {_ADVICE}")
+        try:
+            description = json.loads(content.decode("utf-8"))
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{path} should be JSON: {error}. {_ADVICE}") from error
+        if not isinstance(description, dict) or description.get("format") != record_format:
+            raise ValueError(f'{path} should have "format": "{record_format}". {_ADVICE}')
+        if description.get("version") != version:
+            raise ValueError(
+                f"{path} should have version {version}. Received: {description.get('version')}; it "
+                "was written by another version of this project. Write the dataset again."
+            )
+        try:
+            _check_types(
+                description, {"class_names": list, "splits": dict, **types}, "dataset.json"
+            )
+            for name, entry in description["splits"].items():
+                _check_types(
+                    entry, {"name": str, "fingerprint": str, "shards": list, **split_types}, name
+                )
+                for shard in entry["shards"]:
+                    if not re.fullmatch(r"[\w.-]+\.tfrecord", shard["file"]) or shard["bytes"] < 0:
+                        raise ValueError(
+                            f"a file of {name} should be a name and a size, not {shard}"
+                        )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ValueError(f"{path} is damaged: {error!r}. {_ADVICE}") from error
+        self.description: dict[str, Any] = description
+
+    def split(self, name: str) -> dict[str, Any]:
+        """Returns what dataset.json says about a split.
+
+        Raises:
+            ValueError: If there is no such split.
+        """
+        splits: dict[str, dict[str, Any]] = self.description["splits"]
+        if name not in splits:
+            raise ValueError(
+                f"`split` should be one of those in {self.path}: {', '.join(splits)}. "
+                f"Received: split={name!r}"
+            )
+        return splits[name]
+
+    def shard_paths(self, split: str) -> list[str]:
+        """Returns the paths of a split's files.
+
+        Raises:
+            FileNotFoundError: If one is missing.
+            ValueError: If one has another size than when it was written.
+        """
+        shards = self.split(split)["shards"]
+        paths = [f"{self.path}/{shard['file']}" for shard in shards]
+        check_file_sizes(paths, [shard["bytes"] for shard in shards])
+        return paths
+
+    def index_path(self, split: str) -> str:
+        """Returns the path of the index of a split."""
+        return f"{self.path}/{index_name(split)}"
+
+    def read_index(self, split: str, required: Iterable[str]) -> dict[str, np.ndarray] | None:
+        """Returns the arrays of the index of a split, or `None` if there is no index.
+
+        Raises:
+            ValueError: If it is damaged, or belongs to other records.
+        """
+        path = self.index_path(split)
+        content = read_file(path)
+        if content is None:
+            return None
+        index = load_arrays(content, path, ["fingerprint"])
+        if str(index["fingerprint"]) != self.split(split)["fingerprint"]:
+            raise ValueError(
+                f"{path} belongs to other records than those beside it. Copy the folder again, or "
+                "write it again with `python -m trainers.prepare`."
+            )
+        return load_arrays(content, path, required)
+
+
+def has_format(data_dir: str | os.PathLike[str], record_format: str) -> bool:
+    """Returns whether a folder contains a dataset.json of this format."""
+    content = read_file(f"{os.fspath(data_dir)}/{DATASET_FILE}")
+    if content is None:
+        return False
+    try:
+        description = json.loads(content.decode("utf-8"))
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(description, dict) and description.get("format") == record_format
+
+
+def read_file(path: str) -> bytes | None:
+    """Returns the content of a file, or `None` if there is no such file."""
+    if is_remote(path):
+        import tensorflow as tf
+
+        if not tf.io.gfile.exists(path):
+            return None
+        with tf.io.gfile.GFile(path, "rb") as file:
+            content: bytes = file.read()
+        return content
+    try:
+        return Path(path).read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _check_types(entry: Mapping[str, Any], types: Mapping[str, Any], where: str) -> None:
+    for key, kind in types.items():
+        if not isinstance(entry[key], kind):
+            raise ValueError(f"`{key}` of {where} should be of type {kind}, not {entry[key]!r:.50}")
+
+
+def _check_shards(shards: Iterable[Mapping[str, Any]], split: str) -> None:
+    """Raises if an entry is not the name of a file in the folder and its size."""
+    for shard in shards:
+        if not re.fullmatch(r"[\w.-]+\.tfrecord", shard["file"]) or shard["bytes"] < 0:
+            raise ValueError(f"a file of {split} should be a name and a size, not {shard}")
