@@ -273,9 +273,9 @@ def test_folders_that_are_not_sound_are_named(tmp_path):
     path = tmp_path / "dataset.json"
     sound = json.loads(path.read_text())
     for change, message in (
-        ({"version": 9}, "should be of version 1"),
-        ({"format": "keras_has.tfrecords"}, 'should say "format"'),
-        ({"splits": {"train": {}}}, "is not sound"),
+        ({"version": 9}, "version 1. Received: 9"),
+        ({"format": "keras_has.tfrecords"}, '"format": "keras_has.sequence_records"'),
+        ({"splits": {"train": {}}}, "is damaged"),
     ):
         path.write_text(json.dumps({**sound, **change}))
         with pytest.raises(ValueError, match=message):
