@@ -14,14 +14,14 @@ import tensorflow as tf
 from benchmarks.results import print_machine, record
 from benchmarks.timing import interleaved
 from keras_has.callbacks import CAMLocalization
-from keras_has.data import ImageDataset, evaluation_batches, generated_parts
+from keras_has.data import ArrayImages, Dataset, evaluation_batches, generated_parts
 from keras_has.models import GAPClassifier, SmallGAP
 
 
 def compare(
     title: str,
     model: keras.Model,
-    dataset: ImageDataset,
+    dataset: Dataset,
     side: int,
     repeats: int,
     aim: float,
@@ -64,15 +64,13 @@ def main() -> None:
         1.25,
     )
     few = generated_parts("val", num_images=96)
-    images = np.asarray(tf.image.resize(few.images, (224, 224))).astype("uint8")
-    large = ImageDataset(
-        "large",
-        few.class_names,
-        few.image_ids,
-        few.labels,
-        [3.5 * b for b in few.boxes],
-        None,
-        images,
+    images = np.asarray(tf.image.resize(few.source.pixels, (224, 224))).astype("uint8")
+    large = Dataset(
+        name="large",
+        ids=few.ids,
+        columns={"label": few["label"], "boxes": [3.5 * b for b in few["boxes"]]},
+        source=ArrayImages(images),
+        class_names=few.class_names,
     )
     compare(
         "ResNet-50, 14 x 14 map",

@@ -28,7 +28,7 @@ import tensorflow as tf
 from benchmarks.results import print_machine, record
 from benchmarks.timing import interleaved
 from keras_has.data import (
-    ImageDataset,
+    Dataset,
     hide_images,
     image_folder,
     tfrecords,
@@ -68,7 +68,7 @@ def photographs(folder: Path | None) -> list[np.ndarray]:
     return photos
 
 
-def make_images(photos: list[np.ndarray], folder: Path) -> ImageDataset:
+def make_images(photos: list[np.ndarray], folder: Path) -> Dataset:
     """Writes the images in folders of classes; each is another cut, size, side and quality."""
     random = np.random.default_rng(0)
     sizes = []
@@ -94,7 +94,7 @@ def make_images(photos: list[np.ndarray], folder: Path) -> ImageDataset:
     return image_folder(folder, "train")
 
 
-def decoding_alone(dataset: ImageDataset) -> tf.data.Dataset:
+def decoding_alone(dataset: Dataset) -> tf.data.Dataset:
     """Reads and decodes crops of the same side; nothing but their sizes goes on."""
     random = np.random.default_rng(1)
     places = random.integers(0, (HEIGHT - CROP_SIDE + 1, WIDTH - CROP_SIDE + 1), (COUNT, 2))
@@ -105,7 +105,7 @@ def decoding_alone(dataset: ImageDataset) -> tf.data.Dataset:
         return tf.shape(image)[0]
 
     return (
-        tf.data.Dataset.from_tensor_slices((dataset.image_paths, windows))
+        tf.data.Dataset.from_tensor_slices((dataset.source.paths, windows))
         .shuffle(COUNT, seed=1)
         .repeat()
         .map(decode, num_parallel_calls=tf.data.AUTOTUNE)
@@ -119,7 +119,7 @@ def normalise(images: tf.Tensor) -> tf.Tensor:
     return (tf.cast(images, tf.float32) - MEAN) * (1 / np.array(DEVIATION, np.float32))
 
 
-def ours(dataset: ImageDataset, hiding: str | None = "layer") -> tf.data.Dataset:
+def ours(dataset: Dataset, hiding: str | None = "layer") -> tf.data.Dataset:
     """The trainers' batches, normalised, and hidden in the pipeline, by the layer, or not.
 
     "copy" copies the batches of uint8 instead: no hiding apart from decoding could cost less.
@@ -200,7 +200,7 @@ def resident_mebibytes() -> float:
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
 
 
-def memory_of_epochs(title: str, dataset: ImageDataset) -> None:
+def memory_of_epochs(title: str, dataset: Dataset) -> None:
     """Records what is held after each of three epochs of one iterator."""
     iterator = iter(ours(dataset))
     held: dict[str, np.ndarray] = {}

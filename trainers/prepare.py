@@ -165,7 +165,7 @@ def prepare(
     lines = [f"left out: {bad.path} (image id {bad.image_id!r}): {bad.reason}" for bad in left_out]
     for name in names:
         written = data.tfrecords(out, name)
-        boxes = sum(len(boxes) for boxes in written.boxes)
+        boxes = sum(len(boxes) for boxes in written["boxes"])
         lines.append(
             f"{name}: {len(written)} images, {boxes} boxes, {len(written.class_names)} classes, "
             f"{_megabytes(out, name)} MB"
@@ -279,7 +279,7 @@ def prepare_temporal(
     )
     lines = [problem for each in read.values() for problem in each.problems]
     for name, each in read.items():
-        segments = sum(map(len, each.segments))
+        segments = sum(map(len, each["segments"]))
         lines.append(
             f"{name}: {len(each)} videos, {segments} segments, {len(each.class_names)} classes, "
             f"{_megabytes(out, name)} MB"
@@ -308,7 +308,7 @@ def _annotated(annotations: str | os.PathLike[str], split: str) -> Dataset:
 def _all_there(
     dataset: Dataset, files: Mapping[str, Path], data_dir: str | os.PathLike[str]
 ) -> Dataset:
-    missing = [each for each in dataset.video_ids.tolist() if each not in files]
+    missing = [each for each in dataset.ids.tolist() if each not in files]
     if missing:
         raise FileNotFoundError(
             f"{data_dir} should hold the {len(dataset)} videos of {dataset.name}. Received: "
@@ -331,7 +331,7 @@ def _readable(
     show = progress(f"checking {dataset.name}")
     is_good = []
     left_out = []
-    for number, video_id in enumerate(dataset.video_ids.tolist(), start=1):
+    for number, video_id in enumerate(dataset.ids.tolist(), start=1):
         reason = None
         if video_id not in files:
             reason = f"{video_id}: no such video in {printable(data_dir)}"

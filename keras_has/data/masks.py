@@ -22,8 +22,8 @@ def load_mask(
     objects, so that no pixel is both.
 
     Args:
-        mask_paths: Grey images, one an instance; an entry of `ImageDataset.mask_paths`.
-        ignore_path: A grey image, an entry of `ImageDataset.ignore_paths`; `""` or `None` (default)
+        mask_paths: Grey images, one an instance; an entry of the column `mask_paths`.
+        ignore_path: A grey image, an entry of the column `ignore_path`; `""` or `None` (default)
             where nothing is to be ignored.
         image_size: Height and width to resize to, or one number for both. Default 224, the size
             that the protocol compares at.

@@ -86,13 +86,9 @@ class ImageSource(Source):
         return False
 
     @property
-    def pixels(self) -> np.ndarray:
-        """All images, uint8 of shape (N, height, width, 3).
-
-        Raises:
-            ValueError: If they are not in memory.
-        """
-        raise ValueError("The images are not in memory: call `in_memory()` on the dataset first.")
+    def pixels(self) -> np.ndarray | None:
+        """All images, uint8 of shape (N, height, width, 3), or `None` if not in memory."""
+        return None
 
 
 class FileImages(ImageSource):

@@ -29,7 +29,7 @@ class TemporalLocalizationEvaluator(Evaluator):
     The figures are those of `keras_has.callbacks.TemporalLocalization`, without the prefix `val_`.
 
     Args:
-        dataset: The `keras_has.data.TemporalDataset` with the true segments. The batches to be
+        dataset: The `keras_has.data.Dataset` with the true segments. The batches to be
             evaluated come from `keras_has.data.temporal_evaluation_batches(dataset, ...)`.
         threshold: Fraction of the map's maximum to be exceeded. Defaults to the paper's 0.5.
         iou_thresholds: See `keras_has.metrics.TemporalMeanAveragePrecision`.

@@ -13,7 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from keras_has import cams, metrics  # noqa: E402
 from keras_has.callbacks import CAMLocalization  # noqa: E402
-from keras_has.data import ImageDataset, evaluation_batches, training_batches  # noqa: E402
+from keras_has.data import ArrayImages, Dataset, evaluation_batches, training_batches  # noqa: E402
 from keras_has.layers import HideAndSeek  # noqa: E402
 from keras_has.ops.boxes import boxes_from_maps  # noqa: E402
 
@@ -32,8 +32,12 @@ def rectangles(count):
         image[y : y + height, x : x + width, label] = random.integers(120, 256)
         image[random.integers(64), :, random.integers(3)] += 90
         boxes.append(np.array([[x, y, x + width, y + height]], "float32"))
-    return ImageDataset(
-        "rectangles", "rgb", [str(n) for n in range(count)], labels, boxes, None, images
+    return Dataset(
+        name="rectangles",
+        ids=[str(n) for n in range(count)],
+        columns={"label": labels, "boxes": boxes},
+        source=ArrayImages(images),
+        class_names="rgb",
     )
 
 
@@ -67,12 +71,12 @@ def iou(a, b):
 def by_hand(model, dataset, threshold=THRESHOLD):
     """GT-known and Top-1 Loc, one image at a time, with nothing of the project but the model."""
     extractor = keras.Model(model.input, model.get_layer("cam_features").output)
-    features = np.asarray(extractor(dataset.images, training=False))
-    probabilities = np.asarray(model(dataset.images, training=False))
+    features = np.asarray(extractor(dataset.source.pixels, training=False))
+    probabilities = np.asarray(model(dataset.source.pixels, training=False))
     kernel = model.get_layer("predictions").get_weights()[0]
     known, top1, count = 0, 0, 0
-    for index, label in enumerate(dataset.labels):
-        if len(dataset.boxes[index]) == 0:
+    for index, label in enumerate(dataset["label"]):
+        if len(dataset["boxes"][index]) == 0:
             continue
         count += 1
         cam = cv2.resize((features[index] * kernel[:, label]).sum(-1), (64, 64))
@@ -83,7 +87,7 @@ def by_hand(model, dataset, threshold=THRESHOLD):
         largest = 1 + stats[1:, 4].argmax()
         rows, columns = np.nonzero(labels == largest)
         box = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
-        hit = max(iou(box, true) for true in dataset.boxes[index]) > 0.5
+        hit = max(iou(box, true) for true in dataset["boxes"][index]) > 0.5
         known += hit
         top1 += hit and probabilities[index].argmax() == label
     return known / count, top1 / count
@@ -108,11 +112,15 @@ def trained(model, dataset, callback=None, epochs=1, **settings):
 def test_figures_equal_an_independent_computation(replicas, count, two_replicas):
     dataset = rectangles(count)
     # One image without a box, one with two.
-    boxes = list(dataset.boxes)
+    boxes = list(dataset["boxes"])
     boxes[4] = boxes[4][:0]
     boxes[5] = np.concatenate([[[0, 0, 3, 3]], boxes[5]]).astype("float32")
-    dataset = ImageDataset(
-        "some", dataset.class_names, dataset.image_ids, dataset.labels, boxes, None, dataset.images
+    dataset = Dataset(
+        name="some",
+        ids=dataset.ids,
+        columns={"label": dataset["label"], "boxes": boxes},
+        source=ArrayImages(dataset.source.pixels),
+        class_names=dataset.class_names,
     )
     strategy = two_replicas if replicas == 2 else tf.distribute.get_strategy()
     with strategy.scope():
@@ -123,9 +131,9 @@ def test_figures_equal_an_independent_computation(replicas, count, two_replicas)
     assert 0.1 < top1 <= known < 0.95
     assert history["val_gt_known_loc"][-1] == pytest.approx(known, abs=1e-6)
     assert history["val_top1_loc"][-1] == pytest.approx(top1, abs=1e-6)
-    probabilities = np.asarray(model(dataset.images, training=False))
-    right = (probabilities.argmax(1) == dataset.labels).mean()
-    loss = -np.log(probabilities[np.arange(count), dataset.labels]).mean()
+    probabilities = np.asarray(model(dataset.source.pixels, training=False))
+    right = (probabilities.argmax(1) == dataset["label"]).mean()
+    loss = -np.log(probabilities[np.arange(count), dataset["label"]]).mean()
     assert history["val_top1_clas"][-1] == pytest.approx(right, abs=1e-6)
     assert history["val_loss"][-1] == pytest.approx(loss, rel=1e-5)
     assert history["val_cam_threshold"] == [THRESHOLD] * 2
@@ -138,7 +146,7 @@ def test_loss_and_accuracy_equal_those_of_evaluate_and_nothing_is_hidden():
     callback = CAMLocalization(evaluation_batches(dataset, 8, 64))
     callback.set_model(model)
     figures = callback.evaluate()
-    loss, accuracy = model.evaluate(dataset.images, dataset.labels, verbose=0)
+    loss, accuracy = model.evaluate(dataset.source.pixels, dataset["label"], verbose=0)
     assert figures["val_loss"] == pytest.approx(loss, rel=1e-5)
     assert figures["val_top1_clas"] == pytest.approx(accuracy)
 
@@ -147,7 +155,7 @@ def test_centred_box_is_scored_in_the_same_pass():
     dataset = rectangles(60)
     callback = CAMLocalization(evaluation_batches(dataset, 16, 64), centred_side=0.5)
     callback.set_model(small_model())
-    hits = [iou((16, 16, 48, 48), boxes[0]) > 0.5 for boxes in dataset.boxes]
+    hits = [iou((16, 16, 48, 48), boxes[0]) > 0.5 for boxes in dataset["boxes"]]
     assert 0 < sum(hits) < 60
     assert callback.evaluate()["val_centred_box"] == pytest.approx(np.mean(hits))
 
@@ -274,12 +282,12 @@ def test_another_method_gives_its_own_maps_and_probabilities(replicas, two_repli
     callback.set_model(model)
     figures = callback.evaluate()
     images = np.concatenate([batch["image"] for batch in batches])
-    maps, probabilities = method(model)(images, dataset.labels)
+    maps, probabilities = method(model)(images, dataset["label"])
     assert maps.shape == (21, 72, 72)
-    right = (np.asarray(probabilities).argmax(axis=1) == dataset.labels).mean()
+    right = (np.asarray(probabilities).argmax(axis=1) == dataset["label"]).mean()
     assert figures["val_top1_clas"] == pytest.approx(right)
     found = boxes_from_maps(maps, THRESHOLD) * 64 / 72
-    hits = [iou(box, boxes[0]) > 0.5 for box, boxes in zip(found, dataset.boxes, strict=True)]
+    hits = [iou(box, boxes[0]) > 0.5 for box, boxes in zip(found, dataset["boxes"], strict=True)]
     assert figures["val_gt_known_loc"] == pytest.approx(np.mean(hits))
     assert 0 < sum(hits) < 21
 
@@ -315,9 +323,11 @@ def test_metrics_of_maps_see_every_image_once_and_are_logged_by_name(replicas, t
     for _ in range(2):  # It starts anew each time.
         assert callback.evaluate()["val_widest"] == 3.0
     boxes, maps, sizes = (np.concatenate(parts) for parts in zip(*metric.seen, strict=True))
-    np.testing.assert_array_equal(boxes[:, 0], np.concatenate(dataset.boxes))
+    np.testing.assert_array_equal(boxes[:, 0], np.concatenate(dataset["boxes"]))
     np.testing.assert_array_equal(sizes, np.full((21, 2), 64))
-    np.testing.assert_allclose(maps, cams.CAM(model)(dataset.images, dataset.labels)[0], atol=1e-4)
+    np.testing.assert_allclose(
+        maps, cams.CAM(model)(dataset.source.pixels, dataset["label"])[0], atol=1e-4
+    )
     list(callback.iterate())
     assert callback.evaluate()["val_widest"] == 3.0
 
@@ -339,7 +349,7 @@ def test_max_box_accuracies_are_those_of_the_maps_and_are_left_out_without_boxes
         if not sum(map(len, boxes)):
             assert not made.keys() & figures.keys()
             continue
-        maps = np.asarray(cams.CAM(model)(dataset.images, dataset.labels)[0])
+        maps = np.asarray(cams.CAM(model)(dataset.source.pixels, dataset["label"])[0])
         for name, kind in made.items():
             alone = kind()
             alone.update_state(dataset.padded_boxes(), maps, np.full((21, 2), 64))
@@ -350,15 +360,13 @@ def test_max_box_accuracies_are_those_of_the_maps_and_are_left_out_without_boxes
 
 def test_without_any_box_the_figures_of_localization_are_left_out(tmp_path):
     dataset = rectangles(9)
-    unboxed = [boxes[:0] for boxes in dataset.boxes]
-    dataset = ImageDataset(
-        "some",
-        dataset.class_names,
-        dataset.image_ids,
-        dataset.labels,
-        unboxed,
-        None,
-        dataset.images,
+    unboxed = [boxes[:0] for boxes in dataset["boxes"]]
+    dataset = Dataset(
+        name="some",
+        ids=dataset.ids,
+        columns={"label": dataset["label"], "boxes": unboxed},
+        source=ArrayImages(dataset.source.pixels),
+        class_names=dataset.class_names,
     )
     callback = CAMLocalization(evaluation_batches(dataset, 4, 64), log_dir=tmp_path)
     history = trained(small_model(), dataset, [callback]).history
@@ -376,10 +384,14 @@ def test_without_any_box_the_figures_of_localization_are_left_out(tmp_path):
 @pytest.mark.parametrize("replicas", [1, 2])
 def test_each_image_comes_with_what_a_report_needs(replicas, two_replicas):
     dataset = rectangles(19)
-    boxes = [*dataset.boxes[:-1], dataset.boxes[-1][:0]]
+    boxes = [*dataset["boxes"][:-1], dataset["boxes"][-1][:0]]
     ids = [f"Käfer_{number}" for number in range(19)]
-    dataset = ImageDataset(
-        "some", dataset.class_names, ids, dataset.labels, boxes, None, dataset.images
+    dataset = Dataset(
+        name="some",
+        ids=ids,
+        columns={"label": dataset["label"], "boxes": boxes},
+        source=ArrayImages(dataset.source.pixels),
+        class_names=dataset.class_names,
     )
     strategy = two_replicas if replicas == 2 else tf.distribute.get_strategy()
     with strategy.scope():
@@ -396,18 +408,20 @@ def test_each_image_comes_with_what_a_report_needs(replicas, two_replicas):
     images = list(callback.iterate())
     figures = callback.evaluate()
     assert [image.image_id for image in images] == ids
-    assert [image.label for image in images] == dataset.labels.tolist()
-    maps, probabilities = (np.asarray(x) for x in cams.CAM(model)(dataset.images, dataset.labels))
+    assert [image.label for image in images] == dataset["label"].tolist()
+    maps, probabilities = (
+        np.asarray(x) for x in cams.CAM(model)(dataset.source.pixels, dataset["label"])
+    )
     found = boxes_from_maps(maps, THRESHOLD, (64, 64)) * [3, 2, 3, 2]
     for row, image in enumerate(images):
         assert image.size == (128, 192)
-        np.testing.assert_array_equal(image.image, dataset.images[row])
+        np.testing.assert_array_equal(image.image, dataset.source.pixels[row])
         np.testing.assert_allclose(image.map, maps[row], atol=1e-4)
         np.testing.assert_allclose(image.box, found[row], atol=1e-3)
         assert image.predicted_class == probabilities[row].argmax()
         assert image.probability == pytest.approx(probabilities[row].max(), rel=1e-5)
         assert image.label_probability == pytest.approx(
-            probabilities[row, dataset.labels[row]], rel=1e-5
+            probabilities[row, dataset["label"][row]], rel=1e-5
         )
         if row < 18:
             true = boxes[row][0] * [3, 2, 3, 2]

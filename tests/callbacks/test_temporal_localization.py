@@ -39,11 +39,11 @@ def by_hand(model, dataset, num_features, threshold, iou_threshold):
     kernel = model.get_layer("predictions").get_weights()[0]
     features_of = keras.Model(model.input, outputs)
     marks, positives = {label: [] for label in range(8)}, dict.fromkeys(range(8), 0)
-    for index, sequence in enumerate(dataset.features):
+    for index, sequence in enumerate(dataset.source.features):
         places = ((np.arange(num_features) + 0.5) * len(sequence) / num_features).astype(int)
         features = np.asarray(features_of(sequence[places][None], training=False))[0]
-        step = dataset.durations[index] / num_features
-        for label in np.flatnonzero(dataset.labels[index]):
+        step = dataset["duration"][index] / num_features
+        for label in np.flatnonzero(dataset["labels"][index]):
             cam = features @ kernel[:, label]
             runs, start = [], None
             for t, value in enumerate([*cam, -np.inf]):
@@ -52,7 +52,7 @@ def by_hand(model, dataset, num_features, threshold, iou_threshold):
                 elif start is not None:
                     runs.append((start * step, t * step, cam[start:t].mean()))
                     start = None
-            truth = dataset.segments[index][dataset.segment_labels[index] == label]
+            truth = dataset["segments"][index][dataset["segment_labels"][index] == label]
             positives[label] += len(truth)
             runs.sort(key=lambda run: -run[2])
             for a, b in truth:
@@ -82,7 +82,9 @@ def test_figures_equal_an_independent_computation(dataset):
     assert by_hand(model, dataset, 60, 0.3, 0.1) > 0
     sampled = np.stack([dataset.read(index, 60)[0] for index in range(10)])
     best = np.asarray(model(sampled, training=False)).argmax(axis=1)
-    assert history["val_top1_clas"] == [pytest.approx(dataset.labels[np.arange(10), best].mean())]
+    assert history["val_top1_clas"] == [
+        pytest.approx(dataset["labels"][np.arange(10), best].mean())
+    ]
     assert history["val_cam_threshold"] == [0.3]
 
 
@@ -104,8 +106,8 @@ def test_what_is_known_of_each_video_is_what_the_figures_are_made_of(dataset, is
     figures = callback.evaluate()
     videos = list(callback.iterate())
     assert [video.index for video in videos] == list(range(10))
-    assert [video.video_id for video in videos] == dataset.video_ids.tolist()
-    np.testing.assert_array_equal([video.labels for video in videos], dataset.labels)
+    assert [video.video_id for video in videos] == dataset.ids.tolist()
+    np.testing.assert_array_equal([video.labels for video in videos], dataset["labels"])
     assert np.mean([video.is_classified for video in videos]) == figures["val_top1_clas"]
     metric = TemporalMeanAveragePrecision(8)
     features_of = keras.Model(model.input, model.get_layer("cam_features").output)
@@ -149,7 +151,7 @@ def test_maps_that_nowhere_speak_for_the_class_are_counted(dataset):
     callback = TemporalLocalization(dataset, 4, 60)
     callback.set_model(model)
     figures = callback.evaluate(draw=True)
-    assert figures["val_degenerate_maps"] == dataset.labels.sum()
+    assert figures["val_degenerate_maps"] == dataset["labels"].sum()
     assert figures["val_temporal_map"] == 0
 
 

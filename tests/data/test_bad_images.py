@@ -9,7 +9,7 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_has.data import ImageDataset, training_batches
+from keras_has.data import Dataset, FileImages, training_batches
 from keras_has.data.bad_images import (
     BadImage,
     BadImageError,
@@ -226,13 +226,12 @@ def dataset(tmp_path, write_pixels):
     (tmp_path / "6.jpg").write_bytes((tmp_path / "5.jpg").read_bytes()[:-40])
     (tmp_path / "8.jpg").unlink()
     (tmp_path / "8.jpg").mkdir()
-    return ImageDataset(
+    return Dataset(
         name="nine",
+        ids=[name[0] for name in names],
+        columns={"label": [0] * 9, "boxes": [[]] * 9},
+        source=FileImages([str(tmp_path / name) for name in names]),
         class_names=("thing",),
-        image_ids=[name[0] for name in names],
-        labels=[0] * 9,
-        boxes=[[]] * 9,
-        image_paths=[str(tmp_path / name) for name in names],
     )
 
 
@@ -259,7 +258,7 @@ def test_bad_images_are_found_with_their_reasons(dataset):
 
 def test_bad_images_are_those_that_decode_image_refuses(dataset):
     refused = []
-    for image_id, path in zip(dataset.image_ids, dataset.image_paths, strict=True):
+    for image_id, path in zip(dataset.ids, dataset.source.paths, strict=True):
         try:
             decode_image(tf.io.read_file(path))
         except tf.errors.OpError:
@@ -269,7 +268,7 @@ def test_bad_images_are_those_that_decode_image_refuses(dataset):
 
 def test_skipping_bad_images_leaves_the_others_as_they_were(dataset):
     good, bad = skip_bad_images(dataset)
-    assert good.image_ids.tolist() == ["0", "2", "5", "7"]
+    assert good.ids.tolist() == ["0", "2", "5", "7"]
     assert [one.image_id for one in bad] == list(BAD)
     assert len(list(good.examples())) == 4
     again, none = skip_bad_images(good)
@@ -306,8 +305,12 @@ def test_every_kind_of_image_file_is_trained_on_and_a_cut_one_is_named(tmp_path)
     for path, content in zip(paths, contents, strict=True):
         path.write_bytes(content)
     names = list("abcdef")
-    kinds = ImageDataset(
-        "kinds", names, names, range(6), [[]] * 6, image_paths=[str(path) for path in paths]
+    kinds = Dataset(
+        name="kinds",
+        ids=names,
+        columns={"label": range(6), "boxes": [[]] * 6},
+        source=FileImages([str(path) for path in paths]),
+        class_names=names,
     )
     batches = training_batches(kinds, 6, 8, horizontal_flip=False)
     images, labels = next(batches.as_numpy_iterator())

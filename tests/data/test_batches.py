@@ -5,7 +5,14 @@ import pytest
 
 tf = pytest.importorskip("tensorflow")
 
-from keras_has.data import ImageDataset, evaluation_batches, generated_parts, training_batches  # noqa: E402
+from keras_has.data import (  # noqa: E402
+    ArrayImages,
+    Dataset,
+    FileImages,
+    evaluation_batches,
+    generated_parts,
+    training_batches,
+)
 from keras_has.data.resize import resize_image  # noqa: E402
 
 
@@ -20,13 +27,15 @@ def files(tmp_path, write_image):
             str(path), tf.io.encode_png(np.full((height, width, 3), 20 * number, "uint8"))
         )
         paths.append(str(path))
-    return ImageDataset(
+    return Dataset(
         name="files",
+        ids=[str(n) for n in range(12)],
+        columns={
+            "label": np.arange(12) % 3,
+            "boxes": [np.array([[1, 2, 11 + n, 12]]) for n in range(6)] + [[]] * 6,
+        },
+        source=FileImages(paths),
         class_names=("a", "b", "c"),
-        image_ids=[str(n) for n in range(12)],
-        labels=np.arange(12) % 3,
-        boxes=[np.array([[1, 2, 11 + n, 12]]) for n in range(6)] + [[]] * 6,
-        image_paths=paths,
     )
 
 
@@ -48,7 +57,7 @@ def test_every_image_comes_once_an_epoch_in_a_new_order(files, in_memory):
     assert len(set(keys[0])) == 12
     assert keys[0] != keys[1]
     if in_memory:  # no crop: the very images
-        assert set(keys[0]) == set(keys[1]) == {image.tobytes() for image in dataset.images}
+        assert set(keys[0]) == set(keys[1]) == {image.tobytes() for image in dataset.source.pixels}
     else:
         greys = [sorted(epoch[:, 0, 0, 0].tolist()) for epoch in epochs]
         assert greys[0] == greys[1] == [20 * n for n in range(12)]
@@ -59,14 +68,12 @@ def test_every_image_comes_once_an_epoch_in_a_new_order(files, in_memory):
 def test_the_order_is_a_shuffle_also_under_small_seeds(seed, count):
     """Over 30 epochs: few rows keep their place, and neighbours in the set are not neighbours."""
     images = np.zeros((count, 8, 8, 3), "uint8")
-    dataset = ImageDataset(
-        "numbers",
-        [str(n) for n in range(count)],
-        [str(n) for n in range(count)],
-        np.arange(count),
-        [[]] * count,
-        None,
-        images,
+    dataset = Dataset(
+        name="numbers",
+        ids=[str(n) for n in range(count)],
+        columns={"label": np.arange(count), "boxes": [[]] * count},
+        source=ArrayImages(images),
+        class_names=[str(n) for n in range(count)],
     )
     settings = {"batch_size": count, "image_size": 8, "resize_size": 8, "seed": seed}
     orders = np.stack([labels for _, labels in batches(dataset, 30, **settings)])
@@ -102,7 +109,7 @@ def test_labels_go_with_their_images(files):
 
 def test_half_of_the_images_are_flipped():
     dataset = generated_parts("val", num_images=1)
-    image = dataset.images[0]
+    image = dataset.source.pixels[0]
     got = np.concatenate(
         [i for i, _ in batches(dataset, 40, image_size=64, resize_size=64, batch_size=10)]
     )
@@ -114,8 +121,8 @@ def test_half_of_the_images_are_flipped():
 
 def test_balanced_classes_are_drawn_uniformly_though_one_is_rare():
     dataset = generated_parts("val", num_images=40)
-    lopsided = dataset.select([i for i in range(40) if dataset.labels[i] != 3 or i < 10])
-    assert np.bincount(lopsided.labels)[3] == 1
+    lopsided = dataset.select([i for i in range(40) if dataset["label"][i] != 3 or i < 10])
+    assert np.bincount(lopsided["label"])[3] == 1
     labels = np.concatenate(
         [
             label
@@ -126,7 +133,7 @@ def test_balanced_classes_are_drawn_uniformly_though_one_is_rare():
     )
     shares = np.bincount(labels, minlength=10) / len(labels)
     assert np.abs(shares - 0.1).max() < 4 * np.sqrt(0.09 / 2000)
-    empty = dataset.select(dataset.labels != 3)
+    empty = dataset.select(dataset["label"] != 3)
     with pytest.raises(ValueError, match="none of class 'part_3'"):
         batches(empty, 1, class_balanced=True)
 
@@ -136,7 +143,13 @@ def test_random_crops_move_and_keep_the_aspect(tmp_path):
     ramp = np.tile(np.arange(120, dtype="uint8")[None, :, None], (60, 1, 3))
     path = tmp_path / "ramp.png"
     tf.io.write_file(str(path), tf.io.encode_png(ramp))
-    dataset = ImageDataset("ramp", ("a",), ["r"], [0], [[]], image_paths=[str(path)])
+    dataset = Dataset(
+        name="ramp",
+        ids=["r"],
+        columns={"label": [0], "boxes": [[]]},
+        source=FileImages([str(path)]),
+        class_names=("a",),
+    )
     got = np.concatenate(
         [
             images
@@ -159,7 +172,13 @@ def test_random_crops_start_at_every_height(tmp_path):
     ramp = np.tile(np.arange(120, dtype="uint8")[:, None, None], (1, 60, 3))
     path = tmp_path / "ramp.png"
     tf.io.write_file(str(path), tf.io.encode_png(ramp))
-    dataset = ImageDataset("ramp", ("a",), ["r"], [0], [[]], image_paths=[str(path)])
+    dataset = Dataset(
+        name="ramp",
+        ids=["r"],
+        columns={"label": [0], "boxes": [[]]},
+        source=FileImages([str(path)]),
+        class_names=("a",),
+    )
     settings = {"image_size": 48, "resize_size": 60, "horizontal_flip": False, "batch_size": 40}
     tops = np.concatenate([images[:, 0, 0, 0] for images, _ in batches(dataset, 5, **settings)])
     # 48 of 60 pixels of the short side: no resizing, and 120 - 48 + 1 places, all as likely.
@@ -171,7 +190,7 @@ def test_random_crops_start_at_every_height(tmp_path):
 
 def test_balanced_sampling_draws_every_image_of_a_class_alike():
     dataset = generated_parts("val", num_images=50)
-    key = {image.tobytes(): row for row, image in enumerate(dataset.images)}
+    key = {image.tobytes(): row for row, image in enumerate(dataset.source.pixels)}
     settings = {"image_size": 64, "resize_size": 64, "horizontal_flip": False, "batch_size": 50}
     drawn = [
         key[image.tobytes()]
@@ -226,7 +245,13 @@ def test_a_batch_is_a_whole_image_cut_resized_and_flipped(tmp_path, write_pixels
     pixels = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype="uint8")
     path = write_pixels(tmp_path / "image.jpg", pixels)
     whole = tf.io.decode_image(path.read_bytes(), channels=3).numpy()
-    dataset = ImageDataset("one", ("a",), ["r"], [0], [[]], image_paths=[str(path)])
+    dataset = Dataset(
+        name="one",
+        ids=["r"],
+        columns={"label": [0], "boxes": [[]]},
+        source=FileImages([str(path)]),
+        class_names=("a",),
+    )
     (images, _), *_ = batches(dataset, 1, batch_size=6)
     seeds = tf.random.stateless_uniform([6, 2], (3 * 16 + 2, 0), None, None, tf.int32)
     flips = tf.random.stateless_uniform([6], (3 * 16 + 1, 0)) < 0.5
@@ -249,7 +274,7 @@ def test_evaluation_shows_every_image_whole_in_order_with_its_boxes(files):
     got = list(evaluation_batches(files, 5, 32).as_numpy_iterator())
     assert [len(batch["label"]) for batch in got] == [5, 5, 2]
     joined = {key: np.concatenate([batch[key] for batch in got]) for key in got[0]}
-    np.testing.assert_array_equal(joined["label"], files.labels)
+    np.testing.assert_array_equal(joined["label"], files["label"])
     np.testing.assert_array_equal(joined["image"][:, 5, 5, 0], 20 * np.arange(12))
     np.testing.assert_array_equal(joined["size"], [(40 + 3 * i, 70 - 2 * i) for i in range(12)])
     np.testing.assert_array_equal(joined["boxes"][3], [[1, 2, 14, 12]])
@@ -260,5 +285,5 @@ def test_evaluation_shows_every_image_whole_in_order_with_its_boxes(files):
 def test_evaluation_in_memory_takes_the_pixels_as_they_are():
     dataset = generated_parts("val", num_images=7)
     got = list(evaluation_batches(dataset, 4, 64).as_numpy_iterator())
-    np.testing.assert_array_equal(np.concatenate([b["image"] for b in got]), dataset.images)
+    np.testing.assert_array_equal(np.concatenate([b["image"] for b in got]), dataset.source.pixels)
     assert got[0]["size"].tolist() == [[64, 64]] * 4

@@ -6,7 +6,8 @@ import pytest
 tf = pytest.importorskip("tensorflow")
 
 from keras_has.data import (  # noqa: E402
-    TemporalDataset,
+    Dataset,
+    FeatureArrays,
     generated_phases,
     temporal_evaluation_batches,
     temporal_training_batches,
@@ -17,15 +18,17 @@ def dataset_of(lengths, **more):
     count = len(lengths)
     arguments = {
         "name": "some",
+        "ids": [str(n) for n in range(count)],
+        "columns": {
+            "duration": np.array(lengths) / 2,
+            "labels": [[True, n % 2 == 1] for n in range(count)],
+            "segments": [[[0, 1]]] * count,
+            "segment_labels": [[0]] * count,
+        },
+        "source": FeatureArrays([np.full((length, 3), n) for n, length in enumerate(lengths)]),
         "class_names": ("x", "y"),
-        "video_ids": [str(n) for n in range(count)],
-        "durations": np.array(lengths) / 2,
-        "labels": [[True, n % 2 == 1] for n in range(count)],
-        "segments": [[[0, 1]]] * count,
-        "segment_labels": [[0]] * count,
-        "features": [np.full((length, 3), n) for n, length in enumerate(lengths)],
     }
-    return TemporalDataset(**{**arguments, **more})
+    return Dataset(**{**arguments, **more})
 
 
 def test_every_video_comes_once_an_epoch_and_batches_depend_on_seed_and_step_alone():
@@ -64,7 +67,7 @@ def test_sequences_of_any_length_are_padded_with_neighbours_in_length():
             video = int(features[row, 0, 0])
             videos.append(video)
             assert mask[row].tolist() == [
-                n < len(dataset.features[video]) for n in range(len(mask[0]))
+                n < len(dataset.source.features[video]) for n in range(len(mask[0]))
             ]
             assert np.all(features[row, ~mask[row]] == 0)
         padded += mask.size
@@ -84,7 +87,7 @@ def test_evaluation_gives_every_video_once_in_order_with_its_times(num_features)
     assert np.concatenate([b["mask"].numpy().sum(1) for b in batches]).tolist() == (
         [4, 8, 2] if num_features is None else [6, 6, 6]
     )
-    np.testing.assert_array_equal(batches[1]["labels"], dataset.labels[2:])
+    np.testing.assert_array_equal(batches[1]["labels"], dataset["labels"][2:])
 
 
 def test_bad_arguments_and_data_are_named():
@@ -95,41 +98,42 @@ def test_bad_arguments_and_data_are_named():
         temporal_evaluation_batches(dataset, 0)
     with pytest.raises(ValueError, match="`num_features`"):
         temporal_training_batches(dataset, 1, 0)
-    for more, words in (
-        ({"durations": [1.0]}, "`duration`.*2 ids of 'some'. Received: 1"),
+    for changed, words in (
+        ({"duration": [1.0]}, "`duration`.*2 ids of 'some'. Received: 1"),
         ({"segments": [[[1, 1]], [[0, 1]]]}, "`segments`.*id '0'"),
         ({"segment_labels": [[0], [2]]}, "`segment_labels`.*id '1'"),
-        ({"durations": [1.0, 0.0]}, "`duration`.*id '1'"),
-        ({"features": [np.ones((2, 3)), np.ones(3)]}, r"shape \(T, D\)"),
-        ({"video_ids": ["a", "a"]}, "differ"),
-        ({"feature_paths": ["a", "b"]}, "Only one of"),
+        ({"duration": [1.0, 0.0]}, "`duration`.*id '1'"),
     ):
         with pytest.raises(ValueError, match=words):
-            dataset_of([4, 4], **more)
+            dataset.replace_columns(**changed)
+    with pytest.raises(ValueError, match=r"`features`.*\(T, D\)"):
+        FeatureArrays([np.ones((2, 3)), np.ones(3)])
+    with pytest.raises(ValueError, match="`ids` of 'some'"):
+        dataset_of([4, 4], ids=["a", "a"])
     with pytest.raises(ValueError, match="annotations only"):
-        dataset_of([4], features=None).read(0)
+        dataset_of([4], source=None).read(0)
 
 
 def test_select_and_in_memory_keep_what_belongs_together():
     dataset = dataset_of([4, 8, 2], seconds_per_feature=0.25)
     chosen = dataset.select([2, 0])
-    assert chosen.video_ids.tolist() == ["2", "0"]
-    assert len(chosen.features[0]) == 2
+    assert chosen.ids.tolist() == ["2", "0"]
+    assert len(chosen.source.features[0]) == 2
     sampled = dataset.in_memory(4)
-    assert [len(each) for each in sampled.features] == [4, 4, 4]
+    assert [len(each) for each in sampled.source.features] == [4, 4, 4]
     for index in range(3):
         assert sampled.read(index)[1] == pytest.approx(dataset.read(index, 4)[1])
-    assert dataset.select([False, True, False]).durations.tolist() == [4.0]
+    assert dataset.select([False, True, False])["duration"].tolist() == [4.0]
 
 
 def test_phases_depend_on_seed_split_and_number_alone():
     dataset = generated_phases("val", num_videos=6, seed=3)
     longer = generated_phases("val", num_videos=9, seed=3)
     for index in range(6):
-        np.testing.assert_array_equal(dataset.features[index], longer.features[index])
-        np.testing.assert_array_equal(dataset.segments[index], longer.segments[index])
+        np.testing.assert_array_equal(dataset.source.features[index], longer.source.features[index])
+        np.testing.assert_array_equal(dataset["segments"][index], longer["segments"][index])
     for other in (generated_phases("test", 6, seed=3), generated_phases("val", 6, seed=4)):
-        assert not np.array_equal(other.features[0], dataset.features[0])
+        assert not np.array_equal(other.source.features[0], dataset.source.features[0])
     with pytest.raises(ValueError, match="`split`"):
         generated_phases("testing")
     with pytest.raises(ValueError, match="`num_videos`"):
@@ -138,15 +142,17 @@ def test_phases_depend_on_seed_split_and_number_alone():
 
 def test_phases_have_actions_within_the_sequence_with_background_around():
     dataset = generated_phases("train", num_videos=60)
-    assert dataset.labels.any(axis=0).all()
+    assert dataset["labels"].any(axis=0).all()
     for index in range(60):
-        segments = dataset.segments[index][np.argsort(dataset.segments[index][:, 0])]
-        assert len(dataset.features[index]) == pytest.approx(dataset.durations[index] / 0.2)
+        segments = dataset["segments"][index][np.argsort(dataset["segments"][index][:, 0])]
+        assert len(dataset.source.features[index]) == pytest.approx(
+            dataset["duration"][index] / 0.2
+        )
         assert segments[0, 0] >= 1.99
-        assert segments[-1, 1] <= dataset.durations[index] - 1.99
+        assert segments[-1, 1] <= dataset["duration"][index] - 1.99
         assert np.all(segments[1:, 0] - segments[:-1, 1] >= 1.99)
-        shown = np.flatnonzero(dataset.labels[index]).tolist()
-        assert sorted(set(dataset.segment_labels[index].tolist())) == shown
+        shown = np.flatnonzero(dataset["labels"][index]).tolist()
+        assert sorted(set(dataset["segment_labels"][index].tolist())) == shown
 
 
 def test_the_telling_phase_is_shorter_than_the_action():
@@ -158,8 +164,8 @@ def test_the_telling_phase_is_shorter_than_the_action():
     shares = []
     for index in range(40):
         for segment, label in zip(
-            dataset.segments[index], dataset.segment_labels[index], strict=True
+            dataset["segments"][index], dataset["segment_labels"][index], strict=True
         ):
             first, last = np.rint(segment / 0.2).astype(int)
-            shares.append(np.mean(dataset.features[index][first:last] @ strong[label] > 2.4))
+            shares.append(np.mean(dataset.source.features[index][first:last] @ strong[label] > 2.4))
     assert 0.1 < np.mean(shares) < 0.35

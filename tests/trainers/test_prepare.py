@@ -48,8 +48,10 @@ def test_a_folder_of_images_is_converted_and_read_like_the_folder(write_folder, 
     assert lines[1].startswith("val: 6 images, 1 boxes, 2 classes")
     for split in ("train", "val"):
         wanted, got = data.image_folder(folder, split), data.tfrecords(out, split)
-        assert got.image_ids.tolist() == wanted.image_ids.tolist()
-        assert [boxes.tolist() for boxes in got.boxes] == [boxes.tolist() for boxes in wanted.boxes]
+        assert got.ids.tolist() == wanted.ids.tolist()
+        assert [boxes.tolist() for boxes in got["boxes"]] == [
+            boxes.tolist() for boxes in wanted["boxes"]
+        ]
     assert prepare(dataset="folder", data_dir=folder, out=out) == lines
 
 
@@ -65,7 +67,7 @@ def test_wsol_metadata_is_converted_with_all_its_splits(tmp_path, write_folder):
     settings = {"dataset": "wsol_metadata", "data_dir": images, "out": tmp_path / "out"}
     lines = prepare(**settings, metadata_dir=tmp_path / "metadata", train_boxes=True)
     assert lines[0].startswith("train: 1 images, 1 boxes, 2 classes")
-    assert data.tfrecords(tmp_path / "out", "test").boxes[0].tolist() == [[1, 2, 4, 5]]
+    assert data.tfrecords(tmp_path / "out", "test")["boxes"][0].tolist() == [[1, 2, 4, 5]]
     with pytest.raises(ValueError, match="needs --metadata_dir"):
         prepare(**settings)
 
@@ -74,8 +76,8 @@ def test_ilsvrc_keeps_its_wordnet_ids(write_ilsvrc, tmp_path):
     prepare(dataset="imagenet", data_dir=write_ilsvrc(tmp_path / "in"), out=tmp_path / "out")
     val = data.tfrecords(tmp_path / "out", "val")
     assert val.class_ids == ("n01440764", "n01443537")
-    assert val.boxes[0].tolist() == [[10, 5, 61, 51]]
-    assert val.boxes[3].shape == (0, 4)
+    assert val["boxes"][0].tolist() == [[10, 5, 61, 51]]
+    assert val["boxes"][3].shape == (0, 4)
 
 
 def test_bad_images_are_named_or_left_out(write_folder, tmp_path):
@@ -173,7 +175,7 @@ def test_frames_of_videos_are_converted(watch_folder, videos, tmp_path):
     shown = np.array([2, 7, 12, 17, 22, 27])
     np.testing.assert_allclose([frame.mean() / 8 for frame in frames], shown, atol=0.3)
     dataset = data.sequence_records(tmp_path / "out")
-    assert dataset.segments[0].tolist() == [[0.5, 1.25]]
+    assert dataset["segments"][0].tolist() == [[0.5, 1.25]]
     with pytest.raises(FileNotFoundError, match=r"none for 1 of them, such as \['v1'\]"):
         prepare_temporal(**{**settings, "out": tmp_path / "more"})
     with pytest.raises(ValueError, match=r"should be some of \['test', 'train'\]"):
@@ -200,7 +202,7 @@ def test_videos_that_cannot_be_read_stop_or_are_left_out_and_named(watch_folder,
     assert train.startswith("train: 1 videos, 1 segments")
     assert end.startswith("2 videos left out. The data set is in")
     written = data.sequence_records(tmp_path / "out")
-    assert written.video_ids.tolist() == ["v0"]
+    assert written.ids.tolist() == ["v0"]
     assert [problem for problem in written.problems if "v" in problem] == left_out
     assert prepare_temporal(**settings, on_bad_video="skip") == lines
     del content["database"]["v3"]

@@ -73,7 +73,7 @@ def thumos14(
 
     >>> from pathlib import Path
     >>> _ = Path("Diving_test.txt").write_text("video_test_0000001  12.3 15.0\n")
-    >>> thumos14(".", split="test").segments[0]
+    >>> thumos14(".", split="test")["segments"][0]
     array([[12.3, 15. ]], dtype=float32)
 
     Reference:

@@ -35,24 +35,24 @@ def test_train_and_test_are_read_in_the_order_of_the_images(folder):
     train, test = cub(folder, "train"), cub(folder, "test")
     assert train.name == "cub/train"
     assert train.class_names == test.class_names == ("Black footed Albatross", "House Wren")
-    assert train.image_ids.tolist() == [f"{ALBATROSS}/a_2.jpg", f"{WREN}/w_1.jpg"]
-    assert test.image_ids.tolist() == [f"{ALBATROSS}/a_1.jpg", f"{WREN}/w_2.jpg"]
-    assert train.labels.tolist() == test.labels.tolist() == [0, 1]
-    assert train.image_sizes.tolist() == [[10, 20]] * 2
+    assert train.ids.tolist() == [f"{ALBATROSS}/a_2.jpg", f"{WREN}/w_1.jpg"]
+    assert test.ids.tolist() == [f"{ALBATROSS}/a_1.jpg", f"{WREN}/w_2.jpg"]
+    assert train["label"].tolist() == test["label"].tolist() == [0, 1]
+    assert train["image_size"].tolist() == [[10, 20]] * 2
     assert [example["image"].shape for example in train.examples()] == [(10, 20, 3)] * 2
 
 
 def test_boxes_are_half_open_and_clipped_to_the_image(folder):
-    assert cub(folder, "test").boxes[0].tolist() == [[1, 2, 4, 6]]
-    assert cub(folder, "test").boxes[1].tolist() == [[0, 3, 3, 5]]
-    assert cub(folder, "train").boxes[0].tolist() == [[0, 0.5, 20, 9.75]]
-    assert cub(folder, "train").boxes[1].tolist() == [[10, 1, 20, 6]]
+    assert cub(folder, "test")["boxes"][0].tolist() == [[1, 2, 4, 6]]
+    assert cub(folder, "test")["boxes"][1].tolist() == [[0, 3, 3, 5]]
+    assert cub(folder, "train")["boxes"][0].tolist() == [[0, 0.5, 20, 9.75]]
+    assert cub(folder, "train")["boxes"][1].tolist() == [[10, 1, 20, 6]]
 
 
 def test_val_is_another_name_for_test_and_the_folder_above_will_do(folder):
     test, val = cub(folder, "test"), cub(folder.parent, "val")
     assert val.name == test.name == "cub/test"
-    assert val.image_paths.tolist() == test.image_paths.tolist()
+    assert val.source.paths.tolist() == test.source.paths.tolist()
 
 
 def test_an_unknown_split_raises(folder):
@@ -139,8 +139,8 @@ def test_all_problems_are_counted_and_ten_shown(folder):
 def test_an_image_that_is_cut_off_is_left_to_the_decoder(folder):
     (folder / "images" / WREN / "w_2.jpg").write_bytes(b"")
     dataset = cub(folder, "test")
-    assert dataset.image_sizes is None
-    assert dataset.boxes[1].tolist() == [[-2, 3, 3, 5]]
+    assert "image_size" not in dataset
+    assert dataset["boxes"][1].tolist() == [[-2, 3, 3, 5]]
 
 
 def test_the_real_birds_have_their_counts_and_baselines(shared_data, tmp_path):
@@ -153,8 +153,8 @@ def test_the_real_birds_have_their_counts_and_baselines(shared_data, tmp_path):
     assert (len(train), len(test)) == (750, 652)
     assert len(train.class_names) == 25
     assert train.class_names[0] == "Black footed Albatross"
-    assert np.unique(train.labels).tolist() == list(range(25))
-    assert train.image_sizes.min() > 100
+    assert np.unique(train["label"]).tolist() == list(range(25))
+    assert train["image_size"].min() > 100
     for side, percent in ((1, 20.7), (0.65, 55.8), (0.5, 41.0)):
-        iou = box_iou(centred_boxes(test.image_sizes, side), test.padded_boxes()[:, 0])
+        iou = box_iou(centred_boxes(test["image_size"], side), test.padded_boxes()[:, 0])
         assert 100 * np.mean(iou >= 0.5) == pytest.approx(percent, abs=0.4)

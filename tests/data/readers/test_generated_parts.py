@@ -9,25 +9,29 @@ from keras_has.ops.boxes import best_centred_side, box_iou, centred_boxes
 
 def test_images_depend_on_seed_split_and_number_alone():
     few, many = generated_parts("train", num_images=12), generated_parts("train", num_images=30)
-    np.testing.assert_array_equal(few.images, many.images[:12])
-    np.testing.assert_array_equal(np.stack(few.boxes), np.stack(many.boxes[:12]))
-    assert not np.array_equal(generated_parts("val", num_images=12).images, few.images)
-    assert not np.array_equal(generated_parts("train", num_images=12, seed=1).images, few.images)
+    np.testing.assert_array_equal(few.source.pixels, many.source.pixels[:12])
+    np.testing.assert_array_equal(np.stack(few["boxes"]), np.stack(many["boxes"][:12]))
+    assert not np.array_equal(
+        generated_parts("val", num_images=12).source.pixels, few.source.pixels
+    )
+    assert not np.array_equal(
+        generated_parts("train", num_images=12, seed=1).source.pixels, few.source.pixels
+    )
 
 
 def test_default_splits_and_classes():
     val = generated_parts("val")
     assert len(val) == 1000
-    assert np.bincount(val.labels).tolist() == [100] * 10
+    assert np.bincount(val["label"]).tolist() == [100] * 10
     # No class has only even or only odd numbers, or two halves would differ in their classes.
-    assert np.bincount(val.labels[::2]).tolist() == [50] * 10
+    assert np.bincount(val["label"][::2]).tolist() == [50] * 10
 
 
 @pytest.mark.parametrize("size", [64, 80, 96])
 def test_boxes_lie_in_the_image_and_are_tight_round_the_object(size):
     dataset = generated_parts("train", num_images=40, image_size=size)
-    boxes = np.concatenate(dataset.boxes)
-    assert dataset.images.shape == (40, size, size, 3)
+    boxes = np.concatenate(dataset["boxes"])
+    assert dataset.source.pixels.shape == (40, size, size, 3)
     assert boxes.min() >= 0
     assert boxes.max() <= size
     sides = boxes[:, 2:] - boxes[:, :2]
@@ -41,7 +45,9 @@ def test_the_head_lies_in_the_box_and_tells_the_class():
 
     dataset = generated_parts("val", num_images=200)
     right = 0
-    for image, label, boxes in zip(dataset.images, dataset.labels, dataset.boxes, strict=True):
+    for image, label, boxes in zip(
+        dataset.source.pixels, dataset["label"], dataset["boxes"], strict=True
+    ):
         hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
         rows, columns = np.nonzero((hsv[..., 1] > 190) & (hsv[..., 2] > 205))
         x0, y0, x1, y1 = boxes[0]
@@ -54,8 +60,8 @@ def test_the_head_lies_in_the_box_and_tells_the_class():
 
 def test_a_centred_box_does_not_localize():
     train, val = generated_parts("train", num_images=500), generated_parts("val", num_images=500)
-    side = best_centred_side(train.boxes, train.image_sizes)
-    hits = box_iou(centred_boxes(val.image_sizes, side), np.concatenate(val.boxes)) > 0.5
+    side = best_centred_side(train["boxes"], train["image_size"])
+    hits = box_iou(centred_boxes(val["image_size"], side), np.concatenate(val["boxes"])) > 0.5
     assert hits.mean() < 0.35
 
 
@@ -76,7 +82,7 @@ def test_progress_is_told_to_the_end():
 
 def test_pictures_are_those_of_this_version():
     """A change of the drawing changes every figure in docs/results.md: say so when you make one."""
-    means = generated_parts("train", num_images=4).images.mean((1, 2))
+    means = generated_parts("train", num_images=4).source.pixels.mean((1, 2))
     # Builds of OpenCV may interpolate a little differently.
     np.testing.assert_allclose(
         means,

@@ -25,17 +25,17 @@ def test_train_is_read_by_sorted_class_and_name(folder):
     dataset = image_folder(folder)
     assert dataset.name == "pets/train"
     assert dataset.class_names == ("cat", "dog")
-    assert dataset.image_ids.tolist() == ["train/cat/a.jpeg", "train/dog/10.JPG", "train/dog/2.png"]
-    assert dataset.labels.tolist() == [0, 1, 1]
-    assert [boxes.shape for boxes in dataset.boxes] == [(0, 4)] * 3
-    assert dataset.image_sizes is None
+    assert dataset.ids.tolist() == ["train/cat/a.jpeg", "train/dog/10.JPG", "train/dog/2.png"]
+    assert dataset["label"].tolist() == [0, 1, 1]
+    assert [boxes.shape for boxes in dataset["boxes"]] == [(0, 4)] * 3
+    assert "image_size" not in dataset
     assert len(list(dataset.examples())) == 3
 
 
 def test_other_splits_take_the_labels_of_train(folder, write_image):
-    assert image_folder(str(folder), "val").labels.tolist() == [1]
+    assert image_folder(str(folder), "val")["label"].tolist() == [1]
     write_image(folder / "test" / "cat" / "1.gif.png")
-    assert image_folder(folder, "test").image_ids.tolist() == ["test/cat/1.gif.png"]
+    assert image_folder(folder, "test").ids.tolist() == ["test/cat/1.gif.png"]
 
 
 def test_other_files_are_left_alone(folder, write_text, write_image):
@@ -54,12 +54,12 @@ def test_boxes_come_from_a_table(folder, write_text):
         "train/dog/2.png,0,0,30,20\n",
     )
     val = image_folder(folder, "val")
-    assert val.boxes[0].tolist() == [[1, 2, 3.5, 4], [0, 0, 30, 10]]
-    assert val.image_sizes.tolist() == [[20, 30]]
+    assert val["boxes"][0].tolist() == [[1, 2, 3.5, 4], [0, 0, 30, 10]]
+    assert val["image_size"].tolist() == [[20, 30]]
     train = image_folder(folder)
-    assert [len(boxes) for boxes in train.boxes] == [0, 0, 1]
-    assert train.image_sizes is None
-    assert [len(boxes) for boxes in image_folder(folder, read_boxes=False).boxes] == [0, 0, 0]
+    assert [len(boxes) for boxes in train["boxes"]] == [0, 0, 1]
+    assert "image_size" not in train
+    assert [len(boxes) for boxes in image_folder(folder, read_boxes=False)["boxes"]] == [0, 0, 0]
 
 
 @pytest.mark.parametrize("place", ["val/dog", "annotations/val/dog"])
@@ -67,13 +67,13 @@ def test_boxes_come_from_xml_files_counted_from_one(folder, write_text, voc_xml,
     objects = [("dog", 1, 2, 3, 4), ("cat", 1, 1, 30, 20), ("dog", 0, 0, 99, 99)]
     write_text(folder / place / "d, e.xml", voc_xml(objects, (20, 30)))
     dataset = image_folder(folder, "val")
-    assert dataset.boxes[0].tolist() == [[0, 1, 3, 4], [0, 0, 30, 20]]
-    assert dataset.image_sizes.tolist() == [[20, 30]]
+    assert dataset["boxes"][0].tolist() == [[0, 1, 3, 4], [0, 0, 30, 20]]
+    assert dataset["image_size"].tolist() == [[20, 30]]
 
 
 def test_an_annotation_without_objects_is_an_image_without_boxes(folder, write_text, voc_xml):
     write_text(folder / "val" / "dog" / "d, e.xml", voc_xml([]))
-    assert image_folder(folder, "val").boxes[0].shape == (0, 4)
+    assert image_folder(folder, "val")["boxes"][0].shape == (0, 4)
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_boxes_written_to_a_table_come_back_exactly(folder, write_text, places):
     ]
     lines = ["train/dog/2.png," + ",".join(map(str, box)) for box in boxes]
     write_text(folder / "boxes.csv", HEADER + "\n".join(lines))
-    assert image_folder(folder).boxes[2].tolist() == boxes
+    assert image_folder(folder)["boxes"][2].tolist() == boxes
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -222,7 +222,7 @@ def test_boxes_written_to_a_table_come_back_exactly(folder, write_text, places):
 def test_random_lines_raise_with_their_place_and_never_otherwise(folder, write_text, noise):
     path = write_text(folder / "boxes.csv", HEADER + noise)
     if all(not line.strip() for line in noise.split("\n")):
-        assert not any(len(boxes) for boxes in image_folder(folder).boxes)
+        assert not any(len(boxes) for boxes in image_folder(folder)["boxes"])
         return
     with pytest.raises(ValueError) as caught:
         image_folder(folder)
@@ -236,7 +236,7 @@ def test_random_corners_are_read_or_raise_with_their_place(folder, texts):
     path = folder / "boxes.csv"
     path.write_bytes(f"{HEADER}train/dog/2.png,{line}".encode(errors="replace"))
     try:
-        boxes = image_folder(folder).boxes[2]
+        boxes = image_folder(folder)["boxes"][2]
     except ValueError as error:
         assert str(error).startswith(f"{path}:")
     else:

@@ -45,45 +45,45 @@ def test_train_is_read_by_sorted_class_and_name_without_opening_files(folder):
         path.write_bytes(b"")
     dataset = imagenet(folder)
     assert dataset.class_names == (TENCH, FISH, SNAKE)
-    assert dataset.labels.tolist() == [0, 0, 1, 1, 2, 2]
-    assert dataset.image_ids[:2].tolist() == [f"{TENCH}_10.JPEG", f"{TENCH}_9.JPEG"]
-    assert not any(len(boxes) for boxes in dataset.boxes)
-    assert dataset.image_sizes is None
+    assert dataset["label"].tolist() == [0, 0, 1, 1, 2, 2]
+    assert dataset.ids[:2].tolist() == [f"{TENCH}_10.JPEG", f"{TENCH}_9.JPEG"]
+    assert not any(len(boxes) for boxes in dataset["boxes"])
+    assert "image_size" not in dataset
 
 
 def test_val_class_folders_take_the_labels_of_train(folder):
     dataset = imagenet(str(folder), "val")
-    assert dataset.image_ids.tolist() == [f"{VAL}{i}.JPEG" for i in (2, 3, 1)]
-    assert dataset.labels.tolist() == [1, 1, 2]
+    assert dataset.ids.tolist() == [f"{VAL}{i}.JPEG" for i in (2, 3, 1)]
+    assert dataset["label"].tolist() == [1, 1, 2]
     assert len(list(dataset.examples())) == 3
 
 
 def test_boxes_are_inclusive_from_zero_and_clipped(folder):
-    boxes = imagenet(folder, "val").boxes
+    boxes = imagenet(folder, "val")["boxes"]
     assert boxes[2].tolist() == [[0, 0, 30, 20], [3, 4, 4, 5]]
     assert boxes[0].tolist() == [[2, 3, 10, 20]]
     assert boxes[1].shape == (0, 4)
 
 
 def test_sizes_are_known_where_all_images_are_annotated(folder, write_text, voc_xml):
-    assert imagenet(folder, "val").image_sizes is None
+    assert "image_size" not in imagenet(folder, "val")
     write_text(folder / "Annotations" / "CLS-LOC" / "val" / f"{VAL}3.xml", voc_xml([]))
-    assert imagenet(folder, "val").image_sizes.tolist() == [[20, 30]] * 3
+    assert imagenet(folder, "val")["image_size"].tolist() == [[20, 30]] * 3
 
 
 def test_train_boxes_are_read_when_asked_for(folder):
-    boxes = imagenet(folder, "train", read_boxes=True).boxes
+    boxes = imagenet(folder, "train", read_boxes=True)["boxes"]
     assert [len(one) for one in boxes] == [0, 0, 0, 1, 0, 0]
     assert boxes[3].tolist() == [[1, 2, 4, 5]]
 
 
 def test_boxes_are_not_read_when_not_wanted(folder):
-    assert not any(len(one) for one in imagenet(folder, "val", read_boxes=False).boxes)
+    assert not any(len(one) for one in imagenet(folder, "val", read_boxes=False)["boxes"])
 
 
 def test_boxes_that_are_insisted_on_and_absent_raise(folder):
     shutil.rmtree(folder / "Annotations")
-    assert not any(len(one) for one in imagenet(folder, "val").boxes)
+    assert not any(len(one) for one in imagenet(folder, "val")["boxes"])
     for split in ("train", "val"):
         with pytest.raises(FileNotFoundError, match=r"XML annotations .*/CLS-LOC/.*read_boxes="):
             imagenet(folder, split, read_boxes=True)
@@ -107,22 +107,22 @@ def test_the_layout_of_kaggle_is_found(folder, tmp_path_factory, root):
     )
     dataset = imagenet(new, "val")
     assert dataset.class_names == ("tench", "goldfish", "sea snake")
-    assert dataset.image_ids.tolist() == [f"{VAL}{i}.JPEG" for i in (1, 2, 3)]
-    assert dataset.labels.tolist() == [2, 1, 1]
+    assert dataset.ids.tolist() == [f"{VAL}{i}.JPEG" for i in (1, 2, 3)]
+    assert dataset["label"].tolist() == [2, 1, 1]
     # The XML files come first; the solution fills in where there is none.
-    assert dataset.boxes[1].tolist() == [[2, 3, 10, 20]]
-    assert dataset.boxes[2].tolist() == [[1, 1, 3, 3]]
+    assert dataset["boxes"][1].tolist() == [[2, 3, 10, 20]]
+    assert dataset["boxes"][2].tolist() == [[1, 1, 3, 3]]
     shutil.rmtree(new / root / "Annotations")
-    assert imagenet(new, "val").boxes[1].tolist() == [[5, 5, 7, 7], [7, 7, 10, 10]]
-    assert imagenet(new, "val").image_sizes.tolist() == [[20, 30]] * 3
-    assert imagenet(new, "train").labels.tolist() == [0, 0, 1, 1, 2, 2]
+    assert imagenet(new, "val")["boxes"][1].tolist() == [[5, 5, 7, 7], [7, 7, 10, 10]]
+    assert imagenet(new, "val")["image_size"].tolist() == [[20, 30]] * 3
+    assert imagenet(new, "train")["label"].tolist() == [0, 0, 1, 1, 2, 2]
 
 
 def test_a_solution_gives_boxes_to_class_folders_too(folder, write_text):
     shutil.rmtree(folder / "Annotations")
     text = f"ImageId,PredictionString\n{VAL}3,{FISH} 1 1 2 2\n"
     write_text(folder / "LOC_val_solution.csv", text)
-    boxes = imagenet(folder, "val", read_boxes=True).boxes
+    boxes = imagenet(folder, "val", read_boxes=True)["boxes"]
     assert [one.tolist() for one in boxes] == [[], [[1, 1, 3, 3]], []]
 
 
@@ -133,22 +133,22 @@ def test_flat_val_images_take_labels_from_a_list(folder, write_text, name, label
     lines = [f"{VAL}{number}.JPEG {label}\n" for number, label in enumerate(labels, 1)]
     write_text(folder / name, "".join(reversed(lines)))
     dataset = imagenet(folder, "val")
-    assert dataset.image_ids.tolist() == [f"{VAL}{i}.JPEG" for i in (1, 2, 3)]
-    assert dataset.labels.tolist() == [2, 1, 1]
-    assert dataset.boxes[1].tolist() == [[2, 3, 10, 20]]
+    assert dataset.ids.tolist() == [f"{VAL}{i}.JPEG" for i in (1, 2, 3)]
+    assert dataset["label"].tolist() == [2, 1, 1]
+    assert dataset["boxes"][1].tolist() == [[2, 3, 10, 20]]
 
 
 def test_val_alone_takes_its_classes_from_the_mapping_or_from_itself(folder, write_text):
     shutil.rmtree(folder / "train")
     dataset = imagenet(folder, "val")
     assert dataset.class_names == (FISH, SNAKE)
-    assert dataset.labels.tolist() == [0, 0, 1]
+    assert dataset["label"].tolist() == [0, 0, 1]
     write_text(folder / "LOC_synset_mapping.txt", f"{TENCH} tench\n{FISH} fish\n{SNAKE} snake\n")
-    assert imagenet(folder, "val").labels.tolist() == [1, 1, 2]
+    assert imagenet(folder, "val")["label"].tolist() == [1, 1, 2]
     flatten_val(folder)
     (folder / "LOC_synset_mapping.txt").unlink()
     write_text(folder / "val.txt", f"{VAL}1 {SNAKE}\n{VAL}2 {FISH}\nval/{VAL}3.JPEG {FISH}\n")
-    assert imagenet(folder, "val").labels.tolist() == [1, 0, 0]
+    assert imagenet(folder, "val")["label"].tolist() == [1, 0, 0]
 
 
 def test_flat_val_images_without_labels_raise_with_the_supported_forms(folder):
@@ -245,18 +245,18 @@ def test_known_oddities_of_the_official_annotations_are_mended(
 ):
     path = folder / "Annotations" / "CLS-LOC" / "val" / f"{VAL}2.xml"
     write_text(path, voc_xml(objects, (20, 30)))
-    assert imagenet(folder, "val").boxes[0].tolist() == boxes
+    assert imagenet(folder, "val")["boxes"][0].tolist() == boxes
 
 
 def test_boxes_drawn_at_another_size_are_scaled_to_the_image(folder, write_text, voc_xml):
     path = folder / "Annotations" / "CLS-LOC" / "val" / f"{VAL}2.xml"
     write_text(path, voc_xml([(FISH, 10, 10, 19, 39)], (40, 300)))
-    assert imagenet(folder, "val").boxes[0].tolist() == [[1, 5, 2, 20]]
+    assert imagenet(folder, "val")["boxes"][0].tolist() == [[1, 5, 2, 20]]
 
 
 def test_an_image_that_cannot_be_opened_takes_the_size_of_its_annotation(folder):
     (folder / "val" / FISH / f"{VAL}2.JPEG").write_bytes(b"")
-    assert imagenet(folder, "val").boxes[0].tolist() == [[2, 3, 10, 20]]
+    assert imagenet(folder, "val")["boxes"][0].tolist() == [[2, 3, 10, 20]]
 
 
 @pytest.mark.parametrize(
@@ -279,7 +279,7 @@ def test_annotations_in_class_folders_are_found(folder):
     annotations = folder / "Annotations" / "CLS-LOC" / "val"
     (annotations / FISH).mkdir()
     (annotations / f"{VAL}2.xml").rename(annotations / FISH / f"{VAL}2.xml")
-    assert len(imagenet(folder, "val").boxes[0]) == 1
+    assert len(imagenet(folder, "val")["boxes"][0]) == 1
 
 
 @pytest.mark.parametrize("part", [".", "train", f"train/{FISH}/*", "train/*", "val", "val/*"])
@@ -344,7 +344,7 @@ def test_xml_and_solution_give_the_same_boxes(folder, write_text, voc_xml, corne
     words = " ".join(f"{FISH} {' '.join(map(str, box))}" for box in corners)
     lines = ["ImageId,PredictionString", f"{VAL}1,{SNAKE} 0 0 9 9", f"{VAL}3,{FISH} 0 0 9 9"]
     write_text(folder / "LOC_val_solution.csv", "\n".join([*lines, f"{VAL}2,{words} \n"]))
-    by_xml = imagenet(folder, "val").boxes[1]
+    by_xml = imagenet(folder, "val")["boxes"][1]
     path.unlink()
-    np.testing.assert_array_equal(by_xml, imagenet(folder, "val").boxes[1])
+    np.testing.assert_array_equal(by_xml, imagenet(folder, "val")["boxes"][1])
     assert len(by_xml) == len(corners)

@@ -13,8 +13,8 @@ def folder(tmp_path, write_image):
 
 def test_a_label_is_the_number_of_the_folder_not_its_place(folder):
     dataset = imagenet_v2(folder)
-    assert dataset.image_ids.tolist() == ["0/a.jpeg", "2/a.jpeg", "10/a.jpeg", "10/b.jpeg"]
-    assert dataset.labels.tolist() == [0, 2, 10, 10]
+    assert dataset.ids.tolist() == ["0/a.jpeg", "2/a.jpeg", "10/a.jpeg", "10/b.jpeg"]
+    assert dataset["label"].tolist() == [0, 2, 10, 10]
     assert dataset.class_names[10] == "10"
     assert len(dataset.class_names) == 1000
     assert len(list(dataset.examples())) == 4

@@ -34,10 +34,10 @@ def test_the_published_annotations_of_thumos14_are_read_whole(shared_data):
     path = shared_data / "thumos14-annotations.json"
     val, test = thumos14(path, "validation"), thumos14(path, "test")
     assert (len(val), len(test)) == (200, 212)
-    assert sum(map(len, val.segments)) == 3007
-    assert sum(map(len, test.segments)) == 3358
-    assert sum(map(len, test.ambiguous)) == 96
-    assert sum(map(len, val.ambiguous)) == 0
+    assert sum(map(len, val["segments"])) == 3007
+    assert sum(map(len, test["segments"])) == 3358
+    assert sum(map(len, test["ambiguous"])) == 96
+    assert sum(map(len, val["ambiguous"])) == 0
     assert len(val.class_names) == 20
     both = [*val.problems, *test.problems]
     late = [problem for problem in both if "beyond" in problem]
@@ -47,7 +47,7 @@ def test_the_published_annotations_of_thumos14_are_read_whole(shared_data):
     # Every dive from a cliff is listed as a dive, too.
     cliff, diving = (val.class_names.index(name) for name in ("CliffDiving", "Diving"))
     for dataset in (val, test):
-        for segments, labels in zip(dataset.segments, dataset.segment_labels, strict=True):
+        for segments, labels in zip(dataset["segments"], dataset["segment_labels"], strict=True):
             dives = {tuple(segment) for segment in segments[labels == diving]}
             assert all(tuple(segment) in dives for segment in segments[labels == cliff])
 
@@ -57,16 +57,16 @@ def test_labels_and_exclusions_of_thumos14_are_as_asked_for(shared_data):
     by_segments = thumos14(path, "test")
     by_videos = thumos14(path, "test", labels_from="videos")
     # One video has an empty list of labels: without labels it is left out.
-    (left_out,) = set(by_segments.video_ids) - set(by_videos.video_ids)
+    (left_out,) = set(by_segments.ids) - set(by_videos.ids)
     assert left_out == "video_test_0000270"
-    rest = by_segments.select(by_segments.video_ids != left_out)
-    assert np.any(rest.labels != by_videos.labels, axis=1).sum() == 19
+    rest = by_segments.select(by_segments.ids != left_out)
+    assert np.any(rest["labels"] != by_videos["labels"], axis=1).sum() == 19
     fewer = thumos14(path, "test", exclude=("video_test_0000270", "video_test_0001496"))
     assert len(fewer) == 210
     everything = thumos14(path, "validation", all_videos=True)
     assert (len(everything), len(everything.class_names)) == (1010, 101)
-    assert sum(map(len, everything.segments)) == 3007
-    assert everything.labels.sum(axis=1).mean() == pytest.approx(1.15, abs=0.005)
+    assert sum(map(len, everything["segments"])) == 3007
+    assert everything["labels"].sum(axis=1).mean() == pytest.approx(1.15, abs=0.005)
 
 
 def test_text_files_give_what_the_json_gives(tmp_path, database, write_text):
@@ -78,11 +78,11 @@ def test_text_files_give_what_the_json_gives(tmp_path, database, write_text):
     texts = thumos14(tmp_path, "validation")
     parsed = thumos14(write_json(tmp_path / "all.json", database), "validation")
     assert texts.class_names == parsed.class_names == ("jump", "run")
-    assert texts.video_ids.tolist() == ["a", "b"]
+    assert texts.ids.tolist() == ["a", "b"]
     parsed = parsed.select([1, 0])
-    np.testing.assert_array_equal(texts.labels, parsed.labels)
-    for field in ("segments", "ambiguous"):
-        for one, other in zip(getattr(texts, field), getattr(parsed, field), strict=True):
+    np.testing.assert_array_equal(texts["labels"], parsed["labels"])
+    for column in ("segments", "ambiguous"):
+        for one, other in zip(texts[column], parsed[column], strict=True):
             assert sorted(one.tolist()) == sorted(other.tolist())
     with pytest.raises(ValueError, match="`seconds_per_feature`"):
         thumos14(tmp_path, features_dir=tmp_path)
@@ -141,7 +141,7 @@ def test_missing_features_are_named_or_left_out_and_told(tmp_path, database):
     with pytest.raises(FileNotFoundError, match=r"none for 1 of them, such as \['b'\]"):
         thumos14(path, features_dir=folder)
     dataset = thumos14(path, features_dir=folder, missing_features="skip")
-    assert dataset.video_ids.tolist() == ["a"]
+    assert dataset.ids.tolist() == ["a"]
     assert "no features of b; left out" in dataset.problems[0]
     (folder / "a.npy").unlink()
     with pytest.raises(FileNotFoundError):
@@ -183,15 +183,15 @@ def test_odd_annotations_are_counted_and_told(tmp_path):
         "c": video([]),
     }
     dataset = thumos14(write_json(tmp_path / "x.json", database))
-    assert dataset.video_ids.tolist() == ["a", "b"]
-    assert dataset.segments[0].tolist() == [[1, 2], [30, 31]]
+    assert dataset.ids.tolist() == ["a", "b"]
+    assert dataset["segments"][0].tolist() == [[1, 2], [30, 31]]
     assert len(dataset.problems) == 3
     assert "x.json: video 'a': 2 segments do not end" in dataset.problems[0]
     assert "1 segments lie beyond its 20.0 s; kept" in dataset.problems[1]
     assert "['jump'], those of its segments ['run']" in dataset.problems[2]
-    assert dataset.labels[1].tolist() == [False, True]
+    assert dataset["labels"][1].tolist() == [False, True]
     other = thumos14(tmp_path / "x.json", labels_from="videos")
-    assert other.labels[1].tolist() == [True, False]
+    assert other["labels"][1].tolist() == [True, False]
 
 
 @pytest.mark.parametrize(
@@ -231,9 +231,9 @@ def test_activitynet_takes_its_classes_from_the_annotations_of_all_subsets(tmp_p
     np.save(tmp_path / "v_x.npy", np.ones((5, 3)))
     dataset = activitynet(path, features_dir=tmp_path)
     assert dataset.class_names == ("Archery", "Surfing")
-    assert dataset.labels.tolist() == [[False, True]]
+    assert dataset["labels"].tolist() == [[False, True]]
     assert dataset.read(0)[0].shape == (5, 3)
-    assert activitynet(path, "validation").video_ids.tolist() == ["y"]
+    assert activitynet(path, "validation").ids.tolist() == ["y"]
     with pytest.raises(ValueError, match="`split`"):
         activitynet(path, "test")
 

@@ -37,26 +37,26 @@ def folder(tmp_path, write_image, write_text):
 def test_train_is_read_in_the_order_of_wnids(folder):
     dataset = tiny_imagenet(folder, "train")
     assert dataset.class_names == ("koala", "goldfish")
-    assert dataset.image_ids.tolist() == [
+    assert dataset.ids.tolist() == [
         f"{KOALA}_0.JPEG",
         f"{KOALA}_1.JPEG",
         f"{FISH}_0.JPEG",
         f"{FISH}_1.JPEG",
     ]
-    assert dataset.labels.tolist() == [0, 0, 1, 1]
-    assert dataset.image_sizes.tolist() == [[64, 64]] * 4
+    assert dataset["label"].tolist() == [0, 0, 1, 1]
+    assert dataset["image_size"].tolist() == [[64, 64]] * 4
     assert len(list(dataset.examples())) == 4
 
 
 def test_val_is_read_by_name_whatever_the_order_of_lines(folder):
     dataset = tiny_imagenet(str(folder), split="val")
-    assert dataset.image_ids.tolist() == ["val_0.JPEG", "val_1.JPEG"]
-    assert dataset.labels.tolist() == [1, 0]
+    assert dataset.ids.tolist() == ["val_0.JPEG", "val_1.JPEG"]
+    assert dataset["label"].tolist() == [1, 0]
 
 
 def test_inclusive_corners_become_half_open(folder):
-    assert tiny_imagenet(folder, "train").boxes[1].tolist() == [[1, 10, 64, 59]]
-    assert tiny_imagenet(folder, "val").boxes[0].tolist() == [[5, 6, 6, 7]]
+    assert tiny_imagenet(folder, "train")["boxes"][1].tolist() == [[1, 10, 64, 59]]
+    assert tiny_imagenet(folder, "val")["boxes"][0].tolist() == [[5, 6, 6, 7]]
 
 
 def test_without_words_the_ids_are_the_names(folder):
@@ -111,7 +111,7 @@ def test_annotations_that_do_not_fit_are_named(folder, write_text, line, message
 def test_boxes_beyond_the_image_are_clipped(folder, write_text):
     lines = f"val_1.JPEG\t{KOALA}\t-5\t6\t80\t63\nval_0.JPEG\t{FISH}\t1\t2\t3\t64\n"
     write_text(folder / "val" / "val_annotations.txt", lines)
-    boxes = tiny_imagenet(folder, "val").boxes
+    boxes = tiny_imagenet(folder, "val")["boxes"]
     assert boxes[1].tolist() == [[0, 6, 64, 64]]
     assert boxes[0].tolist() == [[1, 2, 4, 64]]
 
@@ -149,7 +149,7 @@ def test_any_pixels_in_order_are_read_back(folder, write_text, x, y):
     box = f"{x0}\t{y0}\t{x1}\t{y1}\n"
     path = folder / "val" / "val_annotations.txt"
     write_text(path, f"val_0.JPEG\t{FISH}\t{box}val_1.JPEG\t{KOALA}\t{box}")
-    boxes = np.concatenate(tiny_imagenet(folder, "val").boxes)
+    boxes = np.concatenate(tiny_imagenet(folder, "val")["boxes"])
     assert boxes.tolist() == [[x0, y0, x1 + 1, y1 + 1]] * 2
 
 
@@ -159,15 +159,15 @@ def test_the_real_classes_have_their_counts(tiny_imagenet_dir):
     assert len(train.class_names) == len(set(train.class_names)) == 20
     assert train.class_names == val.class_names
     assert "golden retriever" in train.class_names
-    assert np.bincount(train.labels).tolist() == [500] * 20
-    assert np.bincount(val.labels).tolist() == [50] * 20
+    assert np.bincount(train["label"]).tolist() == [500] * 20
+    assert np.bincount(val["label"]).tolist() == [50] * 20
     assert train.padded_boxes().shape == (10_000, 1, 4)
 
 
 def test_the_real_full_image_box_is_right_for_the_share_in_the_readme(tiny_imagenet_dir):
     val = tiny_imagenet(tiny_imagenet_dir, "val")
     for side, percent in ((1, 60.8), (0.75, 66.7), (0.5, 8.4)):
-        iou = box_iou(centred_boxes(val.image_sizes, side), val.padded_boxes()[:, 0])
+        iou = box_iou(centred_boxes(val["image_size"], side), val.padded_boxes()[:, 0])
         assert 100 * np.mean(iou >= 0.5) == pytest.approx(percent, abs=0.05)
 
 
@@ -176,9 +176,9 @@ def test_the_real_images_are_sound_and_97_of_them_grey(tiny_imagenet_dir):
     for split in ("train", "val"):
         dataset = tiny_imagenet(tiny_imagenet_dir, split)
         assert find_bad_images(dataset) == []
-        paths = dataset.image_paths
+        paths = dataset.source.paths
         one_channel = [jpeg_channels(path) == 1 for path in paths]
-        images = dataset.select(one_channel).in_memory().images
+        images = dataset.select(one_channel).in_memory().source.pixels
         assert (images == images[..., :1]).all()
         grey += len(images)
     assert grey == 97

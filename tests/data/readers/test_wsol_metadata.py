@@ -56,11 +56,11 @@ def mask_roots(roots, write_pixels, write_text):
 def test_images_are_read_in_the_order_of_their_list(roots):
     val = wsol_metadata(*roots, "val")
     assert val.name == "birds/val"
-    assert val.image_ids.tolist() == ["v/5.jpg", "v/4.jpg"]
-    assert val.labels.tolist() == [0, 1]
-    assert val.image_sizes.tolist() == [[10, 20]] * 2
+    assert val.ids.tolist() == ["v/5.jpg", "v/4.jpg"]
+    assert val["label"].tolist() == [0, 1]
+    assert val["image_size"].tolist() == [[10, 20]] * 2
     assert find_bad_images(val) == []
-    assert wsol_metadata(*roots, "train").labels.tolist() == [0, 0, 2]
+    assert wsol_metadata(*roots, "train")["label"].tolist() == [0, 0, 2]
 
 
 def test_all_splits_have_the_classes_of_all(roots):
@@ -74,39 +74,39 @@ def test_all_splits_have_the_classes_of_all(roots):
 
 def test_the_rows_are_the_half_open_boxes_less_one_even_beyond_the_image(roots):
     val, test = (wsol_metadata(*roots, split) for split in ("val", "test"))
-    rows = [(boxes - [0, 0, 1, 1]).tolist() for boxes in (*val.boxes, *test.boxes)]
+    rows = [(boxes - [0, 0, 1, 1]).tolist() for boxes in (*val["boxes"], *test["boxes"])]
     assert rows == [[[0, 0, 19, 9]], [[1, 2, 3, 4], [5, 5, 5, 5]], [[10, 5, 25, 9]]]
 
 
 def test_train_has_no_boxes_unless_they_are_asked_for(roots, write_text):
     write_text(roots[0] / "train" / "localization.txt", "a/1.jpg,1,2,3,4\na/2.jpg,1,2,3,4\n")
-    assert [len(boxes) for boxes in wsol_metadata(*roots, "train").boxes] == [0, 0, 0]
+    assert [len(boxes) for boxes in wsol_metadata(*roots, "train")["boxes"]] == [0, 0, 0]
     with pytest.raises(ValueError, match=r"localization\.txt: every image .* none for 'b/3\.jpg'"):
         wsol_metadata(*roots, "train", read_boxes=True)
 
 
 def test_the_papers_names_of_the_splits_and_the_proxy_are_known(roots):
     fullsup = wsol_metadata(*roots, "train-fullsup")
-    assert fullsup.image_ids.tolist() == wsol_metadata(*roots, "val").image_ids.tolist()
+    assert fullsup.ids.tolist() == wsol_metadata(*roots, "val").ids.tolist()
     proxy = wsol_metadata(*roots, "train-weaksup", use_proxy=True)
-    assert proxy.image_ids.tolist() == ["a/2.jpg"]
+    assert proxy.ids.tolist() == ["a/2.jpg"]
     with pytest.raises(ValueError, match="`split` should be one of train, train-weaksup"):
         wsol_metadata(*roots, "dev")
 
 
 def test_masks_are_read_as_the_protocol_reads_them(mask_roots):
     val = wsol_metadata(*mask_roots, "val")
-    assert [len(paths) for paths in val.mask_paths] == [1, 2]
-    mask, ignore = load_mask(val.mask_paths[1], val.ignore_paths[1], image_size=(10, 4))
+    assert [len(paths) for paths in val["mask_paths"]] == [1, 2]
+    mask, ignore = load_mask(val["mask_paths"][1], val["ignore_path"][1], image_size=(10, 4))
     assert mask.dtype == ignore.dtype == np.uint8
     assert np.flatnonzero(mask[:, 0]).tolist() == [0, 1, 5]
     assert np.flatnonzero(ignore[:, 3]).tolist() == [2, 3]
-    mask, ignore = load_mask(val.mask_paths[0], val.ignore_paths[0], image_size=5)
+    mask, ignore = load_mask(val["mask_paths"][0], val["ignore_path"][0], image_size=5)
     # The nearest pixel at half the size is the even one: row 9 is not seen.
     assert mask.shape == (5, 5)
     assert not mask.any()
     assert not ignore.any()
-    assert val.select([1]).mask_paths == val.mask_paths[1:]
+    assert val.select([1])["mask_paths"] == val["mask_paths"][1:]
 
 
 def test_masks_that_are_not_there_are_named(mask_roots, write_text):

@@ -70,10 +70,20 @@ def test_mean_and_deviation_are_those_of_the_training_pixels(few_parts, tiny_rec
     task = ImageLocalization(tiny_recipe())
     task.load()
     mean, std = mean_and_std(task.recipe, task.train_split)
-    pixels = task.train_split.images.reshape(-1, 3).astype("float64")
+    pixels = task.train_split.source.pixels.reshape(-1, 3).astype("float64")
     np.testing.assert_allclose(mean, pixels.mean(0), rtol=1e-6)
     np.testing.assert_allclose(std, pixels.std(0), rtol=1e-6)
     side = image_localization.centred_side(task.train_split)
     assert side == image_localization.best_centred_side(
-        task.train_split.boxes, task.train_split.image_sizes
+        task.train_split["boxes"], task.train_split["image_size"]
     )
+
+
+def test_pixels_that_are_not_in_memory_need_a_mean_in_the_recipe(tiny_recipe):
+    from keras_has import data
+
+    files = data.FileImages(["a.png"])
+    assert files.pixels is None
+    dataset = data.Dataset("files", ["a"], {"label": [0], "boxes": [[]]}, files, ("x",))
+    with pytest.raises(RunError, match="--mean"):
+        mean_and_std(tiny_recipe(), dataset)

@@ -17,15 +17,15 @@ def test_a_tuning_split_is_of_training_images_alike_in_each_class(few_parts, tin
     task = ImageLocalization(tiny_recipe(tuning_share=0.25))
     task.load()
     train, tuning = task.train_split, task.val_split
-    assert not set(train.image_ids) & set(tuning.image_ids)
+    assert not set(train.ids) & set(tuning.ids)
     whole = ImageLocalization(tiny_recipe())
     whole.load()
-    assert set(train.image_ids) | set(tuning.image_ids) == set(whole.train_split.image_ids)
-    counts = np.bincount(whole.train_split.labels)
-    np.testing.assert_array_equal(np.bincount(tuning.labels), np.ceil(counts / 4))
+    assert set(train.ids) | set(tuning.ids) == set(whole.train_split.ids)
+    counts = np.bincount(whole.train_split["label"])
+    np.testing.assert_array_equal(np.bincount(tuning["label"]), np.ceil(counts / 4))
     again = ImageLocalization(tiny_recipe(tuning_share=0.25, seed=5))
     again.load()
-    assert list(again.val_split.image_ids) == list(tuning.image_ids)
+    assert list(again.val_split.ids) == list(tuning.ids)
     results = train_recipe(tiny_recipe(epochs=1, tuning_share=0.25), tmp_path / "run")
     assert results["images"] == len(tuning)
 
@@ -49,7 +49,7 @@ def test_records_of_another_dataset_are_refused(tiny_recipe, tmp_path):
     with pytest.raises(RunError, match=r"records of parts, but --dataset=cub"):
         ImageLocalization(tiny_recipe(dataset="cub"), tmp_path / "records").read_split("train")
     split = ImageLocalization(tiny_recipe(), tmp_path / "records").read_split("val")
-    assert split.records is not None
+    assert isinstance(split.source, data.RecordImages)
     with pytest.raises(RunError, match="parts is generated"):
         ImageLocalization(tiny_recipe(), tmp_path).read_split("val")
 

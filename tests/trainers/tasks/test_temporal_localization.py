@@ -116,7 +116,7 @@ def test_every_setting_of_a_recipe_reaches_the_network(few_phases):
     assert model.get_layer("pooling_dropout").rate == 0.5
     assert model.get_layer("cam_features").output.shape[-1] == 4
     # Standardised by the training sequences, so that 0 is their mean feature.
-    steps = np.concatenate(task.train_split.features).astype("float64")
+    steps = np.concatenate(task.train_split.source.features).astype("float64")
     scaling = next(each for each in model.layers if type(each).__name__ == "Normalization")
     np.testing.assert_allclose(np.asarray(scaling.mean).ravel(), steps.mean(0), atol=1e-4)
     np.testing.assert_allclose(np.asarray(scaling.variance).ravel(), steps.var(0), rtol=1e-3)
@@ -124,15 +124,17 @@ def test_every_setting_of_a_recipe_reaches_the_network(few_phases):
 
 def test_whole_sequences_are_a_baseline_that_can_be_worked_out_by_hand():
     """One of two videos is half an action: IoU 0.5 exceeds 0.4 and does not exceed 0.5."""
-    dataset = keras_has.data.TemporalDataset(
+    dataset = keras_has.data.Dataset(
         name="two",
+        ids=["x", "y"],
+        columns={
+            "labels": [[True], [True]],
+            "duration": [10.0, 10.0],
+            "segments": [[[0.0, 10.0]], [[0.0, 5.0]]],
+            "segment_labels": [[0], [0]],
+        },
+        source=keras_has.data.FeatureArrays([np.zeros((10, 2))] * 2),
         class_names=("a",),
-        video_ids=["x", "y"],
-        durations=[10.0, 10.0],
-        labels=[[True], [True]],
-        segments=[[[0.0, 10.0]], [[0.0, 5.0]]],
-        segment_labels=[[0], [0]],
-        features=[np.zeros((10, 2))] * 2,
     )
     figures = whole_sequence(dataset, tiny(iou_thresholds=(0.4, 0.5)))
     assert figures["temporal_map_at_0.4"] == 1.0
