@@ -1,13 +1,14 @@
-r"""Turns video files into files of features, which the temporal data sets are made of.
+r"""Extracts features from videos, for the datasets of sequences.
 
   python -m trainers.extract_features --videos=DIR --out=DIR/features --model=c3d --weights=C3D.h5
   python -m trainers.extract_features --videos=DIR --out=DIR/features --model=mine.keras
   python -m trainers.extract_features --videos=DIR --out=DIR/features --model=ResNet50 \
       --weights=imagenet --clip_length=1
 
-Writes ID.npy (T, D) for each video ID.mp4, 10 features a second by default, each over 16 frames,
-and features.json, what they are. Interrupted, the same command goes on with the videos that are
-missing. What is made of the features is in docs/video.md.
+Writes ID.npy (T, D) for each video ID.mp4, by default 10 features per second, each computed from 16
+frames, and features.json, which describes them. The same command resumes an interrupted extraction.
+In place of a folder of video files, --videos may be a folder of frames that was written by
+`python -m trainers.prepare --dataset=videos`. What to do with the features: docs/video.md.
 """
 
 from __future__ import annotations
@@ -17,43 +18,47 @@ import inspect
 import json
 import os
 import queue
-import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # Broken files are named here.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # Broken files are reported by this command.
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 
 import numpy as np
 from absl import app, flags, logging
 
+from keras_has.data.atomic_files import SUFFIX, write_atomically
+from trainers.engine.command import exit_on_error, refuse_arguments
+from trainers.engine.console import progress
+
 if TYPE_CHECKING:
     import keras
 
-    from keras_has.data import VideoClips
+    from keras_has.data import RecordFrames, VideoClips
+
+    Video = Path | RecordFrames
 
 FORMAT = "keras_has.features"
 VERSION = 1
 FEATURES_FILE = "features.json"
 
-# Subtracted for C3D where no mean of Sports-1M is given: blue, green, red.
+# Subtracted for C3D if the mean of Sports-1M is not given: blue, green, red.
 C3D_MEAN = (90.0, 98.0, 102.0)
 
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """What turns clips into features.
+    """A network from clips to features.
 
     Args:
         model: From (B, clip_length, H, W, 3), or (B, H, W, 3) for single frames, uint8, to (B, D).
         prepare: From a decoded frame to the (H, W, 3) that the model takes.
-        clip_length: Frames a clip.
-        takes_clips: Whether the input has an axis of time.
-        settings: What tells it from others, to be written down.
+        clip_length: Frames per clip.
+        takes_clips: Whether the input has a time axis.
+        settings: What distinguishes it from others, for features.json.
     """
 
     model: keras.Model
@@ -66,9 +71,13 @@ class Network:
 def find_videos(folder: Path, out: Path | None = None) -> dict[str, Path]:
     """Returns the video files below a folder by their ids, the names without extension.
 
+    Args:
+        folder: The folder, or one video file.
+        out: A folder below it that is not searched, or `None`.
+
     Raises:
-        FileNotFoundError: If there is none.
-        ValueError: If two have the same id.
+        FileNotFoundError: If there is no video.
+        ValueError: If two videos have the same id.
     """
     from keras_has.data.video.video_frames import VIDEO_EXTENSIONS, printable
 
@@ -83,14 +92,14 @@ def find_videos(folder: Path, out: Path | None = None) -> dict[str, Path]:
         video_id = printable(file.stem)
         if video_id in found:
             raise ValueError(
-                f"Videos should differ in their names, which name the features. Received: "
-                f"{printable(found[video_id])} and {printable(file)}. Rename one of them."
+                "Videos should have different names, because the features are named after them. "
+                f"Received: {printable(found[video_id])} and {printable(file)}. Rename one of them."
             )
         found[video_id] = file
     if not found:
         raise FileNotFoundError(
-            f"--videos should be a video or a folder that holds some ({', '.join(VIDEO_EXTENSIONS)}"
-            f"). Received: {printable(folder)}"
+            f"--videos should be a video, or a folder of videos ({', '.join(VIDEO_EXTENSIONS)}) or "
+            f"of records with frames. Received: {printable(folder)}"
         )
     return found
 
@@ -103,23 +112,23 @@ def load_network(
     clip_length: int | None = None,
     frame_size: Sequence[int] | None = None,
 ) -> Network:
-    """Builds or loads the network that the flags ask for.
+    """Builds or loads a network; the arguments are the flags of the same names.
 
     Raises:
-        FileNotFoundError: If a file is not there.
-        ValueError: If the flags do not fit each other or the model.
+        FileNotFoundError: If a file is missing.
+        ValueError: If flags do not fit each other or the model.
     """
     if mean is not None and model != "c3d":
-        raise ValueError("--mean is for --model=c3d alone.")
+        raise ValueError("--mean requires --model=c3d.")
     if weights == "random":
         import keras
 
-        keras.utils.set_random_seed(0)  # A run that goes on goes on with the same network.
+        keras.utils.set_random_seed(0)  # A resumed extraction uses the same network.
     if model == "c3d":
         return _c3d(weights, mean, feature_layer or "fc7", clip_length or 16, frame_size)
     if model.endswith((".keras", ".h5")):
         if weights is not None:
-            raise ValueError("--weights is not for a saved model, which has its own.")
+            raise ValueError("--weights has no effect on a saved model, which has its own.")
         return _saved_model(Path(model), feature_layer, clip_length, frame_size)
     return _application(model, weights, feature_layer, clip_length, frame_size)
 
@@ -139,7 +148,7 @@ def _c3d(
     if weights is None:
         raise ValueError(
             "--model=c3d needs --weights=PATH, a Keras weights file of C3D; none is downloaded. "
-            "--weights=random gives features without meaning, for trials."
+            "--weights=random gives meaningless features, for trying the command."
         )
     height, width = frame_size or (112, 112)
     network = C3D(
@@ -171,7 +180,7 @@ def _c3d(
 
 
 def _mean(path: str | None, resize: tuple[int, int], shape: tuple[int, int, int]) -> np.ndarray:
-    """Returns what is subtracted, to be broadcast over (frames, height, width, 3)."""
+    """Returns the mean to subtract, which broadcasts over (frames, height, width, 3)."""
     if path is None:
         return np.array(C3D_MEAN, np.float32)
     frames, height, width = shape
@@ -181,7 +190,7 @@ def _mean(path: str | None, resize: tuple[int, int], shape: tuple[int, int, int]
         raise ValueError(f"{path} should be a .npy file of numbers: {error}") from error
     mean = mean.reshape(mean.shape[1:]) if mean.ndim == 5 and len(mean) == 1 else mean
     if mean.ndim == 4 and mean.shape[0] == 3 and mean.shape[-1] != 3:
-        mean = mean.transpose(1, 2, 3, 0)  # As Caffe keeps it: channels first.
+        mean = mean.transpose(1, 2, 3, 0)  # Caffe's order: channels first.
     if mean.shape == (frames, *resize, 3):
         top, left = (resize[0] - height) // 2, (resize[1] - width) // 2
         mean = mean[:, top : top + height, left : left + width]
@@ -203,7 +212,7 @@ def _saved_model(
     import keras
 
     if not path.is_file():
-        raise FileNotFoundError(f"There should be a Keras model at {path}. Check --model.")
+        raise FileNotFoundError(f"There is no Keras model at {path}. Check --model.")
     model = keras.saving.load_model(path, compile=False)
     settings = {"model": _identity(path), "feature_layer": feature_layer}
     return _of_model(model, str(path), feature_layer, clip_length, frame_size, settings)
@@ -229,10 +238,10 @@ def _application(
     if weights is None:
         raise ValueError(
             f"--model={name} needs --weights: imagenet, which Keras downloads; the path of a "
-            "weights file without the top; or random, for trials."
+            "weights file without the top; or random, for trying the command."
         )
     if weights not in ("imagenet", "random") and not Path(weights).is_file():
-        raise FileNotFoundError(f"There should be a weights file at {weights}. Check --weights.")
+        raise FileNotFoundError(f"There is no weights file at {weights}. Check --weights.")
     size = tuple(frame_size or (224, 224))
     model = build(
         include_top=False,
@@ -326,7 +335,7 @@ def _cut(model: keras.Model, feature_layer: str) -> keras.Model:
 
 
 def _one_row(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
-    """Averages over place and time what is not one row of features yet."""
+    """Averages over space and time, so that one row of features remains."""
     import keras
 
     if len(x.shape) > 2:
@@ -335,22 +344,22 @@ def _one_row(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
 
 
 def _identity(path: str | os.PathLike[str]) -> dict[str, str]:
-    """Returns name and content of a file, so that another one of that name is told from it."""
+    """Returns the name and a digest of a file, which distinguishes it from others of that name."""
     from keras_has.data.records.record_layout import sha256
 
     return {"file": Path(path).name, "sha256": sha256(Path(path))}
 
 
 class FeatureFile:
-    """Writes a .npy file row by row: its length is put in when it is known.
+    """Writes a .npy file row by row; its length is filled in at the end.
 
     Args:
-        path: The file; rows are written aside to it with ".partial" behind it.
+        path: The file; until it is complete, its name ends in ".partial".
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.aside = path.with_name(path.name + ".partial")
+        self.partial = path.with_name(path.name + SUFFIX)
         self.shape = (0, 0)
         self.file: BinaryIO | None = None
 
@@ -358,49 +367,51 @@ class FeatureFile:
         """Adds one feature vector."""
         if self.file is None:
             self.shape = (0, len(row))
-            self.file = self.aside.open("wb")
-            self.file.write(self._head())
+            self.file = self.partial.open("wb")
+            self._write_header()
         self.file.write(row.astype("<f4").tobytes())
         self.shape = (self.shape[0] + 1, len(row))
 
-    def _head(self) -> bytes:
-        """The head that `numpy.lib.format` describes, of 128 bytes whatever the shape."""
-        told = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {self.shape}, }}"
-        return b"\x93NUMPY\x01\x00" + (118).to_bytes(2, "little") + f"{told:<117}\n".encode()
+    def _write_header(self) -> None:
+        """Writes the header; NumPy reserves room in it, so that its length does not change."""
+        assert self.file is not None  # noqa: S101
+        header = {"descr": "<f4", "fortran_order": False, "shape": self.shape}
+        np.lib.format.write_array_header_1_0(self.file, header)
 
     def close(self) -> int:
-        """Finishes the file aside and returns its size."""
+        """Completes the partial file and returns its size."""
         assert self.file is not None  # noqa: S101
         size = self.file.tell()
         self.file.seek(0)
-        self.file.write(self._head())
+        self._write_header()
         self.file.close()
         return size
 
     def discard(self) -> None:
-        """Removes what was written."""
+        """Deletes the partial file."""
         if self.file is not None:
             self.file.close()
-            self.aside.unlink(missing_ok=True)
+            self.partial.unlink(missing_ok=True)
 
 
 def decoded_clips(
-    videos: Sequence[tuple[str, Path]],
-    clips_of: Callable[[Path], VideoClips],
+    videos: Sequence[tuple[str, Video]],
+    clips_of: Callable[[Video], VideoClips],
     jobs: int,
     clips_ahead: int,
 ) -> Iterator[tuple[str, np.ndarray | VideoClips | Exception]]:
-    """Decodes several videos at once, in threads, ahead of who takes their clips.
+    """Decodes several videos at once, in threads, ahead of the consumer.
 
     Args:
-        videos: Ids and files.
-        clips_of: Makes the clips of a file.
-        jobs: How many videos at once.
-        clips_ahead: How many clips may wait.
+        videos: Ids and videos.
+        clips_of: Returns the clips of a video.
+        jobs: Number of videos decoded at once.
+        clips_ahead: Maximum number of clips that wait.
 
     Yields:
-        The id and a clip; the clips of a video come in order, among those of others. Behind the
-        last one, the id and the `VideoClips`; or, where a file is broken, the id and the error.
+        The id and a clip. The clips of a video come in order, interleaved with those of others;
+        after the last one follow the id and the `VideoClips`, or the id and the error if the video
+        is broken.
     """
     waiting: queue.Queue[tuple[str, Any]] = queue.Queue(max(1, clips_ahead))
     to_do = iter(videos)
@@ -427,7 +438,7 @@ def decoded_clips(
                 if not all(put(video_id, clip) for clip in clips):
                     return
                 put(video_id, clips)
-            except Exception as error:  # Raised again, or counted, by who takes it.
+            except Exception as error:  # The consumer raises or counts it.
                 put(video_id, error)
 
     threads = [threading.Thread(target=work, daemon=True) for _ in range(min(jobs, len(videos)))]
@@ -446,14 +457,14 @@ def decoded_clips(
 
 
 class Extraction:
-    """The folder of features: what is done, and what is still to do.
+    """A folder of features: what is done and what remains.
 
     Args:
         out: The folder.
-        settings: What the features are made with.
+        settings: How the features are made.
 
     Raises:
-        FileExistsError: If the folder holds something else.
+        FileExistsError: If the folder contains something else.
     """
 
     def __init__(self, out: Path, settings: dict[str, Any]) -> None:
@@ -468,53 +479,54 @@ class Extraction:
                 found = None
             if not isinstance(found, dict) or found.get("format") != FORMAT:
                 raise FileExistsError(
-                    f"{self.path} should be this command's. Write to another folder."
+                    f"{self.path} was not written by this command. Write to another folder."
                 )
             for key, value in json.loads(json.dumps(self.content)).items():
                 if key != "videos" and found.get(key) != value:
                     raise FileExistsError(
-                        f"{out} holds features with {key} = {found.get(key)!r}, not {value!r}. "
-                        "Features of different settings are not mixed: write to another folder."
+                        f"{out} contains features with {key} = {found.get(key)!r}, not {value!r}. "
+                        "Features made with different settings are not mixed: write to another "
+                        "folder."
                     )
             self.content = found
         else:
             names = sorted(os.fsencode(path.name) for path in out.iterdir())
-            if names and names != [os.fsencode(FEATURES_FILE + ".partial")]:
+            if names and names != [os.fsencode(FEATURES_FILE + SUFFIX)]:
                 raise FileExistsError(
-                    f"{out} should be empty or hold features of this command. Received: "
+                    f"{out} should be empty, or contain features of this command. Received: "
                     f"{names[0].decode('utf-8', 'backslashreplace')!r} and {len(names) - 1} more."
                 )
             self.save()
 
-    def is_done(self, video_id: str, path: Path) -> bool:
-        """Tells whether the features of a video are there.
+    def is_done(self, video_id: str, video: Video) -> bool:
+        """Returns whether the features of a video exist.
 
         Raises:
-            FileExistsError: If they are those of another file, or of somebody else.
+            FileExistsError: If they were made from another file, or not by this command.
         """
         file = self.out / f"{video_id}.npy"
-        told = self.content["videos"].get(video_id)
-        if told is None:
+        entry = self.content["videos"].get(video_id)
+        if entry is None:
             if file.exists():
                 raise FileExistsError(
                     f"{file} is not listed in {FEATURES_FILE}: it was not written by this command. "
                     "Move it away, or write to another folder."
                 )
             return False
-        if not file.exists() or file.stat().st_size != told["bytes"]:
-            # Stopped just before it was put there, or cut off since.
+        if not file.exists() or file.stat().st_size != entry["bytes"]:
+            # Interrupted just before it was renamed, or truncated since.
             file.unlink(missing_ok=True)
             del self.content["videos"][video_id]
             return False
-        if path.stat().st_size != told["video_bytes"]:
+        if _num_bytes(video) != entry["video_bytes"]:
             raise FileExistsError(
-                f"{file} was made from another file than {path} is now. Delete it to have it made "
-                "again, or write to another folder."
+                f"{_path(video)} has changed since {file} was made from it. Delete {file} to have "
+                "it made again, or write to another folder."
             )
         return True
 
-    def finish(self, video_id: str, path: Path, clips: VideoClips, written: FeatureFile) -> None:
-        """Puts a video's features in their place."""
+    def finish(self, video_id: str, video: Video, clips: VideoClips, written: FeatureFile) -> None:
+        """Lists a video in features.json and renames its features to their final name."""
         size = written.close()
         self.content["videos"][video_id] = {
             "features": written.shape[0],
@@ -524,19 +536,25 @@ class Extraction:
             "listed_frames": clips.frames.listed_frames,
             "odd_times": clips.frames.odd_times,
             "bytes": size,
-            "video_bytes": path.stat().st_size,
+            "video_bytes": _num_bytes(video),
         }
-        # Listed first: a file that is not listed is somebody else's, and never overwritten.
+        # Listed first: a file that is not listed was not written by this command.
         self.save()
-        written.aside.replace(written.path)
+        written.partial.replace(written.path)
 
     def save(self) -> None:
-        """Writes features.json aside and renames it."""
+        """Writes features.json."""
         self.content["videos"] = dict(sorted(self.content["videos"].items()))
-        aside = self.path.with_name(self.path.name + ".partial")
         text = json.dumps(self.content, indent=1, ensure_ascii=False)
-        aside.write_text(text + "\n", encoding="utf-8")
-        aside.replace(self.path)
+        write_atomically(self.path, text + "\n")
+
+
+def _num_bytes(video: Video) -> int:
+    return video.stat().st_size if isinstance(video, Path) else video.num_bytes
+
+
+def _path(video: Video) -> Path | str:
+    return video if isinstance(video, Path) else video.path
 
 
 def extract_features(
@@ -553,21 +571,25 @@ def extract_features(
     jobs: int | None = None,
     on_bad_video: str = "skip",
 ) -> list[str]:
-    """Extracts features; the arguments are the flags.
+    """Extracts features; the arguments are the flags of the same names.
 
     Returns:
-        What there is to say of it at the end, lines.
+        The lines to print at the end.
 
     Raises:
-        OSError: If something is not there, or the folder holds something else.
-        ValueError: If a flag is wrong, no video could be read, or one could not be and
+        OSError: If a file is missing, or the folder contains something else.
+        ValueError: If a flag is invalid, no video could be read, or one could not be read and
             `on_bad_video` is "error".
     """
-    from keras_has.data import VideoClips, VideoError
+    from keras_has.data import VideoClips, VideoError, is_sequence_records, record_videos
     from keras_has.data.video.video_frames import printable
 
     folder = Path(out)
-    found = find_videos(Path(videos), folder)
+    found: dict[str, Video]
+    if is_sequence_records(videos):
+        found = dict(record_videos(videos))
+    else:
+        found = dict(find_videos(Path(videos), folder))
     network = load_network(model, weights, mean, feature_layer, clip_length, frame_size)
     settings = {
         **network.settings,
@@ -580,10 +602,12 @@ def extract_features(
     to_do = [item for item in found.items() if not extraction.is_done(*item)]
     bad: list[str] = []
     files: dict[str, FeatureFile] = {}
-    bar = _Bar(len(found), len(found) - len(to_do))
+    show = progress("extracting features", "video") or (lambda done, total: None)
+    num_done = len(found) - len(to_do)
     pending: list[tuple[str, Any]] = []
 
     def flush() -> None:
+        nonlocal num_done
         clips = [item for _, item in pending if isinstance(item, np.ndarray)]
         rows = iter(_features(network, clips, batch_size))
         for video_id, item in pending:
@@ -596,11 +620,10 @@ def extract_features(
                         "the weights."
                     )
                 file.append(row)
-                bar.features += 1
             elif isinstance(item, VideoClips):
                 extraction.finish(video_id, found[video_id], item, files[video_id])
                 del files[video_id]
-                bar.videos += 1
+                num_done += 1
             else:
                 if video_id in files:
                     files.pop(video_id).discard()
@@ -609,12 +632,12 @@ def extract_features(
                 if on_bad_video == "error":
                     raise item
                 bad.append(f"left out: {printable(item.path)}: {item.reason}")
-                bar.videos += 1
+                num_done += 1
         pending.clear()
-        bar.show()
+        show(num_done, len(found))
 
-    def clips_of(path: Path) -> VideoClips:
-        return VideoClips(path, network.clip_length, features_per_second, network.prepare)
+    def clips_of(video: Video) -> VideoClips:
+        return VideoClips(video, network.clip_length, features_per_second, network.prepare)
 
     jobs = jobs or min(4, os.cpu_count() or 1)
     source = decoded_clips(to_do, clips_of, jobs, 2 * batch_size)
@@ -631,24 +654,24 @@ def extract_features(
         source.close()
         for file in files.values():
             file.discard()
-        bar.end()
-    told = extraction.content["videos"]
-    done = [video_id for video_id in found if video_id in told]
+    entries = extraction.content["videos"]
+    done = [video_id for video_id in found if video_id in entries]
     cut = [
-        f"{video_id}: {told[video_id]['frames']} of the {told[video_id]['listed_frames']} frames "
-        "that the file lists could be decoded; its features end there."
+        f"{video_id}: only {entries[video_id]['frames']} of the "
+        f"{entries[video_id]['listed_frames']} frames that the file lists could be decoded; its "
+        "features end there."
         for video_id in done
-        if told[video_id]["frames"] < 0.95 * told[video_id]["listed_frames"] - 2
+        if entries[video_id]["frames"] < 0.95 * entries[video_id]["listed_frames"] - 2
     ]
     if not done:
         raise ValueError("\n".join(["No video could be read.", *bad]))
-    features = sum(told[video_id]["features"] for video_id in done)
+    features = sum(entries[video_id]["features"] for video_id in done)
     return [
         *cut,
         *bad,
         f"{len(done)} videos, {features:,} features of {settings['feature_length']} "
-        f"({len(found) - len(to_do)} videos were there already); {len(bad)} videos left "
-        f"out. They are in {folder}.",
+        f"({len(found) - len(to_do)} videos were done before); {len(bad)} videos left out. The "
+        f"features are in {folder}.",
     ]
 
 
@@ -656,42 +679,21 @@ def _features(network: Network, clips: list[np.ndarray], batch_size: int) -> np.
     """Runs the network on up to `batch_size` clips."""
     if not clips:
         return np.zeros((0, 1), np.float32)
-    # Always the same number, so that the network is compiled once.
+    # Always the same number, so that the network is compiled only once.
     batch = np.stack([*clips, *[clips[-1]] * (batch_size - len(clips))])
     if not network.takes_clips:
         batch = batch[:, 0]
     return np.asarray(network.model.predict_on_batch(batch))[: len(clips)]
 
 
-class _Bar:
-    """A bar on a terminal, and nothing where there is none."""
-
-    def __init__(self, total: int, videos: int) -> None:
-        self.total, self.videos, self.features = total, videos, 0
-        self.start = self.shown = time.monotonic()
-
-    def show(self, is_end: bool = False) -> None:
-        now = time.monotonic()
-        if not sys.stderr.isatty() or (now - self.shown < 0.2 and not is_end):
-            return
-        self.shown = now
-        bar = "=" * (30 * self.videos // max(self.total, 1))
-        rate = self.features / max(now - self.start, 1e-9)
-        print(
-            f"\r[{bar:<30}] {self.videos}/{self.total} videos, {self.features:,} features, "
-            f"{rate:.1f} a second",
-            end="\n" if is_end else "",
-            file=sys.stderr,
-            flush=True,
-        )
-
-    def end(self) -> None:
-        self.show(is_end=True)
-
-
 def _define_flags() -> None:
-    flags.DEFINE_string("videos", None, "A video, or a folder that is searched.", required=True)
-    flags.DEFINE_string("out", None, "Folder for the features; made if needed.", required=True)
+    flags.DEFINE_string(
+        "videos",
+        None,
+        "A video, a folder of videos, or a folder of records with frames.",
+        required=True,
+    )
+    flags.DEFINE_string("out", None, "Folder for the features; it is created.", required=True)
     flags.DEFINE_string(
         "model",
         None,
@@ -703,7 +705,7 @@ def _define_flags() -> None:
         "weights",
         None,
         "For c3d and keras.applications: the path of a weights file; imagenet (keras.applications "
-        "alone, downloaded by Keras); or random, for trials.",
+        "only, downloaded by Keras); or random, for trying the command.",
     )
     flags.DEFINE_string(
         "mean", None, "For c3d: .npy file of Sports-1M's mean clip. Default: 90, 98, 102 (B, G, R)."
@@ -711,39 +713,41 @@ def _define_flags() -> None:
     flags.DEFINE_string(
         "feature_layer",
         None,
-        "The layer that gives the features. Default: fc7 for c3d, else the output.",
+        "The layer with the features. Default: fc7 for c3d, otherwise the output.",
     )
     flags.DEFINE_integer(
         "clip_length",
         None,
-        "Frames a feature. Default: 16 where the model takes clips, else 1.",
+        "Frames per feature. Default: 16 if the model takes clips, otherwise 1.",
         lower_bound=1,
     )
-    flags.DEFINE_float("features_per_second", 10.0, "Features a second.", lower_bound=1e-3)
+    flags.DEFINE_float("features_per_second", 10.0, "Features per second.", lower_bound=1e-3)
     flags.DEFINE_list(
-        "frame_size", None, "Height,width of the frames, where the model leaves it open."
+        "frame_size", None, "Height,width of the frames, if the model does not fix them."
     )
-    flags.DEFINE_integer("batch_size", 16, "Clips at a time.", lower_bound=1)
+    flags.DEFINE_integer("batch_size", 16, "Clips per batch.", lower_bound=1)
     flags.DEFINE_integer(
-        "jobs", None, "Videos decoded at once. Default: the cores, at most 4.", lower_bound=1
+        "jobs",
+        None,
+        "Videos decoded at once. Default: one per core, at most 4.",
+        lower_bound=1,
     )
     flags.DEFINE_enum(
         "on_bad_video",
         "skip",
         ["skip", "error"],
-        "What to do about a file that cannot be read: leave it out and list it at the end, or "
+        "What to do about a video that cannot be read: leave it out and list it at the end, or "
         "stop and name it.",
     )
 
 
 def main(argv: Sequence[str]) -> None:
-    """Extracts the features that the flags ask for."""
-    if len(argv) > 1:
-        raise app.UsageError(f"unknown arguments: {' '.join(argv[1:])}")
+    """Extracts features."""
+    refuse_arguments(argv)
     logging.set_verbosity(logging.WARNING)
     names = inspect.signature(extract_features).parameters
     arguments = {name: flags.FLAGS[name].value for name in names}
-    try:
+    with exit_on_error(OSError, ValueError):
         if arguments["frame_size"] is not None:
             try:
                 height, width = map(int, arguments["frame_size"])
@@ -751,12 +755,8 @@ def main(argv: Sequence[str]) -> None:
                 raise ValueError("--frame_size should be height,width in pixels.") from None
             arguments["frame_size"] = (height, width)
         print("\n".join(extract_features(**arguments)))
-    except (OSError, ValueError) as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("Interrupted. The same command goes on with the videos that are missing.")
 
 
 if __name__ == "__main__":
-    _define_flags()  # Here, so that importing this module defines none.
+    _define_flags()  # not on import: other commands import this module
     app.run(main)

@@ -1,19 +1,18 @@
-r"""Converts a data set into TFRecord files, once, for all later runs.
+r"""Converts a dataset into TFRecord files, once, for all later runs.
 
   python -m trainers.prepare --dataset=tiny_imagenet --data_dir=DIR --out=RECORDS
   python -m trainers.imagenet --dataset=tiny_imagenet --data_dir=RECORDS
 
-Temporal data sets likewise: features of videos or signals, or frames of videos as JPEG.
+Datasets of sequences: features of videos or signals, or frames of videos as JPEG, from which
+`python -m trainers.extract_features --videos=RECORDS` computes features.
 
   python -m trainers.prepare --dataset=thumos14 --annotations=thumos14.json \
       --features_dir=FEATURES --out=RECORDS
   python -m trainers.prepare --dataset=videos --annotations=annotations.json --data_dir=VIDEOS \
       --out=RECORDS
 
-A flag that has no effect on the data set is refused.
-
-Interrupted and started again with the same command, it goes on with the files that are missing.
-The layout of each data set, and of what is written, is in docs/data.md and docs/video.md.
+Flags that have no effect on the dataset are refused. The same command resumes an interrupted
+conversion. The layout of every dataset, and of the records, is in docs/data.md and docs/video.md.
 """
 
 from __future__ import annotations
@@ -22,17 +21,19 @@ import dataclasses
 import inspect
 import os
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # Broken files are named here.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # Broken files are reported by this command.
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 
 import numpy as np
 from absl import app, flags, logging
+
+from trainers.engine.command import exit_on_error, refuse_arguments
+from trainers.engine.console import progress
 
 if TYPE_CHECKING:
     from keras_has.data import Dataset
@@ -54,7 +55,7 @@ TEMPORAL_SPLITS = {
 }
 
 _FILES_OF_FEATURES = ("thumos14", "activitynet")
-# Which data sets a flag has an effect on, where that is not all of them.
+# The datasets on which a flag has an effect, if these are not all of them.
 DATASETS_OF_FLAG: dict[str, tuple[str, ...]] = {
     "data_dir": (*(name for name in SPLITS if name != "parts"), "watch_untrimmed", "videos"),
     "seed": tuple(SPLITS),
@@ -75,48 +76,31 @@ DATASETS_OF_FLAG: dict[str, tuple[str, ...]] = {
 
 
 def check_flags(dataset: str, changed: Iterable[str]) -> None:
-    """Refuses flags that would change nothing.
+    """Refuses flags that would have no effect.
 
     Args:
-        dataset: The data set.
-        changed: The flags that have another value than their default.
+        dataset: The dataset.
+        changed: The flags whose value differs from the default.
 
     Raises:
-        ValueError: If one has no effect on that data set.
+        ValueError: If one has no effect on that dataset.
     """
     for name in changed:
         datasets = DATASETS_OF_FLAG.get(name, (dataset,))
         if dataset not in datasets:
             raise ValueError(
-                f"--{name} has no effect with --dataset={dataset}: it is for "
-                f"{', '.join(datasets)}. Leave it out."
+                f"--{name} has no effect with --dataset={dataset}, only with "
+                f"{', '.join(datasets)}. Omit it."
             )
 
 
-def progress(title: str) -> Callable[[int, int], None] | None:
-    """Returns a function that draws a bar on a terminal, and `None` where there is none."""
-    if not sys.stderr.isatty():
-        return None
-    shown = 0.0
-
-    def show(done: int, total: int) -> None:
-        nonlocal shown
-        if done == total or time.monotonic() - shown > 0.2:
-            shown = time.monotonic()
-            bar = "=" * (30 * done // max(total, 1))
-            end = "\n" if done == total else ""
-            print(f"\r{title} [{bar:<30}] {done}/{total}", end=end, file=sys.stderr, flush=True)
-
-    return show
-
-
 def _bars() -> Callable[[str, int, int], None]:
-    """Returns a function that draws a bar for each split that is written."""
+    """Returns a function that shows a progress bar for each split that is written."""
     bars: dict[str, Callable[[int, int], None] | None] = {}
 
     def show(split: str, done: int, total: int) -> None:
         if split not in bars:
-            bars[split] = progress(f"writing {split}")
+            bars[split] = progress(f"writing {split}", "example")
         bar = bars[split]
         if bar is not None:
             bar(done, total)
@@ -143,14 +127,14 @@ def prepare(
     train_boxes: bool = False,
     on_bad_image: str = "error",
 ) -> list[str]:
-    """Converts a data set; the arguments are the flags.
+    """Converts a dataset of images; the arguments are the flags of the same names.
 
     Returns:
-        What there is to say of it at the end, lines.
+        The lines to print at the end.
 
     Raises:
-        OSError: If a part of the data set is not there, or the folder holds something else.
-        ValueError: If it is not sound, an image cannot be decoded, or a flag is missing.
+        OSError: If a part of the dataset is missing, or the folder contains something else.
+        ValueError: If the dataset is invalid, an image cannot be decoded, or a flag is missing.
     """
     from keras_has import data
 
@@ -170,7 +154,7 @@ def prepare(
             f"{name}: {len(written)} images, {boxes} boxes, {len(written.class_names)} classes, "
             f"{_megabytes(out, name)} MB"
         )
-    return [*lines, f"{len(left_out)} images left out. The data set is in {out}."]
+    return [*lines, f"{len(left_out)} images left out. The dataset is in {out}."]
 
 
 def _read_split(
@@ -184,9 +168,9 @@ def _read_split(
     from keras_has import data
 
     if dataset == "parts":
-        return data.generated_parts(split, progress=progress(f"drawing {split}"))
+        return data.generated_parts(split, progress=progress(f"drawing {split}", "image"))
     if not data_dir:
-        raise ValueError(f"--dataset={dataset} needs --data_dir=FOLDER, where its images are.")
+        raise ValueError(f"--dataset={dataset} needs --data_dir=FOLDER, the folder of its images.")
     read_boxes = True if train_boxes and split == "train" else None
     if dataset == "wsol_metadata":
         if not metadata_dir:
@@ -219,25 +203,25 @@ def prepare_temporal(
     frame_size: Sequence[int] | None = None,
     on_bad_video: str = "error",
 ) -> list[str]:
-    """Converts a temporal data set; the arguments are the flags.
+    """Converts a dataset of sequences; the arguments are the flags of the same names.
 
     Returns:
-        What there is to say of it at the end, lines.
+        The lines to print at the end.
 
     Raises:
-        OSError: If a part of the data set is not there, or the folder holds something else.
-        ValueError: If it is not sound, a video cannot be read, or a flag is missing.
+        OSError: If a part of the dataset is missing, or the folder contains something else.
+        ValueError: If the dataset is invalid, a video cannot be read, or a flag is missing.
     """
     from keras_has import data
     from trainers.extract_features import find_videos
 
     names = list(splits or TEMPORAL_SPLITS[dataset])
     frames, settings, files = None, None, None
-    end = f"The data set is in {out}."
+    end = f"The dataset is in {out}."
     if dataset == "videos":
         if not (data_dir and annotations):
             raise ValueError(
-                "--dataset=videos needs --data_dir=FOLDER, where the videos are, and "
+                "--dataset=videos needs --data_dir=FOLDER, the folder of the videos, and "
                 "--annotations=FILE in ActivityNet's layout."
             )
         # The annotations alone; the frames come from the videos.
@@ -245,7 +229,7 @@ def prepare_temporal(
         files = find_videos(Path(data_dir))
         annotated = sum(map(len, read.values()))
         keep = _readable if on_bad_video == "skip" else _all_there
-        read = {name: keep(each, files, data_dir) for name, each in read.items()}
+        read = {name: keep(split, files, data_dir) for name, split in read.items()}
         end = f"{annotated - sum(map(len, read.values()))} videos left out. {end}"
         frames = _frames(files, frames_per_second, frame_size)
         settings = {
@@ -277,18 +261,18 @@ def prepare_temporal(
     data.write_sequence_records(
         read, out, shards, frames, settings, progress=_bars(), frame_files=files
     )
-    lines = [problem for each in read.values() for problem in each.problems]
-    for name, each in read.items():
-        segments = sum(map(len, each["segments"]))
+    lines = [problem for split in read.values() for problem in split.problems]
+    for name, split in read.items():
+        segments = sum(map(len, split["segments"]))
         lines.append(
-            f"{name}: {len(each)} videos, {segments} segments, {len(each.class_names)} classes, "
+            f"{name}: {len(split)} videos, {segments} segments, {len(split.class_names)} classes, "
             f"{_megabytes(out, name)} MB"
         )
     return [*lines, end]
 
 
 def _annotated(annotations: str | os.PathLike[str], split: str) -> Dataset:
-    """Returns what annotations in ActivityNet's layout say of the videos of any subset."""
+    """Returns the videos of a subset, from annotations in ActivityNet's layout."""
     from keras_has.data.readers.temporal_annotations import (
         read_activitynet_json,
         temporal_dataset,
@@ -300,7 +284,7 @@ def _annotated(annotations: str | os.PathLike[str], split: str) -> Dataset:
     if not videos:
         subsets = sorted({str(entry["subset"]) for entry in content["database"].values()})
         raise ValueError(
-            f"{annotations}: --splits should be some of {subsets}. Received: {split!r}"
+            f"--splits should be among the subsets {subsets} of {annotations}. Received: {split!r}"
         )
     return temporal_dataset(f"videos/{split}", videos, class_names)
 
@@ -308,12 +292,12 @@ def _annotated(annotations: str | os.PathLike[str], split: str) -> Dataset:
 def _all_there(
     dataset: Dataset, files: Mapping[str, Path], data_dir: str | os.PathLike[str]
 ) -> Dataset:
-    missing = [each for each in dataset.ids.tolist() if each not in files]
+    missing = [video_id for video_id in dataset.ids.tolist() if video_id not in files]
     if missing:
         raise FileNotFoundError(
-            f"{data_dir} should hold the {len(dataset)} videos of {dataset.name}. Received: "
-            f"none for {len(missing)} of them, such as {missing[:3]}. Add them, take them out of "
-            "the annotations, or leave them out with --on_bad_video=skip."
+            f"{data_dir} should contain the {len(dataset)} videos of {dataset.name}. Missing: "
+            f"{len(missing)} of them, such as {missing[:3]}. Add them, remove them from the "
+            "annotations, or skip them with --on_bad_video=skip."
         )
     return dataset
 
@@ -321,14 +305,14 @@ def _all_there(
 def _readable(
     dataset: Dataset, files: Mapping[str, Path], data_dir: str | os.PathLike[str]
 ) -> Dataset:
-    """Returns the videos that can be read; its `problems` name the others.
+    """Returns the videos that can be read, with the others listed in `problems`.
 
-    A video is bad where there is no file, or no first frame: it ends where decoding does.
+    A video is bad if its file is missing or has no first frame.
     """
     from keras_has.data import VideoError, VideoFrames
     from keras_has.data.video.video_frames import printable
 
-    show = progress(f"checking {dataset.name}")
+    show = progress(f"checking {dataset.name}", "video")
     is_good = []
     left_out = []
     for number, video_id in enumerate(dataset.ids.tolist(), start=1):
@@ -358,7 +342,7 @@ def _readable(
 def _frames(
     files: Mapping[str, Path], frames_per_second: float, frame_size: Sequence[int] | None
 ) -> Callable[[str, str], Iterator[bytes]]:
-    """Returns the function that gives the JPEG frames of a video."""
+    """Returns a function from split and video id to the JPEG frames of the video."""
     import cv2
 
     from keras_has.data import VideoClips, VideoError, frame_preparation
@@ -371,7 +355,7 @@ def _frames(
         for clip in VideoClips(files[video_id], 1, frames_per_second, prepare_frame):
             is_encoded, encoded = cv2.imencode(".jpg", clip[0])
             if not is_encoded:
-                raise VideoError(files[video_id], "a frame of it cannot be encoded as JPEG")
+                raise VideoError(files[video_id], "a frame cannot be encoded as JPEG")
             yield encoded.tobytes()
 
     return frames
@@ -379,53 +363,55 @@ def _frames(
 
 def _define_flags() -> None:
     names = [*SPLITS, *TEMPORAL_SPLITS]
-    flags.DEFINE_enum("dataset", None, names, "Which data set.", required=True)
+    flags.DEFINE_enum("dataset", None, names, "The dataset.", required=True)
     flags.DEFINE_string(
         "data_dir",
         None,
-        "Folder of the data set, in its official layout; of the images for wsol_metadata, of the "
+        "Folder of the dataset, in its official layout; of the images for wsol_metadata, of the "
         "videos for videos. Not for parts, phases, thumos14 and activitynet.",
     )
-    flags.DEFINE_string("out", None, "Folder to write to; made if needed.", required=True)
+    flags.DEFINE_string("out", None, "Folder to write to; it is created.", required=True)
     flags.DEFINE_list(
         "splits",
         None,
-        "Which splits. Default: train,val; train,val,test for wsol_metadata; train,test for "
+        "The splits. Default: train,val; train,val,test for wsol_metadata; train,test for "
         "watch_untrimmed and videos; validation,test for thumos14; "
         "training,validation for activitynet.",
     )
     flags.DEFINE_integer(
         "shards",
         None,
-        "Files of the largest split, others in proportion. Default: one for every 2,500 images, "
-        "512 MB of features or 50 videos.",
+        "Number of files of the largest split; others get a proportional number. Default: one per "
+        "2,500 images, 512 MB of features or 50 videos.",
         lower_bound=1,
     )
     flags.DEFINE_integer(
-        "seed", 0, "For images: of the shuffling of train over its files.", lower_bound=0
+        "seed", 0, "For images: seed for shuffling train over its files.", lower_bound=0
     )
     flags.DEFINE_integer(
         "label_offset",
         0,
-        "For images: added to the labels, which count from 0; 1 for programs that keep 0 for the "
+        "For images: added to the labels, which start at 0; 1 for programs that reserve 0 for the "
         "background.",
         lower_bound=0,
     )
     flags.DEFINE_string(
-        "metadata_dir", None, "For wsol_metadata: the folder that holds train, val and test."
+        "metadata_dir", None, "For wsol_metadata: the folder that contains train, val and test."
     )
     flags.DEFINE_string(
         "mask_dir", None, "For wsol_metadata: the folder of the masks. Default: --data_dir."
     )
     flags.DEFINE_boolean(
-        "train_boxes", False, "For imagenet and wsol_metadata: read the boxes of train too."
+        "train_boxes",
+        False,
+        "For imagenet and wsol_metadata: also read the boxes of train.",
     )
     flags.DEFINE_enum(
         "on_bad_image",
         "error",
         ["error", "skip"],
-        "For files of images: what to do about one that cannot be decoded: stop and name it, or "
-        "leave it out and list it at the end and in dataset.json.",
+        "For image files: what to do about one that cannot be decoded: stop and name it, or leave "
+        "it out and list it at the end and in dataset.json.",
     )
     flags.DEFINE_string(
         "annotations",
@@ -438,8 +424,8 @@ def _define_flags() -> None:
     flags.DEFINE_float(
         "seconds_per_feature",
         None,
-        "For thumos14 and activitynet: time from one feature to the next. Default: they span the "
-        "video.",
+        "For thumos14 and activitynet: seconds from one feature to the next. Default: the features "
+        "span the video.",
         lower_bound=1e-6,
     )
     flags.DEFINE_enum(
@@ -449,10 +435,12 @@ def _define_flags() -> None:
         "For thumos14 and activitynet: what to do about videos without features.",
     )
     flags.DEFINE_boolean(
-        "all_videos", False, "For thumos14: all videos with labels, what Hide-and-Seek trains on."
+        "all_videos",
+        False,
+        "For thumos14: use all videos with labels.",
     )
     flags.DEFINE_float(
-        "frames_per_second", 10.0, "For videos: frames that are kept.", lower_bound=1e-3
+        "frames_per_second", 10.0, "For videos: frames per second to keep.", lower_bound=1e-3
     )
     flags.DEFINE_enum(
         "on_bad_video",
@@ -462,7 +450,7 @@ def _define_flags() -> None:
         "leave it out and list it at the end and in dataset.json.",
     )
     flags.DEFINE_list(
-        "frame_size", None, "For videos: height,width. Default: the frames as they are."
+        "frame_size", None, "For videos: height,width of the frames. Default: as in the file."
     )
 
 
@@ -475,9 +463,8 @@ def _frame_size(values: Sequence[str]) -> tuple[int, int]:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Converts the data set that the flags ask for."""
-    if len(argv) > 1:
-        raise app.UsageError(f"unknown arguments: {' '.join(argv[1:])}")
+    """Converts a dataset."""
+    refuse_arguments(argv)
     logging.set_verbosity(logging.WARNING)
     dataset = flags.FLAGS["dataset"].value
     convert = prepare_temporal if dataset in TEMPORAL_SPLITS else prepare
@@ -496,19 +483,16 @@ def main(argv: Sequence[str]) -> None:
         )
     except ValueError as error:
         sys.exit(f"error: {error}")
-    import tensorflow as tf  # Loaded here, so that --help is quick.
+    import tensorflow as tf  # here, so that --help is quick
 
-    try:
-        print("\n".join(convert(**arguments)))
-    except (OSError, ValueError) as error:
-        sys.exit(f"error: {error}")
-    except tf.errors.OpError as error:  # Such as a full disk.
-        sys.exit(f"error: {error.message}")
-    except KeyboardInterrupt:
-        sys.exit("Interrupted. The same command goes on with the files that are missing.")
+    with exit_on_error(OSError, ValueError):
+        try:
+            print("\n".join(convert(**arguments)))
+        except tf.errors.OpError as error:  # such as a full disk
+            raise OSError(error.message) from error
 
 
 if __name__ == "__main__":
-    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # Files are copied: no GPU is to be taken for it.
-    _define_flags()  # Here, so that importing this module defines none.
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # Copying files needs no GPU.
+    _define_flags()  # not on import: tests import this module
     app.run(main)

@@ -55,6 +55,8 @@ from keras_has.data.sources import FeatureArrays as FeatureArrays
 from keras_has.data.sources import FeatureFiles as FeatureFiles
 from keras_has.data.sources import FileImages as FileImages
 from keras_has.data.sources import RecordImages as RecordImages
+from keras_has.data.video.record_frames import RecordFrames as RecordFrames
+from keras_has.data.video.record_frames import record_videos as record_videos
 from keras_has.data.video.video_clips import VideoClips as VideoClips
 from keras_has.data.video.video_clips import frame_preparation as frame_preparation
 from keras_has.data.video.video_frames import VideoError as VideoError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -168,12 +169,7 @@ def sequence_records(data_dir: str | os.PathLike[str], split: str = "train") -> 
     """
     folder = _folder(data_dir)
     entry, paths = folder.split(split), folder.shard_paths(split)
-    index = folder.read_index(split, (*PLACE_FIELDS, *_ANNOTATION_FIELDS))
-    if index is None:
-        raise FileNotFoundError(
-            f"There is no index at {folder.index_path(split)}. Copy the folder again, or write it "
-            "again with `python -m trainers.prepare`."
-        )
+    index = _index(folder, split)
     source = None
     if entry["has_features"]:
         maps: dict[int, Any] = {}
@@ -220,10 +216,7 @@ def sequence_frames(data_dir: str | os.PathLike[str], split: str = "train") -> t
     import tensorflow as tf
 
     folder = _folder(data_dir)
-    if not folder.split(split)["has_frames"]:
-        raise ValueError(
-            f"{folder.path} should contain frames of {split!r}. Received: features only."
-        )
+    _require_frames(folder, split)
 
     def parse(record: tf.Tensor) -> dict[str, tf.Tensor]:
         context, lists = tf.io.parse_single_sequence_example(
@@ -241,6 +234,82 @@ def sequence_frames(data_dir: str | os.PathLike[str], split: str = "train") -> t
         }
 
     return tf.data.TFRecordDataset(folder.shard_paths(split)).map(parse)
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordPlace:
+    """Where one record lies.
+
+    Args:
+        path: The file.
+        offset: Where the content of the record begins, in bytes.
+        length: Its length in bytes.
+    """
+
+    path: str
+    offset: int
+    length: int
+
+
+def video_places(data_dir: str | os.PathLike[str]) -> tuple[dict[str, RecordPlace], Any]:
+    """Returns where the videos of all splits lie, by their ids, and the settings of their frames.
+
+    Args:
+        data_dir: A folder that `write_sequence_records` wrote with `frames`.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If a split has no frames, or a file is damaged.
+    """
+    folder = _folder(data_dir)
+    places: dict[str, RecordPlace] = {}
+    for split in folder.description["splits"]:
+        _require_frames(folder, split)
+        paths, index = folder.shard_paths(split), _index(folder, split)
+        columns = (index[name].tolist() for name in ("files", "record_offsets", "record_lengths"))
+        for video_id, file, offset, length in zip(
+            decode_texts(index["video_ids"]).tolist(), *columns, strict=True
+        ):
+            places[video_id] = RecordPlace(paths[file], offset, length)
+    return places, folder.description.get("frame_settings")
+
+
+def read_frames(place: RecordPlace) -> list[bytes]:
+    """Returns the encoded frames of one video.
+
+    Raises:
+        ValueError: If the record is damaged.
+    """
+    import tensorflow as tf
+
+    with tf.io.gfile.GFile(place.path, "rb") as file:
+        file.seek(place.offset)
+        record = file.read(place.length)
+    try:
+        example = tf.train.SequenceExample.FromString(record)
+    except Exception as error:  # the error of the protocol buffer library, which is not public
+        raise ValueError(
+            f"{place.path} should contain a record from byte {place.offset} on. Copy it again."
+        ) from error
+    frames = example.feature_lists.feature_list[FRAMES].feature
+    return [frame.bytes_list.value[0] for frame in frames]
+
+
+def _require_frames(folder: RecordFolder, split: str) -> None:
+    if not folder.split(split)["has_frames"]:
+        raise ValueError(
+            f"{folder.path} should contain frames of {split!r}. Received: features only."
+        )
+
+
+def _index(folder: RecordFolder, split: str) -> Arrays:
+    index = folder.read_index(split, (*PLACE_FIELDS, *_ANNOTATION_FIELDS))
+    if index is None:
+        raise FileNotFoundError(
+            f"There is no index at {folder.index_path(split)}. Copy the folder again, or write it "
+            "again with `python -m trainers.prepare`."
+        )
+    return index
 
 
 def _folder(data_dir: str | os.PathLike[str]) -> RecordFolder:

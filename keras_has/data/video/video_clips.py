@@ -7,37 +7,37 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from keras_has.data.video.record_frames import RecordFrames
 from keras_has.data.video.video_frames import VideoFrames
 
 
 class VideoClips:
     """Iterates over the clips of a video, one for each feature.
 
-    Feature t stands for `[t, t + 1) / features_per_second` seconds, as everywhere in this project.
-    Its clip are `clip_length` consecutive frames of the file, at the file's own rate, that lie
-    around the middle of that time, to the nearest half frame; with a length of 1, the frame that is
-    shown at that moment. At the ends the first or last frame is repeated. There are as many
-    features as middles within the duration, at least one. How clips lie within a feature's time,
-    and what happens at the ends, is this project's choice: the paper says 10 features a second,
-    each over 16 frames.
+    Feature t covers `[t, t + 1) / features_per_second` seconds, as everywhere in this project. Its
+    clip consists of `clip_length` consecutive frames of the file, at the file's own rate, around
+    the middle of that time, to the nearest half frame; a clip of one frame is the frame shown at
+    that moment. At both ends of the video the first or last frame is repeated. The number of
+    features is the number of middles within the duration, at least one. The position of clips
+    within a feature's time and the repetition at the ends are this project's choice: the paper says
+    10 features per second, each over 16 frames.
 
-    Only the frames of about one clip are held, whatever the length of the video.
+    Only the frames of about one clip are in memory, whatever the length of the video.
 
     Args:
-        path: A video file, see `VideoFrames`.
-        clip_length: Frames a clip. Defaults to `16`.
+        path: A video file, see `VideoFrames`; or a stream of frames with the same attributes, such
+            as `RecordFrames`.
+        clip_length: Frames per clip. Defaults to `16`.
         features_per_second: Defaults to `10`.
-        prepare: Called with every frame, uint8 (height, width, 3), blue first; returns what the
-            clips hold, such as `frame_preparation(...)`. Defaults to `None`, the frames as they
-            are.
+        prepare: Called with every frame, uint8 (height, width, 3), blue first; returns the frame
+            of the clip. See `frame_preparation`. Defaults to `None`, which leaves frames unchanged.
 
     Attributes:
-        frames: The `VideoFrames`; what it knows of the video after the iteration, such as the
-            duration.
+        frames: The stream of frames, with the duration of the video after the iteration.
 
     Raises:
         VideoError: While iterating, if the file cannot be read.
-        ValueError: If `clip_length` is below 1 or `features_per_second` not above 0.
+        ValueError: If `clip_length` is less than 1 or `features_per_second` is not positive.
 
     Example:
 
@@ -56,7 +56,7 @@ class VideoClips:
 
     def __init__(
         self,
-        path: str | os.PathLike[str],
+        path: str | os.PathLike[str] | RecordFrames,
         clip_length: int = 16,
         features_per_second: float = 10.0,
         prepare: Callable[[np.ndarray], np.ndarray] | None = None,
@@ -70,7 +70,7 @@ class VideoClips:
                 "`features_per_second` should be greater than 0. "
                 f"Received: features_per_second={features_per_second}"
             )
-        self.frames = VideoFrames(path)
+        self.frames = path if isinstance(path, RecordFrames) else VideoFrames(path)
         self.clip_length = clip_length
         self.features_per_second = features_per_second
         self.prepare = prepare
@@ -78,8 +78,8 @@ class VideoClips:
     def __iter__(self) -> Iterator[np.ndarray]:
         """Yields clips, (clip_length, height, width, 3) as `prepare` returns the frames."""
         window: deque[np.ndarray] = deque()
-        first = 0  # The number of the first frame in the window.
-        starts: deque[int] = deque()  # Of clips whose last frame is still to come.
+        first = 0  # number of the first frame in the window
+        starts: deque[int] = deque()  # of clips whose last frame has not been read yet
         placed = 0
         before = 0.0
         number = -1
@@ -92,7 +92,7 @@ class VideoClips:
                 while starts and starts[0] + self.clip_length <= number + 1:
                     yield self._clip(window, first, starts.popleft())
             before = seconds
-            # Whatever comes is centred here or later.
+            # Later clips are centred here or later.
             needed = starts[0] if starts else self._start(number)
             while first < needed:
                 window.popleft()
@@ -123,16 +123,16 @@ def frame_preparation(
     resize: tuple[int, int] | None = None,
     blue_first: bool = False,
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """Returns a function that brings frames to the size of a network.
+    """Returns a function that crops and resizes frames to the input size of a network.
 
     Args:
-        crop: Height and width of what is cut out of the middle.
-        resize: Height and width that the frame is warped to before, by bilinear interpolation;
-            `(128, 171)` for C3D. Defaults to `None`: the frame is resized so that it just covers
-            `crop`, its aspect kept, by area where it shrinks and bilinearly where it grows (this
-            project's choice).
-        blue_first: Whether the channels stay blue, green, red, as for C3D, and do not become
-            red, green, blue. Defaults to `False`.
+        crop: Height and width of the central crop.
+        resize: Height and width to which the frame is resized before, bilinearly and without
+            keeping its aspect ratio; `(128, 171)` for C3D. Defaults to `None`: the frame is resized
+            to just cover `crop`, keeping its aspect ratio, by area averaging if it shrinks and
+            bilinearly if it grows (this project's choice).
+        blue_first: If true, the channels stay blue, green, red, as for C3D. If false (default),
+            they become red, green, blue.
 
     Returns:
         A function from uint8 (height, width, 3), blue first, to uint8 (*crop, 3).

@@ -14,9 +14,9 @@ VIDEO_EXTENSIONS = (
     *(".3gp", ".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4"),
     *(".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".webm", ".wmv"),
 )
-# Taken where a file gives no sound rate, and only where its time stamps are unsound too.
+# Used if a file gives no valid frame rate, for frames whose time stamps are invalid too.
 _ASSUMED_RATE = 25.0
-# A longer pause between two frames is taken for a broken time stamp.
+# A longer pause between two frames counts as an invalid time stamp.
 _LONGEST_PAUSE = 60.0
 
 
@@ -43,7 +43,7 @@ class VideoError(ValueError):
 
 
 def printable(path: str | os.PathLike[str]) -> str:
-    r"""Returns a path as text; bytes that are none are shown as escapes.
+    r"""Returns a path as text; bytes that are not UTF-8 become escapes.
 
     Example:
 
@@ -56,22 +56,22 @@ def printable(path: str | os.PathLike[str]) -> str:
 class VideoFrames:
     """Iterates over the frames of a video file and the times at which they are shown.
 
-    Frames are decoded by OpenCV one after the other, nothing is held, nothing is skipped. The
-    number of frames that the container lists is not trusted: the video ends where decoding does.
-    Times are the container's time stamps, the first frame's being 0, so that variable frame rates
-    come out right. A time stamp that does not follow on the one before it, or only after more than
-    a minute, is replaced by one frame's time later, and counted.
+    OpenCV decodes one frame after the other; none is kept, none is skipped. The number of frames
+    that the container lists is not trusted: the video ends where decoding ends. Times are the
+    container's time stamps relative to the first one, so variable frame rates are correct. A time
+    stamp that does not increase, or that increases by more than a minute, is replaced by the
+    previous time plus the duration of one frame, and counted.
 
     Args:
-        path: A file of any kind that OpenCV reads. Its name may be any bytes.
+        path: A file of any format that OpenCV reads. Its name may be any bytes.
 
     Attributes:
         num_frames: Frames decoded so far; all of them after the iteration.
-        duration: Seconds, known after the iteration: up to the last frame and once more the mean
-            time between two frames.
-        frame_rate: `num_frames / duration`, frames a second on average, after the iteration.
-        listed_frames: How many the container lists, 0 where it does not.
-        odd_times: How many time stamps were replaced.
+        duration: Seconds, known after the iteration: the time of the last frame plus the mean time
+            between two frames.
+        frame_rate: `num_frames / duration`, the mean number of frames per second.
+        listed_frames: Number of frames according to the container, 0 if it does not say.
+        odd_times: Number of time stamps that were replaced.
 
     Raises:
         VideoError: While iterating, if the file cannot be read or has no frame.
@@ -111,7 +111,7 @@ class VideoFrames:
             self.listed_frames = max(0, int(listed)) if math.isfinite(listed) else 0
             seconds = shift = 0.0
             while True:
-                # OpenCV tells nothing of how a stream ends: a broken frame looks like the last.
+                # OpenCV does not say how a stream ends: a broken frame looks like the end.
                 is_decoded, frame = capture.read()
                 if not is_decoded:
                     break
@@ -125,7 +125,7 @@ class VideoFrames:
                 self.num_frames += 1
                 yield seconds, frame
         if not self.num_frames:
-            raise VideoError(self.path, "no frame of it can be decoded")
+            raise VideoError(self.path, "no frame can be decoded")
         if self.num_frames > 1:
             frame_time = seconds / (self.num_frames - 1)
         self.duration = seconds + frame_time
@@ -148,7 +148,7 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[Any]:
     if not size:
         raise VideoError(path, "empty file")
     with tempfile.TemporaryDirectory() as folder:
-        # OpenCV 5 crashes on names that are not UTF-8, and takes "%" in names for a pattern.
+        # OpenCV 5 crashes on names that are not UTF-8, and reads "%" in names as a pattern.
         link = Path(folder, "video" + (file.suffix if file.suffix.isascii() else ""))
         link.symlink_to(file.absolute())
         capture = None
