@@ -12,6 +12,7 @@ from keras_has.data.bad_images import read_images
 from keras_has.data.columns import Column, DenseColumn, RaggedColumn
 from keras_has.data.sources import ArrayImages, FeatureArrays, FeatureSource, ImageSource
 from keras_has.data.sources import utf8_strings as _strings
+from keras_has.deprecation import warn_renamed
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -438,10 +439,12 @@ class Dataset:
         )
 
     def __getattr__(self, name: str) -> Any:
-        """Resolves the attributes that datasets of former versions had."""
+        """Resolves the attributes that datasets had in version 0.1, with a warning."""
         if name not in _FORMER_ATTRIBUTES:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        return _FORMER_ATTRIBUTES[name](self)
+        new, resolve = _FORMER_ATTRIBUTES[name]
+        warn_renamed(f"dataset.{name}", new)
+        return resolve(self)
 
 
 def _integers(value: Any, dimensions: int) -> DenseColumn:
@@ -494,24 +497,42 @@ def _column_or_none(dataset: Dataset, name: str) -> Any:
     return dataset[name] if name in dataset else None  # noqa: SIM401 (it has no `get`)
 
 
-_FORMER_ATTRIBUTES: dict[str, Callable[[Dataset], Any]] = {
-    "image_ids": lambda dataset: dataset.ids,
-    "video_ids": lambda dataset: dataset.ids,
-    "labels": lambda dataset: dataset["label" if "label" in dataset else "labels"],
-    "boxes": lambda dataset: dataset["boxes"],
-    "images": lambda dataset: (
-        dataset.source.pixels if isinstance(dataset.source, ArrayImages) else None
+def _from_source(attribute: str) -> Callable[[Dataset], Any]:
+    return lambda dataset: getattr(dataset.source, attribute, None)
+
+
+# Attributes of version 0.1: what replaces them, and their value.
+_FORMER_ATTRIBUTES: dict[str, tuple[str, Callable[[Dataset], Any]]] = {
+    "image_ids": ("dataset.ids", lambda dataset: dataset.ids),
+    "video_ids": ("dataset.ids", lambda dataset: dataset.ids),
+    "labels": (
+        'dataset["label"]` or `dataset["labels"]',
+        lambda dataset: dataset["label" if "label" in dataset else "labels"],
     ),
-    "image_paths": lambda dataset: getattr(dataset.source, "paths", None),
-    "image_sizes": lambda dataset: _column_or_none(dataset, "image_size"),
-    "records": lambda dataset: getattr(dataset.source, "records", None),
-    "mask_paths": lambda dataset: _column_or_none(dataset, "mask_paths"),
-    "ignore_paths": lambda dataset: _column_or_none(dataset, "ignore_path"),
-    "durations": lambda dataset: dataset["duration"],
-    "segments": lambda dataset: dataset["segments"],
-    "segment_labels": lambda dataset: dataset["segment_labels"],
-    "ambiguous": lambda dataset: dataset["ambiguous"],
-    "features": lambda dataset: getattr(dataset.source, "features", None),
-    "feature_paths": lambda dataset: getattr(dataset.source, "paths", None),
-    "feature_keys": lambda dataset: getattr(dataset.source, "keys", None),
+    "boxes": ('dataset["boxes"]', lambda dataset: dataset["boxes"]),
+    "images": (
+        "dataset.source.pixels",
+        _from_source("pixels"),
+    ),
+    "image_paths": ("dataset.source.paths", _from_source("paths")),
+    "image_sizes": (
+        'dataset["image_size"]',
+        lambda dataset: _column_or_none(dataset, "image_size"),
+    ),
+    "records": ("dataset.source.records", _from_source("records")),
+    "mask_paths": (
+        'dataset["mask_paths"]',
+        lambda dataset: _column_or_none(dataset, "mask_paths"),
+    ),
+    "ignore_paths": (
+        'dataset["ignore_path"]',
+        lambda dataset: _column_or_none(dataset, "ignore_path"),
+    ),
+    "durations": ('dataset["duration"]', lambda dataset: dataset["duration"]),
+    "segments": ('dataset["segments"]', lambda dataset: dataset["segments"]),
+    "segment_labels": ('dataset["segment_labels"]', lambda dataset: dataset["segment_labels"]),
+    "ambiguous": ('dataset["ambiguous"]', lambda dataset: dataset["ambiguous"]),
+    "features": ("dataset.source.features", _from_source("features")),
+    "feature_paths": ("dataset.source.paths", _from_source("paths")),
+    "feature_keys": ("dataset.source.keys", _from_source("keys")),
 }

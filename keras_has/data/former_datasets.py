@@ -14,6 +14,7 @@ from keras_has.data.sources import (
     FileImages,
     RecordImages,
 )
+from keras_has.deprecation import warn_renamed
 
 
 def ImageDataset(  # noqa: N802 (it was a class)
@@ -30,7 +31,7 @@ def ImageDataset(  # noqa: N802 (it was a class)
     mask_paths: Any = None,
     ignore_paths: Any = None,
 ) -> Dataset:
-    """Returns a `Dataset` of images with one label each.
+    """Returns a `Dataset` of images with one label each; deprecated in favour of `Dataset`.
 
     Args:
         name: See `Dataset`.
@@ -49,6 +50,7 @@ def ImageDataset(  # noqa: N802 (it was a class)
     Raises:
         ValueError: As `Dataset`, or if the arguments exclude each other.
     """
+    warn_renamed("keras_has.data.ImageDataset", "keras_has.data.Dataset")
     sources = {
         kind: (make, value)
         for kind, make, value in (
@@ -101,7 +103,7 @@ def TemporalDataset(  # noqa: N802 (it was a class)
     seconds_per_feature: float | None = None,
     problems: Sequence[str] = (),
 ) -> Dataset:
-    """Returns a `Dataset` of untrimmed videos or signals.
+    """Returns a `Dataset` of untrimmed videos or signals; deprecated in favour of `Dataset`.
 
     Args:
         name: See `Dataset`.
@@ -121,6 +123,7 @@ def TemporalDataset(  # noqa: N802 (it was a class)
     Raises:
         ValueError: As `Dataset`, or if both `features` and `feature_paths` are given.
     """
+    warn_renamed("keras_has.data.TemporalDataset", "keras_has.data.Dataset")
     if features is not None and feature_paths is not None:
         raise ValueError(
             f"Only one of `features` and `feature_paths` should be given for {name!r}."

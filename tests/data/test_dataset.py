@@ -196,42 +196,66 @@ def test_the_former_constructor_of_images_checks_its_arguments(change, message):
         "boxes": [[]] * 4,
         "images": np.zeros((4, 5, 7, 3), "uint8"),
     }
-    with pytest.raises(ValueError, match=message):
+    with (
+        pytest.warns(DeprecationWarning, match="keras_has.data.Dataset"),
+        pytest.raises(ValueError, match=message),
+    ):
         ImageDataset(**{**arguments, **change})
 
 
-def test_former_constructors_and_attributes_give_the_same_dataset():
+def test_former_constructors_and_attributes_warn_and_give_the_same_dataset():
     images = in_memory_dataset()
-    former = ImageDataset(
-        "grey",
-        images.class_names,
-        images.ids,
-        images["label"],
-        images["boxes"],
-        images=images.source.pixels,
-    )
-    assert former.image_ids.tolist() == images.ids.tolist()
-    assert former.labels.tolist() == images["label"].tolist()
-    assert former.image_sizes.tolist() == [[5, 7]] * 4
-    assert former.images is former.source.pixels
-    assert former.image_paths is former.records is former.mask_paths is None
+    with pytest.warns(DeprecationWarning, match="ImageDataset.*keras_has.data.Dataset"):
+        former = ImageDataset(
+            "grey",
+            images.class_names,
+            images.ids,
+            images["label"],
+            images["boxes"],
+            images=images.source.pixels,
+        )
+    assert of_former(former, "image_ids", "dataset.ids").tolist() == images.ids.tolist()
+    labels = of_former(former, "labels", r'dataset\["label"\]')
+    assert labels.tolist() == images["label"].tolist()
+    assert of_former(former, "boxes", r'dataset\["boxes"\]') is former["boxes"]
+    sizes = of_former(former, "image_sizes", r'dataset\["image_size"\]')
+    assert sizes.tolist() == [[5, 7]] * 4
+    assert of_former(former, "images", "dataset.source.pixels") is former.source.pixels
+    for name in ("image_paths", "records", "mask_paths", "ignore_paths"):
+        assert of_former(former, name, "dataset") is None
     videos = sequences()
-    former = TemporalDataset(
-        "signals",
-        videos.class_names,
-        videos.ids,
-        videos["duration"],
-        videos["labels"],
-        videos["segments"],
-        videos["segment_labels"],
-        features=videos.source.features,
-    )
-    assert former.video_ids.tolist() == ["a", "b"]
-    assert former.durations.tolist() == [4.0, 2.0]
-    assert former.features[1].tolist() == np.ones((4, 3)).tolist()
-    assert former.feature_paths is None
-    with pytest.raises(ValueError, match="`features` and `feature_paths`"):
+    with pytest.warns(DeprecationWarning, match="TemporalDataset.*keras_has.data.Dataset"):
+        former = TemporalDataset(
+            "signals",
+            videos.class_names,
+            videos.ids,
+            videos["duration"],
+            videos["labels"],
+            videos["segments"],
+            videos["segment_labels"],
+            features=videos.source.features,
+        )
+    assert of_former(former, "video_ids", "dataset.ids").tolist() == ["a", "b"]
+    assert of_former(former, "durations", "duration").tolist() == [4.0, 2.0]
+    assert of_former(former, "labels", "labels").tolist() == videos["labels"].tolist()
+    for name in ("segments", "segment_labels", "ambiguous"):
+        assert of_former(former, name, f'dataset\\["{name}"') is former[name]
+    features = of_former(former, "features", "dataset.source.features")
+    assert features[1].tolist() == np.ones((4, 3)).tolist()
+    assert of_former(former, "feature_paths", "dataset.source.paths") is None
+    assert of_former(former, "feature_keys", "dataset.source.keys") is None
+    with (
+        pytest.warns(DeprecationWarning, match="keras_has.data.Dataset"),
+        pytest.raises(ValueError, match="`features` and `feature_paths`"),
+    ):
         TemporalDataset("x", ("a",), [], [], [], [], [], features=[], feature_paths=[])
+    with pytest.raises(AttributeError, match="nothing"):
+        former.nothing  # noqa: B018
+
+
+def of_former(dataset, name, replacement):
+    with pytest.warns(DeprecationWarning, match=f"`dataset.{name}`.*Use `.*{replacement}"):
+        return getattr(dataset, name)
 
 
 def test_select_takes_positions_and_booleans_in_order():

@@ -10,27 +10,31 @@ import pytest
 tf = pytest.importorskip("tensorflow")
 
 from keras_has import data  # noqa: E402
-from keras_has.data import TemporalDataset  # noqa: E402
+from keras_has.data import Dataset, FeatureArrays, FeatureFiles  # noqa: E402
 from keras_has.data.records import sequence_records as sequence_records_module  # noqa: E402
 
 
 def make(count=5, width=3, seed=0, **changes):
     random = np.random.default_rng(seed)
     lengths = [int(n) for n in random.integers(1, 60, count)]
-    fields = {
-        "name": "mine/train",
-        "class_names": ("jump", "springen über", "run"),
-        "video_ids": [f"vidéo {n}" for n in range(count)],
-        "durations": random.uniform(1, 9, count),
+    columns = {
+        "duration": random.uniform(1, 9, count),
         "labels": random.random((count, 3)) < 0.5,
         "segments": [np.sort(random.uniform(0, 9, (n % 3, 2))) for n in range(count)],
         "segment_labels": [random.integers(0, 3, n % 3) for n in range(count)],
         "ambiguous": [np.array([[1.5, 2.25]] * (n % 2)) for n in range(count)],
-        "features": [random.normal(size=(n, width)).astype("float32") for n in lengths],
+    }
+    features = [random.normal(size=(n, width)).astype("float32") for n in lengths]
+    fields = {
+        "name": "mine/train",
+        "ids": [f"vidéo {n}" for n in range(count)],
+        "columns": columns,
+        "source": FeatureArrays(features),
+        "class_names": ("jump", "springen über", "run"),
         "seconds_per_feature": 0.1,
         "problems": ("video 0: is odd.",),
     }
-    return TemporalDataset(**{**fields, **changes})
+    return Dataset(**{**fields, **changes})
 
 
 def assert_equal(got, wanted):
@@ -69,14 +73,14 @@ def test_a_data_set_comes_back_exactly(tmp_path, width):
 def test_features_stay_in_the_files_until_they_are_used(tmp_path):
     data.write_sequence_records({"train": make()}, tmp_path)
     dataset = data.sequence_records(tmp_path)
-    assert all(not features.flags.owndata for features in dataset.features)
+    assert all(not features.flags.owndata for features in dataset.source.features)
     bases = {
         id(features.base.obj if hasattr(features.base, "obj") else features.base)
-        for features in dataset.features
+        for features in dataset.source.features
     }
     assert len(bases) == 1  # One map of the file for all.
     chosen = dataset.select([3, 1])
-    np.testing.assert_array_equal(chosen.features[0], make().features[3])
+    np.testing.assert_array_equal(chosen.source.features[0], make().source.features[3])
 
 
 def test_batches_are_those_of_the_data_set_that_was_written(tmp_path):
@@ -116,34 +120,34 @@ def test_records_are_sequence_examples_that_tensorflow_parses(tmp_path):
             {"features": tf.io.FixedLenSequenceFeature([3], tf.float32)},
         )
         values = {key: value.values.numpy() for key, value in context.items()}
-        np.testing.assert_array_equal(lists["features"], dataset.features[row])
-        assert values["video/id"][0].decode() == dataset.video_ids[row]
+        np.testing.assert_array_equal(lists["features"], dataset.source.features[row])
+        assert values["video/id"][0].decode() == dataset.ids[row]
         assert values["video/row"] == [row]
-        assert values["video/duration"] == dataset.durations[row].astype(np.float32)
+        assert values["video/duration"] == dataset["duration"][row].astype(np.float32)
         assert values["video/seconds_per_feature"] == np.float32(0.1)
-        assert values["video/labels"].tolist() == np.flatnonzero(dataset.labels[row]).tolist()
+        assert values["video/labels"].tolist() == np.flatnonzero(dataset["labels"][row]).tolist()
         assert [name.decode() for name in values["video/label_names"]] == [
             dataset.class_names[label] for label in values["video/labels"]
         ]
         segments = np.stack([values["segments/start"], values["segments/end"]], axis=1)
-        np.testing.assert_array_equal(segments, dataset.segments[row])
-        assert values["segments/label"].tolist() == dataset.segment_labels[row].tolist()
-        assert values["ambiguous/end"].tolist() == dataset.ambiguous[row][:, 1].tolist()
+        np.testing.assert_array_equal(segments, dataset["segments"][row])
+        assert values["segments/label"].tolist() == dataset["segment_labels"][row].tolist()
+        assert values["ambiguous/end"].tolist() == dataset["ambiguous"][row][:, 1].tolist()
     assert row == 4
 
 
 def test_features_in_files_are_packed_like_those_in_memory(tmp_path):
     wanted = make(2)
-    for number, features in enumerate(wanted.features):
+    for number, features in enumerate(wanted.source.features):
         np.save(tmp_path / f"{number}.npy", features)
     paths = [tmp_path / "0.npy", tmp_path / "1.npy"]
-    dataset = make(2, features=None, feature_paths=paths)
+    dataset = make(2, source=FeatureFiles(paths))
     data.write_sequence_records({"train": dataset}, tmp_path / "out")
     assert_equal(data.sequence_records(tmp_path / "out"), wanted)
 
 
 def test_a_video_without_a_feature_is_kept(tmp_path):
-    dataset = make(2, features=[np.zeros((0, 4)), np.ones((2, 4))])
+    dataset = make(2, source=FeatureArrays([np.zeros((0, 4)), np.ones((2, 4))]))
     data.write_sequence_records({"train": dataset}, tmp_path)
     assert_equal(data.sequence_records(tmp_path), dataset)
 
@@ -154,14 +158,14 @@ def frames_of(split, video_id):
 
 @pytest.mark.parametrize("with_features", [True, False])
 def test_frames_are_packed_beside_features_or_alone(tmp_path, with_features):
-    dataset = make(3) if with_features else make(3, features=None)
+    dataset = make(3) if with_features else make(3, source=None)
     data.write_sequence_records({"train": dataset}, tmp_path, 2, frames_of, {"fps": 5})
     assert_equal(data.sequence_records(tmp_path), dataset)
     got = list(data.sequence_frames(tmp_path).as_numpy_iterator())
     assert [each["row"] for each in got] == [0, 1, 2]
     for row, each in enumerate(got):
-        assert each["video_id"].decode() == dataset.video_ids[row]
-        assert each["frames"].tolist() == frames_of("train", dataset.video_ids[row])
+        assert each["video_id"].decode() == dataset.ids[row]
+        assert each["frames"].tolist() == frames_of("train", dataset.ids[row])
     with pytest.raises(FileExistsError, match="not the same, or was written with other settings"):
         data.write_sequence_records({"train": dataset}, tmp_path, 2, frames_of, {"fps": 6})
 
@@ -193,14 +197,14 @@ def test_an_interrupted_writing_goes_on_with_the_files_that_are_missing(tmp_path
 @pytest.mark.parametrize("kind", ["features", "frames"])
 def test_writing_does_not_resume_if_a_source_file_has_changed(tmp_path, kind, knows_states):
     wanted, paths = make(4, name="mine/val"), []
-    for number, features in enumerate(wanted.features):
+    for number, features in enumerate(wanted.source.features):
         paths.append(tmp_path / f"{number}.npy")
         np.save(paths[-1], features)
     settings = {}
     dataset = dataclasses.replace(wanted, source=data.FeatureFiles(paths))
     if kind == "frames":
         dataset = dataclasses.replace(wanted, source=None)
-        files = dict(zip(wanted.video_ids.tolist(), paths, strict=True))
+        files = dict(zip(wanted.ids.tolist(), paths, strict=True))
         settings = {
             "frames": lambda split, video_id: [files[video_id].read_bytes()],
             "frame_files": files,
@@ -227,7 +231,7 @@ def test_writing_does_not_resume_if_a_source_file_has_changed(tmp_path, kind, kn
     os.utime(paths[1], ns=(10**18, 10**18))  # Copied anew: the same content.
     with pytest.raises(KeyboardInterrupt):
         write(stop)
-    np.save(paths[1], wanted.features[1] + 1)
+    np.save(paths[1], wanted.source.features[1] + 1)
     with pytest.raises(FileExistsError, match=f"{paths[1]} has changed"):
         write()
     assert shard.stat().st_mtime_ns == written
@@ -284,11 +288,11 @@ def test_folders_that_are_not_sound_are_named(tmp_path):
 
 def test_what_cannot_be_written_is_named(tmp_path, monkeypatch):
     broken = make()
-    broken.features[2][0, 1] = np.nan
+    broken.source.features[2][0, 1] = np.nan
     with pytest.raises(ValueError, match="NaN or inf for the video 'vidéo 2' of 'mine/train'"):
         data.write_sequence_records({"train": broken}, tmp_path / "a")
     with pytest.raises(ValueError, match="`frames`.*neither"):
-        data.write_sequence_records({"train": make(features=None)}, tmp_path / "b")
+        data.write_sequence_records({"train": make(source=None)}, tmp_path / "b")
     other = make(class_names=("a", "b", "c"))
     with pytest.raises(ValueError, match="should have the same classes"):
         data.write_sequence_records({"train": make(), "test": other}, tmp_path / "b")

@@ -13,8 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_has.data import (
+    ArrayImages,
     BadImageError,
-    ImageDataset,
+    Dataset,
+    FileImages,
     RecordFiles,
     evaluation_batches,
     find_bad_images,
@@ -46,15 +48,17 @@ def files(tmp_path, write_pixels):
         pixels = random.integers(0, 256, (20 + number, 31 - number, 3), dtype="uint8")
         extension = ("jpg", "png", "bmp")[number % 3]
         paths.append(str(write_pixels(tmp_path / "in" / f"{number}.{extension}", pixels)))
-    return ImageDataset(
+    return Dataset(
         name="things/train",
+        ids=[f"ü{number}" for number in range(COUNT)],
+        columns={
+            "label": np.arange(COUNT) % 3,
+            "boxes": BOXES,
+            "image_size": [(20 + number, 31 - number) for number in range(COUNT)],
+        },
+        source=FileImages(paths),
         class_names=("a", "b", "c"),
         class_ids=("n00000001", "n00000002", "n00000003"),
-        image_ids=[f"ü{number}" for number in range(COUNT)],
-        labels=np.arange(COUNT) % 3,
-        boxes=BOXES,
-        image_paths=paths,
-        image_sizes=[(20 + number, 31 - number) for number in range(COUNT)],
     )
 
 
@@ -68,9 +72,10 @@ def written(files, tmp_path):
 def assert_same(dataset, other):
     for field in ("name", "class_names", "class_ids"):
         assert getattr(dataset, field) == getattr(other, field)
-    for field in ("image_ids", "labels", "image_sizes"):
-        np.testing.assert_array_equal(getattr(dataset, field), getattr(other, field))
-    for boxes, same in zip(dataset.boxes, other.boxes, strict=True):
+    np.testing.assert_array_equal(dataset.ids, other.ids)
+    for column in ("label", "image_size"):
+        np.testing.assert_array_equal(dataset[column], other[column])
+    for boxes, same in zip(dataset["boxes"], other["boxes"], strict=True):
         np.testing.assert_array_equal(boxes, same)
         assert same.dtype == np.float32
 
@@ -79,8 +84,8 @@ def test_everything_comes_back_in_order_and_exactly(files, written):
     assert is_tfrecords(written)
     dataset = tfrecords(written, "train")
     assert_same(files, dataset)
-    contents = dataset.records.read(range(COUNT))
-    for content, path in zip(contents, files.image_paths, strict=True):
+    contents = dataset.source.records.read(range(COUNT))
+    for content, path in zip(contents, files.source.paths, strict=True):
         with open(path, "rb") as file:  # noqa: PTH123
             assert content == file.read()
     assert_same(files.select([4, 2]), tfrecords(written, "val"))
@@ -144,7 +149,7 @@ def test_plain_tensorflow_reads_the_records(files, tmp_path):
         )
     assert sorted(rows) == list(range(COUNT))
     assert rows != sorted(rows)
-    assert tfrecords(tmp_path / "out").labels.tolist() == files.labels.tolist()
+    assert tfrecords(tmp_path / "out")["label"].tolist() == files["label"].tolist()
 
 
 @pytest.mark.parametrize("class_balanced", [False, True])
@@ -176,8 +181,8 @@ def test_evaluation_and_examples_are_those_of_the_files(files, written):
             np.testing.assert_array_equal(example[key], same[key])
     assert records.examples().cardinality() == COUNT
     one = records.select([3]).in_memory()
-    assert one.records is None
-    assert one.images.shape == (1, 23, 28, 3)
+    assert isinstance(one.source, ArrayImages)
+    assert one.source.pixels.shape == (1, 23, 28, 3)
     assert find_bad_images(records) == []
 
 
@@ -185,7 +190,7 @@ def test_images_in_memory_become_png_and_come_back(tmp_path):
     dataset = generated_parts("val", num_images=12)
     write_tfrecords({"val": dataset}, tmp_path / "out")
     back = tfrecords(tmp_path / "out", "val").in_memory()
-    np.testing.assert_array_equal(back.images, dataset.images)
+    np.testing.assert_array_equal(back.source.pixels, dataset.source.pixels)
     assert_same(dataset, back)
     again = tfrecords(tmp_path / "out", "val")
     write_tfrecords({"val": again}, tmp_path / "again", 2)
@@ -195,14 +200,22 @@ def test_images_in_memory_become_png_and_come_back(tmp_path):
 def test_masks_keep_their_paths(files, tmp_path):
     masks = [(f"m{number}.png",) * (number % 3 + 1) for number in range(COUNT)]
     ignored = ["" if number % 2 else f"i{number}.png" for number in range(COUNT)]
-    with_masks = ImageDataset(
-        "m", files.class_names, files.image_ids, files.labels, [[]] * COUNT, files.image_paths,
-        mask_paths=masks, ignore_paths=ignored,
-    )  # fmt: skip
+    with_masks = Dataset(
+        name="m",
+        ids=files.ids,
+        columns={
+            "label": files["label"],
+            "boxes": [[]] * COUNT,
+            "mask_paths": masks,
+            "ignore_path": ignored,
+        },
+        source=FileImages(files.source.paths),
+        class_names=files.class_names,
+    )
     write_tfrecords({"train": with_masks}, tmp_path / "out", 2)
     back = tfrecords(tmp_path / "out")
-    assert list(back.mask_paths) == masks
-    assert back.ignore_paths.tolist() == ignored
+    assert list(back["mask_paths"]) == masks
+    assert back["ignore_path"].tolist() == ignored
 
 
 def test_a_missing_index_is_built_anew_and_is_the_same(written, files):
@@ -266,12 +279,16 @@ def test_a_part_of_something_else_is_not_gone_on_with(files, tmp_path, write_ima
         write_tfrecords({"train": files}, folder, 2, progress=stop)
     arguments = {"num_shards": 2}
     if change == "labels":
-        files = ImageDataset(
-            files.name, files.class_names, files.image_ids, (files.labels + 1) % 3, files.boxes,
-            files.image_paths, class_ids=files.class_ids,
-        )  # fmt: skip
+        files = Dataset(
+            name=files.name,
+            ids=files.ids,
+            columns={"label": (files["label"] + 1) % 3, "boxes": files["boxes"]},
+            source=FileImages(files.source.paths),
+            class_names=files.class_names,
+            class_ids=files.class_ids,
+        )
     elif change == "image":
-        write_image(files.image_paths[2], (9, 9))
+        write_image(files.source.paths[2], (9, 9))
     elif change == "shards":
         arguments["num_shards"] = 3
     elif change == "seed":
@@ -299,7 +316,7 @@ def test_a_file_of_the_same_size_that_was_changed_is_found_by_its_time(
                 kept = {name: arrays[name] for name in arrays.files if name != "source_states"}
             np.savez(state, **kept)
     shards = {path: path.stat().st_mtime_ns for path in folder.glob("*.tfrecord")}
-    source = Path(files.image_paths[2])
+    source = Path(files.source.paths[2])
     content = source.read_bytes()
     os.utime(source, ns=(10**18, 10**18))  # Copied anew: the same content.
     with pytest.raises(StoppedError):
@@ -332,8 +349,8 @@ def test_other_files_in_the_folder_are_never_overwritten(files, tmp_path, write_
 
 
 def test_bad_images_stop_or_are_left_out_and_named(files, tmp_path, write_text):
-    write_text(files.image_paths[3], "no image")
-    write_text(files.image_paths[8], "")
+    write_text(files.source.paths[3], "no image")
+    write_text(files.source.paths[8], "")
     folder = tmp_path / "out"
     with pytest.raises(BadImageError, match=r"image id 'ü[38]'"):
         write_tfrecords({"train": files}, folder, 2)
@@ -349,14 +366,14 @@ def test_bad_images_stop_or_are_left_out_and_named(files, tmp_path, write_text):
 
 def test_a_record_that_is_damaged_is_named(written, files):
     dataset = tfrecords(written, "train")
-    path = dataset.records.paths[dataset.records.files[6]]
+    path = dataset.source.records.paths[dataset.source.records.files[6]]
     with open(path, "r+b") as file:  # noqa: PTH123
-        file.seek(dataset.records.offsets[6])
+        file.seek(dataset.source.records.offsets[6])
         file.write(bytes(30))
     bad_images = find_bad_images(dataset)
     assert [bad.image_id for bad in bad_images] == ["ü6"]
     assert path in bad_images[0].path
-    assert "ü6" not in skip_bad_images(dataset)[0].image_ids
+    assert "ü6" not in skip_bad_images(dataset)[0].ids
     with pytest.raises(tf.errors.OpError) as caught:
         list(dataset.examples())
     assert "image id 'ü6'" in str(name_bad_image(dataset, caught.value))
