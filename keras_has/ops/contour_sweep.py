@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_has.ops.merge_tree import LEVELS
+from keras_has.ops.score_maps import LEVELS
 
 try:
     import numba

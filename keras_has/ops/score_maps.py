@@ -1,4 +1,4 @@
-"""Score maps as the protocol of Choe et al. has them: resized, spread over [0, 1]."""
+"""Score maps in the protocol of Choe et al.: resized and normalized to [0, 1]."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -6,28 +6,29 @@ from numpy.typing import ArrayLike, NDArray
 from keras_has.ops.opencv import opencv
 
 RESIZE = (224, 224)
+LEVELS = 255  # A quantized map has values from 0 to 255; level `t` is the mask `map > t`.
 
 
 def normalized_score_map(
     score_map: ArrayLike, size: tuple[int, int] | None = RESIZE
 ) -> NDArray[np.float64]:
-    """Resizes a score map and spreads its values over `[0, 1]`.
+    """Resizes a score map and normalizes its values to `[0, 1]`.
 
-    The map is resized in double precision with OpenCV's bicubic interpolation; then its minimum is
-    subtracted and what is left divided by its maximum. Where nothing can be spread, all is 0: a
-    constant map, one with a NaN. So is one with an infinite value, at which the authors' code
-    stops. Whether the map is constant is asked after resizing, as there: a constant such as 0.3 can
-    come out with differences of rounding, and these are spread. See `shows_nothing`.
+    The map is resized in double precision with OpenCV's bicubic interpolation. Then its minimum is
+    subtracted, and the result is divided by its maximum. A map that is constant or contains NaN
+    becomes all zeros. So does a map with an infinite value, at which the authors' code stops. As in
+    that code, whether the map is constant is tested after resizing: resizing a constant such as 0.3
+    can leave rounding differences, which are then normalized. See `shows_nothing`.
 
     Args:
-        score_map: Array of shape `(height, width)`, of any numbers.
-        size: Height and width wanted. Defaults to `(224, 224)`. `None`: as it is.
+        score_map: Numeric array of shape `(height, width)`.
+        size: Height and width of the result, or `None` to keep the size. Defaults to `(224, 224)`.
 
     Returns:
-        A float64 array. It holds 0 and 1, or 0 alone for a map that shows nothing.
+        A float64 array with minimum 0 and maximum 1, or all zeros if the map shows nothing.
 
     Raises:
-        ValueError: If `score_map` is not of rank 2 with at least one pixel, or not of numbers.
+        ValueError: If `score_map` is not numeric, of rank 2 and with at least one pixel.
 
     Example:
 
@@ -51,18 +52,18 @@ def normalized_score_map(
 def resized_score_map(
     score_map: ArrayLike, size: tuple[int, int] | None = RESIZE
 ) -> tuple[NDArray[np.float64], float, float]:
-    """Resizes a score map and says what spreads its values over `[0, 1]`.
+    """Resizes a score map and returns the numbers that normalize it.
 
     Args:
-        score_map: As of `normalized_score_map`.
-        size: As of `normalized_score_map`.
+        score_map: See `normalized_score_map`.
+        size: See `normalized_score_map`.
 
     Returns:
         The resized map, a new float64 array; its minimum; and the range of its values, which is 0
-        where nothing can be spread. `(scores - minimum) / range` is the normalised map.
+        if the map cannot be normalized. `(scores - minimum) / range` is the normalized map.
 
     Raises:
-        ValueError: If `score_map` is not of rank 2 with at least one pixel, or not of numbers.
+        ValueError: If `score_map` is not numeric, of rank 2 and with at least one pixel.
 
     Example:
 
@@ -72,7 +73,7 @@ def resized_score_map(
     scores = np.asarray(score_map)
     if scores.ndim != 2 or not scores.size or scores.dtype.kind not in "fiub":
         raise ValueError(
-            "`score_map` should be an array of real numbers, of shape (height, width) with at "
+            "`score_map` should be an array of real numbers with the shape (height, width) and at "
             f"least one pixel. Received: shape={scores.shape}, dtype={scores.dtype}"
         )
     scores = np.array(scores, dtype=np.float64, order="C")
@@ -88,10 +89,10 @@ def resized_score_map(
 
 
 def shows_nothing(score_map: ArrayLike) -> bool:
-    """Whether a score map, before any resizing, is constant or holds what is not finite.
+    """Returns whether a score map, before resizing, is constant or has a value that is not finite.
 
     Args:
-        score_map: Array of numbers.
+        score_map: Numeric array.
 
     Returns:
         A boolean.

@@ -1,4 +1,4 @@
-"""The boxes of all contours at all levels, against OpenCV asked level by level."""
+"""The boxes of all contours at all levels equal those of OpenCV called for every level."""
 
 import importlib
 import subprocess
@@ -26,25 +26,13 @@ STEPS = np.arange(256) / 255 + 1e-6  # One threshold for each level of a map wit
 
 
 def equals_opencv(score_map):
-    """Whether outlines, holes and the largest contour are OpenCV's, whichever way they are found.
-
-    Compiled, if Numba is there; and by merge trees, where OpenCV is asked at levels with few holes:
-    as by default, and at none of them.
-    """
-    without = {"compiled_loops": lambda: None}
-    ways = [
-        {},
-        without,
-        {**without, "_FEW_WITH_HOLES": -1},
-        {**without, "_FEW_WITH_HOLES": -1, "_FEW_OPEN": -1},
-    ]
+    """Whether both engines find the outlines, holes and largest contours of the plain protocol."""
     everything = plain_boxes(score_map, STEPS, all_contours=True)
     largest = plain_boxes(score_map, STEPS, all_contours=False)
-    for way in ways:
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in way.items():
-                patch.setattr(module, name, value)
-            compare(contour_boxes(score_map), everything, largest)
+    compare(contour_boxes(score_map), everything, largest)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "compiled_loops", lambda: None)
+        compare(contour_boxes(score_map), everything, largest)
     return True
 
 
@@ -57,8 +45,8 @@ def compare(found, everything, largest):
         assert [tuple(found.largest[level].tolist())] == expected_largest, level
 
 
-def grey(rows):
-    """A map from rows of digits, 9 for 1."""
+def gray(rows):
+    """Returns a map from rows of digits, where 9 stands for 1."""
     return np.array([[int(digit) for digit in row] for row in rows]) / 9
 
 
@@ -114,7 +102,7 @@ def test_rectified_maps_with_wide_plains_give_opencvs_contours():
     ],
 )
 def test_maps_made_by_hand_give_opencvs_contours(rows):
-    assert equals_opencv(grey(rows))
+    assert equals_opencv(gray(rows))
 
 
 @pytest.mark.parametrize("is_compiled", [True, False])
@@ -129,7 +117,7 @@ def test_every_third_map_of_3_x_4_pixels_in_black_and_white_give_opencvs_contour
         contours, _ = cv2.findContours(
             image.astype(np.uint8), cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE
         )
-        rectangles = [cv2.boundingRect(each) for each in contours]
+        rectangles = [cv2.boundingRect(contour) for contour in contours]
         expected = [(x, y, min(x + w, 3), min(y + h, 2)) for x, y, w, h in rectangles]
         of_level = found.boxes[found.levels == 100].tolist()
         assert sorted(map(tuple, of_level)) == sorted(expected)
@@ -162,19 +150,19 @@ def test_a_map_of_zeros_has_no_contour_and_the_box_0():
 
 
 @pytest.mark.parametrize("bad", [np.zeros(3), np.zeros((0, 3)), [[0, 1.5]], [[-0.1]], [[np.nan]]])
-def test_what_is_no_normalised_map_is_named(bad):
-    with pytest.raises(ValueError, match="`score_map` should"):
+def test_a_map_that_is_not_normalized_is_refused(bad):
+    with pytest.raises(ValueError, match="score_map"):
         contour_boxes(bad)
 
 
 @given(hnp.arrays(np.float32, (5, 4), elements=st.floats(-10, 10, width=32)))
-def test_normalising_equals_the_plain_protocol(small):
+def test_normalizing_equals_the_plain_protocol(small):
     np.testing.assert_array_equal(normalized_score_map(small, (16, 16)), plain_score_map(small, 16))
     np.testing.assert_array_equal(normalized_score_map(small, None), plain_score_map(small, None))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3.0])
-def test_a_map_that_shows_nothing_is_normalised_to_zeros(value):
+def test_a_map_that_shows_nothing_is_normalized_to_zeros(value):
     small = np.full((4, 4), 3.0)
     small[1, 2] = value
     assert normalized_score_map(small).shape == (224, 224)
@@ -183,19 +171,19 @@ def test_a_map_that_shows_nothing_is_normalised_to_zeros(value):
 
 
 @pytest.mark.parametrize("bad", [np.zeros(3), np.zeros((2, 0)), [["a"]], np.zeros((1, 2), complex)])
-def test_what_is_no_map_is_named(bad):
-    with pytest.raises(ValueError, match="`score_map` should"):
+def test_an_array_that_is_not_a_map_is_refused(bad):
+    with pytest.raises(ValueError, match="score_map"):
         normalized_score_map(bad)
 
 
-def test_a_map_is_left_as_it_was():
+def test_the_map_itself_is_not_changed():
     score_map = np.random.default_rng(0).uniform(size=(6, 6))
     before = score_map.copy()
     contour_boxes_of_score_maps([score_map], None)
     np.testing.assert_array_equal(score_map, before)
 
 
-# With Numba and without.
+# With and without Numba.
 
 
 def same(one, other):
@@ -206,7 +194,7 @@ def same(one, other):
     np.testing.assert_array_equal(in_order(one), in_order(other))
     np.testing.assert_array_equal(one.largest, other.largest)
     assert one[3:] == other[3:]
-    assert [each.dtype for each in one[:3]] == [each.dtype for each in other[:3]]
+    assert [array.dtype for array in one[:3]] == [array.dtype for array in other[:3]]
 
 
 def score_maps():
@@ -217,11 +205,11 @@ def score_maps():
 
 
 @pytest.mark.parametrize("size", [(112, 112), (37, 50), None])
-def test_compiled_loops_and_merge_trees_find_the_same(size, without_numba):
+def test_compiled_loops_and_opencv_find_the_same(size, without_numba):
     expected = contour_boxes_of_score_maps(score_maps(), size)
     without_numba.undo()
     compiled_loops.cache_clear()
-    pytest.importorskip("numba")  # else the trees would be compared with themselves
+    pytest.importorskip("numba")  # Otherwise OpenCV would be compared with itself.
     for one, other in zip(contour_boxes_of_score_maps(score_maps(), size), expected, strict=True):
         same(one, other)
 
@@ -229,12 +217,14 @@ def test_compiled_loops_and_merge_trees_find_the_same(size, without_numba):
 def test_threads_do_not_disturb_one_another():
     maps = [np.random.default_rng(seed).normal(size=(14, 14)) for seed in range(8)]
     with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(lambda each: contour_boxes_of_score_maps([each])[0], maps))
+        together = list(
+            pool.map(lambda score_map: contour_boxes_of_score_maps([score_map])[0], maps)
+        )
     for one, other in zip(together, contour_boxes_of_score_maps(maps), strict=True):
         same(one, other)
 
 
-def test_without_numba_merge_trees_are_taken_and_the_loops_remain_plain_python(without_numba):
+def test_without_numba_opencv_finds_the_contours_and_the_loops_are_plain_python(without_numba):
     assert compiled_loops() is None
     loops = importlib.import_module("keras_has.ops.contour_sweep")
     for seed in range(5):
@@ -254,7 +244,7 @@ def test_numba_is_not_imported_before_it_is_used():
     subprocess.run([sys.executable, "-c", program], check=True)  # noqa: S603
 
 
-def test_what_cannot_be_stored_is_compiled_anew_or_left(monkeypatch):
+def test_loops_that_cannot_be_stored_are_compiled_again_or_not_used(monkeypatch):
     numba = pytest.importorskip("numba")
     loops = importlib.import_module("keras_has.ops.contour_sweep")
 
