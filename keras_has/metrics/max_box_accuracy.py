@@ -22,7 +22,7 @@ class MaxBoxAccuracy(MaxBoxMetric):
     the most boxes are right. It is picked on the images it is scored on: an oracle's figure.
 
     The counts equal those of the authors' code at every threshold. Of 1,000 thresholds at most 255
-    differ, and these are found from one merge tree a map, see `keras_has.ops.contour_boxes`.
+    differ, and the contours are searched once for these, see `keras_has.ops.contour_boxes`.
 
     **Corners.** The authors' files hold inclusive corners. This project's boxes are half-open, and
     1 is taken from `x1` and `y1`: what `keras_has.data.wsol_metadata` reads becomes the rows of the
