@@ -45,8 +45,8 @@ def modules_of(root: Path) -> dict[str, Path]:
 def imports_of(name: str, path: Path, modules: Mapping[str, Path]) -> dict[str, int]:
     """Returns the modules of the project that a module imports, with the line of the import.
 
-    A package's `__init__.py` only re-exports names, so importing a name from a package counts as an
-    import of the module that it names, or of the package itself.
+    `from a import b` counts as an import of the module `a.b` if there is one, otherwise of `a`;
+    `import_module("a.b")` counts as one of `a.b`.
     """
     found: dict[str, int] = {}
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -60,6 +60,9 @@ def imports_of(name: str, path: Path, modules: Mapping[str, Path]) -> dict[str, 
                 base = ".".join(filter(None, [*package[: len(package) - node.level + 1], base]))
             names = [f"{base}.{alias.name}" for alias in node.names]
             names = [full if full in modules else base for full in names]
+        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            called = getattr(node.func, "attr", getattr(node.func, "id", None))
+            names = [str(node.args[0].value)] if called == "import_module" else []
         for imported in names:
             if imported in modules and imported != name:
                 found.setdefault(imported, node.lineno)
@@ -94,10 +97,7 @@ def upward_imports(root: Path) -> list[str]:
 def cycles(root: Path) -> list[list[str]]:
     """Returns the groups of modules that import each other in a circle, sorted."""
     modules = modules_of(root)
-    graph = {
-        name: [] if path.name == "__init__.py" else list(imports_of(name, path, modules))
-        for name, path in modules.items()
-    }
+    graph = {name: list(imports_of(name, path, modules)) for name, path in modules.items()}
     # Tarjan's strongly connected components.
     index: dict[str, int] = {}
     low: dict[str, int] = {}

@@ -34,6 +34,7 @@ def test_the_project_has_no_upward_import_and_no_cycle(check_imports):
         "import keras_has.callbacks.cam_callback",
         "def f():\n    from keras_has.callbacks.cam_callback import CAM",
         "from ..callbacks.cam_callback import CAM",
+        "importlib.import_module('keras_has.callbacks.cam_callback')",
     ],
 )
 def test_an_import_of_a_higher_layer_is_found_with_its_line(check_imports, tmp_path, source):
@@ -58,6 +59,15 @@ def test_a_module_outside_of_the_layers_is_named(check_imports, tmp_path):
     write(tmp_path, keras_has__utils="")
     (problem,) = check_imports.upward_imports(tmp_path)
     assert "keras_has.utils belongs to no layer" in problem
+
+
+def test_a_cycle_through_the_init_of_a_package_is_found(check_imports, tmp_path):
+    write(
+        tmp_path,
+        keras_has__data__a="from keras_has.data import Dataset",
+    )
+    (tmp_path / "keras_has/data/__init__.py").write_text("from keras_has.data.a import f")
+    assert check_imports.cycles(tmp_path) == [["keras_has.data", "keras_has.data.a"]]
 
 
 def test_a_cycle_through_an_import_in_a_function_is_found(check_imports, tmp_path):

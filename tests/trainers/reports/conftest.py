@@ -77,11 +77,11 @@ def results_of(run_dirs):
 
 
 @pytest.fixture
-def state_of_page(tmp_path):
+def state_of_page(tmp_path, skip_unless_required):
     """Returns a function that opens a file at a fragment and returns what its script tells."""
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if browser is None:
-        pytest.skip("no Chromium is installed")
+        skip_unless_required("browser", "no Chromium is installed")
 
     def state(file, fragment=""):
         done = subprocess.run(  # noqa: S603 - found above
