@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.results import FACTOR, FILE, Row, latest, read
-from keras_has.data.atomic_files import write_atomically
+from keras_has.atomic_files import atomic_path, write_atomically
 
 DOCS = Path(__file__).parent.parent / "docs"
 MET, MISSED, PLAIN, BASE = "#009e73", "#d55e00", "#56b4e9", "#999999"  # Okabe and Ito
@@ -86,10 +86,9 @@ def draw(comparisons: list[list[Row]], path: Path) -> None:
         fontsize=8,
         frameon=False,
     )
-    aside = path.with_name(f"aside_{path.name}")
-    figure.savefig(aside, dpi=110)
+    with atomic_path(path, keep_suffix=True) as partial:
+        figure.savefig(partial, dpi=110)
     plt.close(figure)
-    aside.replace(path)
 
 
 def amount(row: Row) -> str:

@@ -19,7 +19,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 from absl import app, flags, logging
 
-from keras_has.data.atomic_files import write_atomically
+from keras_has.atomic_files import atomic_path, write_atomically
 from trainers.engine.command import exit_on_error
 from trainers.engine.experiments import Experiment
 from trainers.engine.results_tables import Results, as_csv, as_markdown, table_cells
@@ -107,10 +107,9 @@ def plot_curves(results: Results, path: Path) -> None:
     seeds = len(next(iter(results.values())))
     axes.set_title(f"mean and range over {seeds} seed(s)", fontsize=10)
     axes.legend(frameon=False)
-    incomplete = path.with_name("incomplete_" + path.name)
-    figure.savefig(incomplete, dpi=150)
+    with atomic_path(path, keep_suffix=True) as partial:
+        figure.savefig(partial, dpi=150)
     plt.close(figure)
-    incomplete.replace(path)
 
 
 def draw_maps(results: Results, experiment: Experiment, entry: TaskEntry) -> bool:

@@ -30,7 +30,7 @@ os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 import numpy as np
 from absl import app, flags, logging
 
-from keras_has.data.atomic_files import SUFFIX, write_atomically
+from keras_has.atomic_files import SUFFIX, write_atomically
 from trainers.engine.command import exit_on_error, refuse_arguments
 from trainers.engine.console import progress
 

@@ -20,7 +20,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 from absl import app, flags, logging
 
-from keras_has.data.atomic_files import write_atomically
+from keras_has.atomic_files import write_atomically
 from keras_has.data.folders import IMAGE_EXTENSIONS
 from trainers.engine.command import exit_on_error, refuse_arguments
 from trainers.engine.console import print_problems, progress

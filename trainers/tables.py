@@ -28,7 +28,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from absl import app, flags, logging
 
-from keras_has.data.atomic_files import write_atomically
+from keras_has.atomic_files import write_atomically
 from trainers.engine import json_files
 from trainers.engine.command import exit_on_error
 from trainers.engine.experiments import Experiment, Job

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from keras_has.atomic_files import write_atomically
 from keras_has.ops.opencv import opencv
 
 TRUE_BOX_COLOUR = (255, 255, 255)
@@ -143,7 +144,4 @@ def write_png(path: str | os.PathLike[str], picture: ArrayLike) -> None:
     is_encoded, encoded = cv2.imencode(".png", np.asarray(picture, "uint8")[..., ::-1])
     if not is_encoded:
         raise OSError(f"The picture for {path} cannot be encoded as PNG.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_bytes(encoded.tobytes())
-    temporary.replace(path)
+    write_atomically(path, encoded.tobytes())

@@ -143,7 +143,7 @@ def test_report_command_draws_and_fills_the_document(rows, tmp_path, monkeypatch
     report.main()
     assert (tmp_path / "pictures" / "benchmark_hiding.png").read_bytes().startswith(b"\x89PNG")
     assert "1 of 1 are met" in document.read_text()
-    assert not list(tmp_path.rglob("aside_*"))
+    assert not list(tmp_path.rglob("partial_*"))
 
 
 def test_report_without_results_says_what_to_do(tmp_path, monkeypatch):

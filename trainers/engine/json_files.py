@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_has.data.atomic_files import write_atomically
+from keras_has.atomic_files import write_atomically
 
 
 def to_json(value: Any) -> str:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import keras
 import numpy as np
 
-from keras_has.data.atomic_files import write_atomically
+from keras_has.atomic_files import atomic_path, write_atomically
 from trainers.engine import json_files
 from trainers.engine.run_error import RunError
 from trainers.recipes.recipe import Recipe
@@ -147,9 +147,8 @@ class RunDirectory:
     def save_checkpoint(self, model: keras.Model, history: list[dict[str, float]]) -> None:
         """Saves weights, optimizer, random states and history; deletes the previous checkpoint."""
         name = f"checkpoint_{len(history):04d}.weights.h5"
-        incomplete = self.path / f"incomplete_{name}"
-        model.save_weights(incomplete)
-        incomplete.replace(self.path / name)
+        with atomic_path(self.path / name, keep_suffix=True) as partial:
+            model.save_weights(partial)
         random_states = [np.asarray(state.value).tolist() for state in _random_states(model)]
         self.write_json(
             "checkpoint.json", {"weights": name, "history": history, "random": random_states}
@@ -193,10 +192,10 @@ class RunDirectory:
         checkpoint = other.read_json("checkpoint.json")
         try:
             name = checkpoint["weights"]
-            shutil.copyfile(other.path / name, self.path / f"incomplete_{name}")
+            with atomic_path(self.path / name) as partial:
+                shutil.copyfile(other.path / name, partial)
         except (KeyError, TypeError, OSError) as error:
             raise RunError(f"{other.path} contains no readable network ({error}).") from error
-        (self.path / f"incomplete_{name}").replace(self.path / name)
         self.write_json("checkpoint.json", checkpoint)
 
     def _damaged(self, name: str, error: Exception) -> RunError:

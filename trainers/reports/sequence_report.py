@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from keras_has.data.atomic_files import write_atomically
+from keras_has.atomic_files import write_atomically
 from trainers.engine.run_error import RunError
 from trainers.reports import page
 from trainers.reports.breakdowns import figures_table, recipe_differences

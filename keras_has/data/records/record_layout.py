@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_has.data.atomic_files import atomic_path
+from keras_has.atomic_files import atomic_path
 
 DATASET_FILE = "dataset.json"
 # A record is preceded by its length with a checksum, and followed by a checksum of its content.

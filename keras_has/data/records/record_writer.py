@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from keras_has.data.atomic_files import SUFFIX, write_atomically
+from keras_has.atomic_files import SUFFIX, write_atomically
 from keras_has.data.dataset import Dataset
 from keras_has.data.records.record_layout import (
     DATASET_FILE,

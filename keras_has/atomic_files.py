@@ -10,14 +10,16 @@ SUFFIX = ".partial"
 
 
 @contextlib.contextmanager
-def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_path(path: str | os.PathLike[str], keep_suffix: bool = False) -> Iterator[Path]:
     """Gives a temporary path to write to, and renames it to `path` when the block ends.
 
-    If the block raises, the temporary file is deleted and `path` stays as it was. After a crash, a
-    file whose name ends in ".partial" may be left; it is overwritten by the next attempt.
+    If the block raises, the temporary file is deleted and `path` stays as it was. A crash may leave
+    the temporary file behind; the next attempt overwrites it.
 
     Args:
         path: The final path; its folder is created.
+        keep_suffix: Whether the temporary name starts with "partial_" instead of ending in
+            ".partial", for writers that choose the format by the suffix. Defaults to `False`.
 
     Yields:
         The temporary path, in the same folder.
@@ -33,7 +35,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + SUFFIX)
+    partial = path.with_name(f"partial_{path.name}" if keep_suffix else path.name + SUFFIX)
     try:
         yield partial
         partial.replace(path)

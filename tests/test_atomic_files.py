@@ -1,6 +1,6 @@
 import pytest
 
-from keras_has.data.atomic_files import atomic_path, write_atomically
+from keras_has.atomic_files import atomic_path, write_atomically
 
 
 def test_a_file_appears_when_it_is_complete(tmp_path):
@@ -21,6 +21,13 @@ def test_an_error_keeps_the_former_file_and_leaves_nothing(tmp_path, error):
         raise error
     assert path.read_text() == "former"
     assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_the_suffix_can_be_kept_for_writers_that_look_at_it(tmp_path):
+    with atomic_path(tmp_path / "a.weights.h5", keep_suffix=True) as partial:
+        assert partial.name == "partial_a.weights.h5"
+        partial.write_text("whole")
+    assert [file.name for file in tmp_path.iterdir()] == ["a.weights.h5"]
 
 
 @pytest.mark.parametrize("content, wanted", [("für", "für".encode()), (b"\x00\xff", b"\x00\xff")])
