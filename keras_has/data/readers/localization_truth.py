@@ -7,6 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_has.data.problems import Problems
+from keras_has.data.readers.wsol_files import (
+    boxes_of_rows,
+    read_image_ids,
+    read_rows,
+    read_sizes,
+)
 from keras_has.ops.opencv import opencv
 
 
@@ -146,38 +153,31 @@ def read_localization_metadata(folder: Path, masks: Path | None = None) -> Local
         FileNotFoundError: If a file is missing.
         ValueError: If a line is invalid, or masks are listed and `masks` is `None`.
     """
-    lines: dict[str, int] = {}
-    for number, fields in _rows(folder / "image_ids.txt"):
-        if fields[0] in lines:
-            raise ValueError(
-                f"{folder / 'image_ids.txt'}:{number}: an image should be listed once. Received: "
-                f"{fields[0]}, which is also in line {lines[fields[0]]}"
-            )
-        lines[fields[0]] = number
-    image_ids = list(lines)
+    problems = Problems(f"The metadata of {folder}")
+    image_ids = read_image_ids(folder / "image_ids.txt", problems)
     path = folder / "localization.txt"
-    rows = list(_rows(path))
-    for number, fields in rows:
-        if fields[0] not in lines:
-            raise ValueError(
-                f"{path}:{number}: the image should be one of image_ids.txt. Received: {fields[0]}"
-            )
-    if not any(len(fields) == 3 for _, fields in rows):
-        truth = read_boxes(path, read_image_sizes(folder / "image_sizes.txt"))
-        truth.image_ids = image_ids
-        return truth
-    if masks is None:
+    rows = read_rows(path, image_ids, problems, is_complete=False)
+    has_masks = any(len(fields) == 2 for lines in rows.values() for _, fields in lines)
+    if has_masks and masks is None:
         raise ValueError(f"{path} lists masks: --masks should be their folder.")
-    truth = LocalizationTruth(image_ids)
-    for number, fields in rows:
-        if len(fields) != 3 or not fields[1]:
-            raise ValueError(
-                f"{path}:{number}: a line should be image_id,mask,ignore. "
-                f"Received: {','.join(fields)!r}"
-            )
-        truth.masks.setdefault(fields[0], []).append(masks / fields[1])
-        if fields[2]:
-            truth.ignored[fields[0]] = masks / fields[2]
+    sizes = None if has_masks else read_sizes(folder / "image_sizes.txt", rows, problems)
+    problems.raise_if_any()
+    truth = LocalizationTruth(list(image_ids))
+    if masks is not None and has_masks:
+        for image_id, lines in rows.items():
+            for number, (mask, ignored) in lines:
+                if not mask:
+                    problems.add(f"{path}:{number}: a line should name a mask. Received: none.")
+                truth.masks.setdefault(image_id, []).append(masks / mask)
+                if ignored:
+                    truth.ignored[image_id] = masks / ignored
+    elif sizes is None:
+        raise FileNotFoundError(f"{folder / 'image_sizes.txt'} is missing: boxes need it.")
+    else:
+        boxes = boxes_of_rows(path, rows, rows, sizes, problems)
+        truth.boxes = dict(zip(rows, boxes, strict=True))
+        truth.sizes = {image_id: sizes[image_id] for image_id in rows}
+    problems.raise_if_any()
     return truth
 
 

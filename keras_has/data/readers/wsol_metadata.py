@@ -1,17 +1,25 @@
 """The published splits for evaluating weakly supervised localization: folders of metadata."""
 
 import os
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from keras_has.data.dataset import Dataset
-from keras_has.data.folders import for_each_file, require_file, require_folder
+from keras_has.data.folders import for_each_file, require_folder
 from keras_has.data.image_decoding import image_size
 from keras_has.data.problems import Problems
-from keras_has.data.readers.annotation_files import clip_box, numbered_lines, parse_corners
+from keras_has.data.readers.wsol_files import (
+    ADVICE,
+    Rows,
+    boxes_of_rows,
+    is_below,
+    read_image_ids,
+    read_labels,
+    read_rows,
+    read_sizes,
+)
 from keras_has.data.sources import FileImages
 
 _SPLITS = {
@@ -21,14 +29,6 @@ _SPLITS = {
     "train-fullsup": "val",
     "test": "test",
 }
-_ADVICE = (
-    "Pass as metadata_dir the folder of one data set in the metadata folder of "
-    "https://github.com/clovaai/wsolevaluation, such as metadata/CUB, which holds train, val and "
-    "test."
-)
-
-# For each image its lines of localization.txt: the line's number and what follows the image.
-_Rows = dict[str, list[tuple[int, list[str]]]]
 
 
 def wsol_metadata(
@@ -98,9 +98,7 @@ def wsol_metadata(
     """
     if split not in _SPLITS:
         raise ValueError(f"`split` should be one of {', '.join(_SPLITS)}. Received: split={split}")
-    folder = require_folder(
-        Path(metadata_dir) / _SPLITS[split], f"the metadata of {split}", _ADVICE
-    )
+    folder = require_folder(Path(metadata_dir) / _SPLITS[split], f"the metadata of {split}", ADVICE)
     image_root = require_folder(
         Path(image_dir),
         "the folder of the images",
@@ -108,19 +106,19 @@ def wsol_metadata(
     )
     problems = Problems(f"The metadata of {folder}")
     list_name = "image_ids_proxy.txt" if use_proxy else "image_ids.txt"
-    image_ids = _read_image_ids(folder / list_name, problems)
-    labels = _read_labels(folder / "class_labels.txt", problems)
+    image_ids = read_image_ids(folder / list_name, problems)
+    labels = read_labels(folder / "class_labels.txt", problems)
     for image_id, number in image_ids.items():
         if image_id not in labels:
             problems.add(
                 f"{folder}/{list_name}:{number}: the image should have a line in class_labels.txt. "
                 f"Received: none for {image_id!r}."
             )
-    sizes = _read_sizes(folder / "image_sizes.txt", image_ids, problems)
+    sizes = read_sizes(folder / "image_sizes.txt", image_ids, problems)
     _check_images(image_root, folder / list_name, image_ids, problems)
-    rows: _Rows = {}
+    rows: Rows = {}
     if _SPLITS[split] != "train" if read_boxes is None else read_boxes:
-        rows = _read_rows(folder / "localization.txt", image_ids, problems)
+        rows = read_rows(folder / "localization.txt", image_ids, problems)
     problems.raise_if_any()
 
     boxes: list[np.ndarray] = [np.zeros((0, 4), np.float32)] * len(image_ids)
@@ -131,7 +129,7 @@ def wsol_metadata(
         masks = _masks(folder / "localization.txt", mask_root, image_ids, rows, problems)
     elif rows:
         _compare_sizes(image_root, folder, image_ids, sizes, problems)
-        boxes = _boxes(folder / "localization.txt", image_ids, rows, sizes, problems)
+        boxes = boxes_of_rows(folder / "localization.txt", image_ids, rows, sizes, problems)
     problems.raise_if_any()
 
     num_classes = _count_classes(folder, labels)
@@ -162,67 +160,6 @@ def wsol_metadata(
     )
 
 
-def _read_image_ids(path: Path, problems: Problems) -> dict[str, int]:
-    """Returns the line of each image."""
-    image_ids: dict[str, int] = {}
-    for number, line in numbered_lines(require_file(path, "the list of the images", _ADVICE)):
-        if not _is_below(line):
-            problems.add(
-                f"{path}:{number}: a line should be the path of an image below image_dir. "
-                f"Received: {line!r}"
-            )
-        elif line in image_ids:
-            problems.add(
-                f"{path}:{number}: an image should be listed once. Received: {line!r}, which line "
-                f"{image_ids[line]} names too."
-            )
-        else:
-            image_ids[line] = number
-    if not image_ids and not problems.count:
-        raise ValueError(f"{path} should list images. Received: an empty file.")
-    return image_ids
-
-
-def _is_below(path: str) -> bool:
-    return bool(path) and not path.startswith("/") and ".." not in path.split("/")
-
-
-def _read_labels(path: Path, problems: Problems) -> dict[str, int]:
-    labels: dict[str, int] = {}
-    for number, line in numbered_lines(require_file(path, "the labels of the images", _ADVICE)):
-        image_id, _, label = line.rpartition(",")
-        if not image_id or not re.fullmatch(r"\d{1,6}", label, re.ASCII) or image_id in labels:
-            problems.add(
-                f"{path}:{number}: a line should be the path of an image that has no line yet, a "
-                f"comma and its label, counted from 0. Received: {line!r}"
-            )
-            continue
-        labels[image_id] = int(label)
-    return labels
-
-
-def _read_sizes(
-    path: Path, image_ids: Iterable[str], problems: Problems
-) -> dict[str, tuple[int, int]] | None:
-    """Returns height and width of each image, `None` where there is no such file."""
-    if not path.is_file():
-        return None
-    sizes = {}
-    for number, line in numbered_lines(path):
-        match = re.fullmatch(r"(.+),([1-9]\d{0,6}),([1-9]\d{0,6})", line, re.ASCII)
-        if match is None or match[1] in sizes:
-            problems.add(
-                f"{path}:{number}: a line should be the path of an image that has no line yet, its "
-                f"width and its height, with commas between them. Received: {line!r}"
-            )
-            continue
-        sizes[match[1]] = int(match[3]), int(match[2])
-    for image_id in image_ids:
-        if image_id not in sizes:
-            problems.add(f"{path}: every image should have a line. Received: none for {image_id!r}")
-    return sizes
-
-
 def _check_images(root: Path, path: Path, image_ids: dict[str, int], problems: Problems) -> None:
     """Notes images that are not there; a folder is listed once, no file is asked for its state."""
     there: dict[str, set[str]] = {}
@@ -238,55 +175,6 @@ def _check_images(root: Path, path: Path, image_ids: dict[str, int], problems: P
                 f"{path}:{number}: there should be such an image. Received: none at "
                 f"{root}/{image_id}."
             )
-
-
-def _read_rows(path: Path, image_ids: dict[str, int], problems: Problems) -> _Rows:
-    """Reads `localization.txt`: boxes (four fields an image) or masks (two), never both."""
-    rows: _Rows = {}
-    num_fields = 0
-    for number, line in numbered_lines(require_file(path, "the boxes or masks", _ADVICE)):
-        image_id, *fields = line.split(",")
-        num_fields = num_fields or len(fields)
-        if len(fields) not in (2, 4) or len(fields) != num_fields:
-            problems.add(
-                f"{path}:{number}: a line should be path,x0,y0,x1,y1 in every line, or "
-                f"path,mask,ignore in every line. Received: {line!r}"
-            )
-        elif image_id not in image_ids:
-            problems.add(
-                f"{path}:{number}: the image should be one of image_ids.txt. Received: {image_id!r}"
-            )
-        else:
-            rows.setdefault(image_id, []).append((number, fields))
-    for image_id in image_ids:
-        if image_id not in rows:
-            problems.add(f"{path}: every image should have a line. Received: none for {image_id!r}")
-    return rows
-
-
-def _boxes(
-    path: Path,
-    image_ids: Iterable[str],
-    rows: _Rows,
-    sizes: dict[str, tuple[int, int]] | None,
-    problems: Problems,
-) -> list[np.ndarray]:
-    boxes = []
-    for image_id in image_ids:
-        of_image = []
-        for number, fields in rows[image_id]:
-            where = f"{path}:{number}"
-            try:
-                x0, y0, x1, y1 = parse_corners(fields, where)
-                if not all(corner.is_integer() for corner in (x0, y0, x1, y1)):
-                    raise ValueError(f"{where}: corners should be whole pixels. Received: {fields}")
-                box = [x0, y0, x1 + 1, y1 + 1]
-                clip_box(box, None if sizes is None else sizes[image_id], where)
-                of_image.append(box)
-            except ValueError as error:
-                problems.add(error)
-        boxes.append(np.array(of_image, np.float32).reshape(-1, 4))
-    return boxes
 
 
 def _compare_sizes(
@@ -310,7 +198,7 @@ def _compare_sizes(
 
 
 def _masks(
-    path: Path, mask_root: Path, image_ids: Iterable[str], rows: _Rows, problems: Problems
+    path: Path, mask_root: Path, image_ids: Iterable[str], rows: Rows, problems: Problems
 ) -> tuple[list[tuple[str, ...]], list[str]]:
     """Returns the paths of the masks of each image and of what is to be ignored in it."""
     masks, ignored = [], []
@@ -318,7 +206,7 @@ def _masks(
         first, *others = rows[image_id]
         for number, fields in rows[image_id]:
             for field in fields:
-                if field and not (_is_below(field) and (mask_root / field).is_file()):
+                if field and not (is_below(field) and (mask_root / field).is_file()):
                     problems.add(
                         f"{path}:{number}: there should be such a mask. Received: none at "
                         f"{mask_root}/{field}."
@@ -342,6 +230,6 @@ def _count_classes(folder: Path, labels: dict[str, int]) -> int:
     for name in set(_SPLITS.values()) - {folder.name}:
         path = folder.parent / name / "class_labels.txt"
         if path.is_file():
-            others = _read_labels(path, Problems(""))
+            others = read_labels(path, Problems(""))
             largest = max([largest, *others.values()])
     return largest + 1
