@@ -1,4 +1,4 @@
-"""Files of features: NumPy's .npy and .npz, and HDF5, one array (T, D) a video."""
+"""Files of features: NumPy's .npy and .npz, and HDF5, one (T, D) array per video."""
 
 import os
 import zipfile
@@ -17,14 +17,14 @@ _PREFIXES = ("", "v_")
 
 
 def sample_uniformly(length: int, count: int) -> np.ndarray:
-    """Returns which `count` of `length` features stand for equal parts of the time, their middles.
+    """Returns the indices of the features at the middles of `count` equal parts of a sequence.
 
     Args:
-        length: Number of features there are, at least 1.
-        count: Number wanted; where it is larger than `length` some come twice.
+        length: Number of features in the sequence, at least 1.
+        count: Number of indices to return. Indices repeat if it is larger than `length`.
 
     Returns:
-        (count,) int64, from 0 to length - 1, never falling.
+        (count,) int64, from 0 to length - 1, in nondecreasing order.
 
     Example:
 
@@ -39,21 +39,21 @@ def read_features(
 ) -> tuple[np.ndarray, int]:
     """Reads the features of one video.
 
-    No pickled object is ever loaded. Of .npy and HDF5 only the rows that are wanted are read.
+    Pickled objects are never loaded. Only the requested rows of .npy and HDF5 files are read.
 
     Args:
         path: A .npy file, a .npz file or an HDF5 file (.h5, .hdf5).
-        key: Name of the array in a .npz or HDF5 file, with slashes for groups; None where it is
-            the only one.
-        num_features: How many to sample uniformly, or None for all.
+        key: Name of the array in a .npz or HDF5 file, with slashes for groups. `None` (default)
+            if it is the only one.
+        num_features: Number of features to sample uniformly, or `None` (default) for all.
 
     Returns:
-        (T, D) float32, and how many features the file holds.
+        The features, (T, D) float32, and the number of features in the file.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is not a file of such features, or they are not finite; the message names
-            the file.
+        FileNotFoundError: If the file is missing.
+        ValueError: If the file does not contain (T, D) features, or they are not finite. The
+            message names the file.
 
     Example:
 
@@ -68,16 +68,16 @@ def read_features(
             features = np.asarray(array[:], np.float32)
         else:
             rows = sample_uniformly(length, num_features)
-            # HDF5 reads increasing rows only; what comes twice is repeated in memory.
-            wanted, back = np.unique(rows, return_inverse=True)
-            features = np.asarray(array[wanted], np.float32)[back]
+            # HDF5 only reads increasing rows; repeated rows are duplicated in memory.
+            distinct, inverse = np.unique(rows, return_inverse=True)
+            features = np.asarray(array[distinct], np.float32)[inverse]
     if not np.isfinite(features).all():
         raise ValueError(f"{_named(path, key)}: features should be finite. Received: NaN or inf.")
     return features, length
 
 
 def count_features(path: str | os.PathLike[str], key: str | None = None) -> int:
-    """Returns how many features a file holds; see `read_features`."""
+    """Returns the number of features in a file; see `read_features`."""
     with _opened(path, key) as array:
         return len(array)
 
@@ -85,22 +85,22 @@ def count_features(path: str | os.PathLike[str], key: str | None = None) -> int:
 def find_features(
     features_dir: str | os.PathLike[str], video_ids: Sequence[str], key: str | None = None
 ) -> tuple[list[str | None], list[str]]:
-    """Finds the features of videos.
+    """Finds the feature files of videos.
 
     Args:
-        features_dir: A folder with a file for each video, named by its id, perhaps after "v_" as
-            in ActivityNet, and one of .npy, .npz, .h5 and .hdf5; or one HDF5 file with a dataset
-            for each video, named so too, or a group that holds it under `key`.
-        video_ids: The videos.
-        key: Name of the array within each file or group, or None.
+        features_dir: A folder with one .npy, .npz, .h5 or .hdf5 file per video, named after the
+            video's id, optionally with the prefix "v_" as in ActivityNet; or one HDF5 file with
+            one dataset per video, named in the same way, or one group with the dataset `key`.
+        video_ids: The ids of the videos.
+        key: Name of the array within each file or group, or `None` (default).
 
     Returns:
-        For each video the path, or None where there is none, and the name within the file, "" for
-        the only array.
+        The path of each video's file, or `None` if there is none; and the array's name within the
+        file, "" for the only array.
 
     Raises:
-        FileNotFoundError: If there is neither such a folder nor such a file.
-        ValueError: If a video has files of several kinds.
+        FileNotFoundError: If `features_dir` is neither a folder nor an HDF5 file.
+        ValueError: If a video has several files.
     """
     place = Path(features_dir)
     if place.is_file() and place.suffix.lower() in _HDF5:
@@ -108,8 +108,8 @@ def find_features(
         names = []
         with _hdf5(place) as file:
             for video_id in video_ids:
-                wished = [f"{prefix}{video_id}/{key or ''}".rstrip("/") for prefix in _PREFIXES]
-                there = [name for name in wished if name in file]
+                candidates = [f"{prefix}{video_id}/{key or ''}".rstrip("/") for prefix in _PREFIXES]
+                there = [name for name in candidates if name in file]
                 names.append(there[0] if there else "")
                 found_paths.append(str(place) if there else None)
         return found_paths, names
@@ -124,17 +124,17 @@ def find_features(
         file_names = {entry.name for entry in entries}
     paths: list[str | None] = []
     for video_id in video_ids:
-        wished = [f"{prefix}{video_id}{end}" for prefix in _PREFIXES for end in EXTENSIONS]
-        found = [name for name in wished if name in file_names]
+        candidates = [f"{prefix}{video_id}{end}" for prefix in _PREFIXES for end in EXTENSIONS]
+        found = [name for name in candidates if name in file_names]
         if len(found) > 1:
-            raise ValueError(f"{place} should hold one file a video. Received: {found}")
+            raise ValueError(f"{place} should contain one file per video. Received: {found}")
         paths.append(str(place / found[0]) if found else None)
     return paths, [key or ""] * len(paths)
 
 
 @contextmanager
 def _opened(path: str | os.PathLike[str], key: str | None) -> Iterator[Any]:
-    """Gives the array of a file, to be read row by row, and checks its shape."""
+    """Opens the array of a file for reading by row, after checking its shape."""
     file = Path(path)
     if not file.is_file():
         raise not_found(file, "a file of features", "Restore it, or leave its video out.")

@@ -1,13 +1,13 @@
-"""Collecting what is wrong with a data set's files, so that all of it is told at once."""
+"""Collects the problems of a dataset's files, so that one error reports all of them."""
 
-_SHOWN = 10
+_MAX_LISTED = 10
 
 
 class Problems:
-    """What is wrong with the files of a data set: the first ten in words, all of them counted.
+    """Collects problems found in the files of a dataset: lists the first ten and counts all.
 
     Args:
-        what: The data set, to begin the message with.
+        what: The subject of the message, such as the dataset's name.
 
     Example:
 
@@ -24,21 +24,21 @@ class Problems:
     def __init__(self, what: str) -> None:
         self.what = what
         self.count = 0
-        self._shown: list[str] = []
+        self._listed: list[str] = []
 
     def add(self, problem: object) -> None:
-        """Notes one problem: a sentence that names file and line, or the error that does."""
+        """Adds a problem: a sentence that names the file and line, or an error whose text does."""
         self.count += 1
-        if len(self._shown) < _SHOWN:
-            self._shown.append(str(problem))
+        if len(self._listed) < _MAX_LISTED:
+            self._listed.append(str(problem))
 
     def raise_if_any(self) -> None:
-        """Raises `ValueError` with all that was noted; does nothing where that is nothing."""
+        """Raises a `ValueError` that describes the problems, if there are any."""
         if not self.count:
             return
         lines = [f"{self.what} should be sound. Received: {self.count} problem"]
         lines[0] += "." if self.count == 1 else "s."
-        lines += self._shown
-        if self.count > len(self._shown):
-            lines.append(f"... and {self.count - len(self._shown)} more.")
+        lines += self._listed
+        if self.count > len(self._listed):
+            lines.append(f"... and {self.count - len(self._listed)} more.")
         raise ValueError("\n".join(lines))

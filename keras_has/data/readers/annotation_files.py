@@ -1,4 +1,4 @@
-"""Annotation files: lines with their numbers, box corners, class names and VOC's XML."""
+"""Parsers of annotation files: numbered lines, box corners, class names and PASCAL VOC XML."""
 
 import dataclasses
 import math
@@ -18,25 +18,25 @@ _WORDNET_ID = re.compile(r"n\d{8}", re.ASCII)
 
 
 def is_wordnet_id(text: str) -> bool:
-    """Tells whether a text is a WordNet id, "n" and eight digits."""
+    """Returns whether `text` is a WordNet id: "n" and eight digits."""
     return _WORDNET_ID.fullmatch(text) is not None
 
 
 def numbered_lines(path: Path) -> list[tuple[int, str]]:
-    """Reads the lines of a text file with their numbers, from 1; blank ones are left out.
+    """Reads the lines of a text file with their numbers, counted from 1. Skips blank lines.
 
     Args:
         path: A UTF-8 file, with or without a byte order mark.
 
     Returns:
-        Pairs of line number and line, without the line's end.
+        Pairs of line number and line, without the line ending.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is not UTF-8; the message names file and line.
+        FileNotFoundError: If the file is missing.
+        ValueError: If the file is not UTF-8. The message names the file and line.
     """
     if not path.is_file():
-        raise not_found(path, "a text file", "Restore it from the data set's archive.")
+        raise not_found(path, "a text file", "Restore it from the dataset's archive.")
     content = path.read_bytes()
     lines = _decoded(content, path).split("\n")
     return [(number, line.rstrip("\r")) for number, line in enumerate(lines, 1) if line.strip()]
@@ -58,13 +58,13 @@ def parse_corners(texts: Sequence[str], where: str) -> list[float]:
 
     Args:
         texts: Four decimal numbers, in the order x0, y0, x1, y1.
-        where: File and line, for the error.
+        where: File and line, for the error message.
 
     Returns:
-        The corners as they stand there.
+        The corners, unchanged.
 
     Raises:
-        ValueError: If they are not four numbers that can be pixel positions.
+        ValueError: If `texts` are not four numbers within the range of pixel positions.
     """
     corners = [float(text) if _NUMBER.fullmatch(text.strip()) else math.nan for text in texts]
     if len(corners) != 4 or not all(abs(corner) <= _LARGEST_CORNER for corner in corners):
@@ -79,9 +79,9 @@ def clip_box(corners: Sequence[float], size: tuple[int, int] | None, where: str)
 
     Args:
         corners: x0, y0, x1, y1 in pixels, half-open.
-        size: Height and width of the image in pixels; `None` where not known: then nothing is
+        size: Height and width of the image in pixels; if `None`, the box is not
             clipped.
-        where: File and line, for the error.
+        where: File and line, for the error message.
 
     Returns:
         The corners within the image, rounded to float32.
@@ -108,19 +108,19 @@ def clip_box(corners: Sequence[float], size: tuple[int, int] | None, where: str)
 
 
 def read_class_names(path: Path, wordnet_ids: Sequence[str]) -> tuple[str, ...]:
-    """Reads what WordNet calls classes: `words.txt` or `LOC_synset_mapping.txt`.
+    """Reads the WordNet names of classes from `words.txt` or `LOC_synset_mapping.txt`.
 
     Args:
-        path: Lines of a WordNet id, white space and names separated by commas. Where there is no
-            such file, the ids are the names.
+        path: A file with one WordNet id per line, white space and comma-separated names. If the
+            file is missing, the ids are used as names.
         wordnet_ids: The classes, in order.
 
     Returns:
-        The first name of each class; its id where it has none in the file; name and id, such as
-        `"crane (n02012849)"`, where two classes have the same first name.
+        The first name of each class, or its id if the file does not name it. Classes that share
+        their first name get name and id, such as `"crane (n02012849)"`.
 
     Raises:
-        ValueError: If a line has no id or no name; the message names file and line.
+        ValueError: If a line has no id or no name. The message names the file and line.
     """
     words = {}
     if path.is_file():
@@ -143,12 +143,12 @@ def read_class_names(path: Path, wordnet_ids: Sequence[str]) -> tuple[str, ...]:
 
 @dataclasses.dataclass(frozen=True)
 class VocObject:
-    """One object of an XML file of PASCAL VOC's format.
+    """One object of a PASCAL VOC XML file.
 
     Args:
-        name: What the file calls it, as a rule its class.
-        corners: xmin, ymin, xmax, ymax as they stand there. Whether they count from 0 or from 1
-            differs between data sets.
+        name: The object's name in the file, usually its class.
+        corners: xmin, ymin, xmax, ymax as in the file. Whether they count from 0 or from 1 differs
+            between datasets.
         where: File and line, for errors.
     """
 
@@ -159,10 +159,10 @@ class VocObject:
 
 @dataclasses.dataclass(frozen=True)
 class VocAnnotation:
-    """What one XML file of PASCAL VOC's format says of an image.
+    """The annotation of one image in PASCAL VOC XML.
 
     Args:
-        size: Height and width in pixels that it gives the image, `None` where it gives none.
+        size: Height and width of the image in pixels, or `None` if the file does not contain them.
         objects: The objects, each with its box.
     """
 
@@ -171,10 +171,10 @@ class VocAnnotation:
 
 
 def read_voc_annotation(path: Path) -> VocAnnotation:
-    """Reads an XML file of PASCAL VOC's format.
+    """Reads a PASCAL VOC XML file.
 
-    Nothing but elements and text is accepted: a document that declares a document type or an entity
-    is refused before it is parsed, so that none can expand or point elsewhere.
+    Only elements and text are accepted. A file that declares a document type or an entity is
+    rejected before parsing, so that entities can neither expand nor refer to other files.
 
     Args:
         path: The XML file, UTF-8.
@@ -183,11 +183,11 @@ def read_voc_annotation(path: Path) -> VocAnnotation:
         A `VocAnnotation`.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file is no such XML; the message names file and line.
+        FileNotFoundError: If the file is missing.
+        ValueError: If the file is not valid PASCAL VOC XML. The message names the file and line.
     """
     if not path.is_file():
-        raise not_found(path, "an XML annotation", "Restore it from the data set's archive.")
+        raise not_found(path, "an XML annotation", "Restore it from the dataset's archive.")
     text = _decoded(path.read_bytes(), path)
     declaration = re.search("<!(DOCTYPE|ENTITY)", text, re.IGNORECASE)
     if declaration:
