@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_has.data import ArrayImages, Dataset, image_batches, transforms
@@ -40,6 +40,63 @@ def test_flip_mirrors_columns_and_boxes():
     same = transforms.flip(example(), tf.constant(False))
     for key, value in example().items():
         np.testing.assert_array_equal(same[key], value)
+
+
+@st.composite
+def rectangles(draw):
+    """An example whose mask is 1 inside one rectangle, with the rectangle as its only box."""
+    height, width = draw(st.integers(2, 12)), draw(st.integers(2, 12))
+    x0, y0 = draw(st.integers(0, width - 1)), draw(st.integers(0, height - 1))
+    x1, y1 = draw(st.integers(x0 + 1, width)), draw(st.integers(y0 + 1, height))
+    mask = np.zeros((height, width), "uint8")
+    mask[y0:y1, x0:x1] = 1
+    return {
+        "image": tf.constant(np.repeat(mask[..., None], 3, axis=-1)),
+        "mask": tf.constant(mask),
+        "boxes": tf.constant([[x0, y0, x1, y1]], tf.float32),
+    }
+
+
+def box_around(mask):
+    """The half-open box around the nonzero pixels, or `None` if there are none."""
+    rows, columns = np.nonzero(np.asarray(mask))
+    if not len(rows):
+        return None
+    return [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+
+
+@settings(deadline=None)
+@given(rectangle=rectangles(), data=st.data())
+def test_the_box_around_a_cropped_mask_is_the_cropped_box(rectangle, data):
+    height, width = rectangle["mask"].shape
+    top, left = data.draw(st.integers(0, height - 1)), data.draw(st.integers(0, width - 1))
+    window = data.draw(st.integers(1, height - top)), data.draw(st.integers(1, width - left))
+    cropped = transforms.crop(rectangle, top, left, *window)
+    box = cropped["boxes"].numpy()[0].tolist()
+    around = box_around(cropped["mask"])
+    if around is None:
+        assert box[0] == box[2] or box[1] == box[3]
+    else:
+        assert box == around
+    np.testing.assert_array_equal(cropped["image"][..., 0], cropped["mask"])
+
+
+@settings(deadline=None)
+@given(rectangle=rectangles(), is_flipped=st.booleans())
+def test_the_box_around_a_flipped_mask_is_the_flipped_box(rectangle, is_flipped):
+    flipped = transforms.flip(rectangle, tf.constant(is_flipped))
+    assert flipped["boxes"].numpy()[0].tolist() == box_around(flipped["mask"])
+    np.testing.assert_array_equal(flipped["image"][..., 0], flipped["mask"])
+
+
+@settings(deadline=None)
+@given(rectangle=rectangles(), image_size=st.integers(12, 40), is_flipped=st.booleans())
+def test_the_box_around_a_resized_mask_is_the_resized_box_up_to_half_a_pixel(
+    rectangle, image_size, is_flipped
+):
+    resized = transforms.resize(rectangle, image_size, tf.constant(is_flipped))
+    around = box_around(resized["mask"])
+    np.testing.assert_allclose(resized["boxes"].numpy()[0], around, rtol=0, atol=0.5 + 1e-4)
 
 
 def test_padding_is_black_ignored_and_moves_boxes():
