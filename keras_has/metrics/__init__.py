@@ -1,6 +1,7 @@
-"""Metrics: localization, classification and the curve over thresholds of the class activation map.
+"""Metrics for localization and classification, and curves over the thresholds of the CAM.
 
-All stream, count in integers, merge by adding, and count each image of a padded batch exactly.
+All of them accumulate over batches in integer counters, merge by addition, and count every image of
+a padded batch exactly once.
 """
 
 from keras_has.metrics.gt_known_localization import GTKnownLocalization

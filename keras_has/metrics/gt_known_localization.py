@@ -1,4 +1,4 @@
-"""GT-known Loc: is the box right, the class being told."""
+"""GT-known Loc: whether the box is correct, given the true class."""
 
 from typing import Any
 
@@ -9,17 +9,17 @@ from keras_has.metrics.localization_metric import LocalizationMetric
 
 @keras.saving.register_keras_serializable(package="keras_has")
 class GTKnownLocalization(LocalizationMetric):
-    """GT-known Loc: the fraction of images whose box from the true class's map is right.
+    """GT-known Loc: the fraction of images whose box from the true class's map is correct.
 
-    A box is right if its intersection over union with any of the image's true boxes is above
-    `iou_threshold`; exactly at it is not enough. An image without a true box says nothing and is
-    left out; a box of NaN, from a map without a shape, is wrong.
+    A box is correct if its intersection over union with any of the image's true boxes exceeds
+    `iou_threshold`. Images without a true box are left out. A NaN box, which comes from a map that
+    shows nothing, is incorrect.
 
-    Counters, to be read with `int(...)`: `hits`, `boxed_images`, `unboxed_images` (left out),
+    Counters (read them with `int(...)`): `hits`, `boxed_images`, `unboxed_images` (left out),
     `degenerate_maps` (boxed images whose predicted box is NaN).
 
     Args:
-        iou_threshold: Intersection over union to be exceeded, in `[0, 1)`. Defaults to `0.5`.
+        iou_threshold: Intersection over union to exceed, in `[0, 1)`. Defaults to `0.5`.
         name: Name of the metric. Defaults to `"gt_known_loc"`.
         dtype: Type of the result. Defaults to `None`: Keras' `floatx`.
 
@@ -28,12 +28,12 @@ class GTKnownLocalization(LocalizationMetric):
             -1. Other keys are ignored.
         y_pred: Dict of `"boxes"`, a float tensor of shape `(batch, 4)`: the box from the map of the
             true class.
-        sample_weight: Optional tensor of shape `(batch,)`: 0 for the padding of a last batch, 1 for
-            an image.
+        sample_weight: Optional tensor of shape `(batch,)`: 1 for an image, 0
+            for padding of the last batch.
 
     Returns:
-        A fraction in `[0, 1]`. It is NaN as long as no image with a box was seen: no figure is
-        honest there, and a callback that monitors it takes NaN for no improvement.
+        A fraction in `[0, 1]`; NaN until an image with a box has been counted. Callbacks that
+        monitor the metric treat NaN as no improvement.
 
     Example:
 

@@ -1,6 +1,6 @@
-"""What a batch says of each of its images: does it count, has it a box, are box and class right.
+"""Outcomes of every image of a batch: counted, boxed, box correct, class correct.
 
-`keras.ops` only, so that the metrics run on every backend, eagerly and in a graph.
+Only `keras.ops` is used, so the metrics run on every backend, eagerly and in a graph.
 """
 
 from typing import Any
@@ -11,12 +11,12 @@ Tensor = Any
 
 
 def counts(images: Tensor, sample_weight: Tensor | None) -> Tensor:
-    """Which images count: all, or those whose weight is not 0.
+    """Returns which images count: all, or those whose weight is not 0.
 
     Args:
         images: Tensor whose first axis runs over the images.
-        sample_weight: `None`, or tensor of shape `(batch,)`: 0 for the padding of a last batch, 1
-            for an image. An image counts wholly or not at all.
+        sample_weight: `None`, or tensor of shape `(batch,)`: 1 for an image, 0 for padding of the
+            last batch. Weights are not fractional: every nonzero weight counts as 1.
 
     Returns:
         A boolean tensor of shape `(batch,)`.
@@ -27,22 +27,22 @@ def counts(images: Tensor, sample_weight: Tensor | None) -> Tensor:
 
 
 def is_box(boxes: Tensor) -> Tensor:
-    """Which boxes are boxes: finite and of some area, unlike padding and NaN."""
+    """Returns which rows are boxes: finite and with a positive area, unlike padding and NaN."""
     has_area = (boxes[..., 2] > boxes[..., 0]) & (boxes[..., 3] > boxes[..., 1])
     return has_area & ops.all(ops.isfinite(boxes), axis=-1)
 
 
 def box_iou(boxes_a: Tensor, boxes_b: Tensor) -> Tensor:
-    """Computes the intersection over union of tensors of boxes, one with one.
+    """Computes the elementwise intersection over union of two tensors of boxes.
 
-    What `keras_has.ops.boxes.box_iou` does for arrays, in float32.
+    The float32 tensor counterpart of `keras_has.ops.boxes.box_iou`.
 
     Args:
         boxes_a: Tensor of shape `(..., 4)`.
         boxes_b: Tensor of shape `(..., 4)` that broadcasts with `boxes_a`.
 
     Returns:
-        A float32 tensor of values in `[0, 1]`; 0 where either is no box.
+        A float32 tensor of values in `[0, 1]`; 0 where either is not a box.
     """
     sides = ops.maximum(
         ops.minimum(boxes_a[..., 2:], boxes_b[..., 2:])
@@ -60,12 +60,12 @@ def _area(boxes: Tensor) -> Tensor:
 
 
 def box_is_right(true_boxes: Tensor, boxes: Tensor, iou_threshold: float) -> Tensor:
-    """Which boxes overlap any of their image's true boxes by more than `iou_threshold`.
+    """Returns which boxes have an IoU above `iou_threshold` with any true box of their image.
 
     Args:
         true_boxes: Tensor of shape `(batch, boxes, 4)`, padded by rows without area.
         boxes: Tensor of shape `(batch, candidates, 4)`.
-        iou_threshold: Intersection over union to be exceeded.
+        iou_threshold: Intersection over union that a box must exceed.
 
     Returns:
         A boolean tensor of shape `(batch, candidates)`.
@@ -75,15 +75,15 @@ def box_is_right(true_boxes: Tensor, boxes: Tensor, iou_threshold: float) -> Ten
 
 
 def true_class_is_among(label: Tensor, probabilities: Tensor, top: int) -> Tensor:
-    """In which images fewer than `top` classes come before the true one.
+    """Returns in which images the true class is among the `top` most probable classes.
 
-    Of equal probabilities the lower class comes first, as `argmax` has it. Nothing is right in an
-    image with a NaN among its probabilities, or with a label outside them.
+    Ties go to the lower class index, as in `argmax`. The result is False for an image with a NaN
+    among its probabilities or with a label out of range.
 
     Args:
         label: Integer tensor of shape `(batch,)`.
-        probabilities: Tensor of shape `(batch, classes)`; logits do as well.
-        top: How many of the first classes may hold the true one.
+        probabilities: Tensor of shape `(batch, classes)`; logits also work.
+        top: Number of most probable classes that may include the true one.
 
     Returns:
         A boolean tensor of shape `(batch,)`.
@@ -98,7 +98,7 @@ def true_class_is_among(label: Tensor, probabilities: Tensor, top: int) -> Tenso
 
 
 def has_nan(probabilities: Tensor) -> Tensor:
-    """Which images have a NaN among their probabilities."""
+    """Returns which images have a NaN among their probabilities."""
     return ops.any(ops.isnan(probabilities), axis=1)
 
 
@@ -106,13 +106,13 @@ def as_boxes(boxes: Tensor, name: str, rank: int) -> Tensor:
     """Returns `boxes` as a float32 tensor.
 
     Raises:
-        ValueError: If it is not of this rank with a last axis of 4.
+        ValueError: If it does not have this rank and a last axis of size 4.
     """
     boxes = ops.cast(ops.convert_to_tensor(boxes), "float32")
     if len(boxes.shape) != rank or boxes.shape[-1] != 4:
-        wanted = {2: "(batch, 4)", 3: "(batch, boxes, 4)"}[rank]
+        expected = {2: "(batch, 4)", 3: "(batch, boxes, 4)"}[rank]
         raise ValueError(
-            f"`{name}` should be of shape {wanted}. Received: shape={tuple(boxes.shape)}"
+            f"`{name}` should have shape {expected}. Received: shape={tuple(boxes.shape)}"
         )
     return boxes
 
@@ -121,12 +121,12 @@ def as_probabilities(probabilities: Tensor) -> Tensor:
     """Returns `probabilities` as a float32 tensor.
 
     Raises:
-        ValueError: If it is not of rank 2.
+        ValueError: If it does not have rank 2.
     """
     probabilities = ops.cast(ops.convert_to_tensor(probabilities), "float32")
     if len(probabilities.shape) != 2:
         raise ValueError(
-            '`y_pred["probabilities"]` should be of shape (batch, classes). '
+            '`y_pred["probabilities"]` should have shape (batch, classes). '
             f"Received: shape={tuple(probabilities.shape)}"
         )
     return probabilities

@@ -1,4 +1,4 @@
-"""Localization at every threshold of the map: fixed, best, and cross-fitted."""
+"""Localization at every threshold of the map: fixed, best and cross-fitted."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -28,45 +28,44 @@ THRESHOLDS = tuple(step / 20 for step in range(1, 20))
 class LocalizationCurve(CountingMetric):
     """GT-known Loc and Top-1 Loc at every threshold of the class activation map.
 
-    The threshold that suits a map belongs to the network and to the size of its map, and it moves
-    the figures as much as a method does. So three figures belong together:
+    The best threshold depends on the network and on the size of its map, and it can change the
+    result as much as the method does. Report three figures together:
 
-    - at a threshold fixed beforehand, `at(0.2)`: what the paper reports;
-    - at the best of all thresholds, `best()`: picked on the very images it is scored on, so it is
-      an optimistic bound, not a result;
-    - cross-fitted, `cross_fitted()`: the images are dealt into two halves, each half is scored at
-      the threshold that was best on the other, and the hits of both are put together. No image has
-      a say in the threshold it is scored at.
+    - `at(0.2)`, at a threshold fixed beforehand: what the paper reports;
+    - `best()`, at the best of all thresholds: chosen on the images that are scored, so it is an
+      optimistic bound, not a result;
+    - `cross_fitted()`: the images are split into two halves, and each half is scored at the best
+      threshold of the other half. No image influences the threshold at which it is scored.
 
-    The images with a true box are dealt in turn, first to the one half, then to the other, so the
-    halves do not depend on the batch size. Of thresholds as good, the smallest is taken. The
-    threshold is always picked by GT-known Loc, for Top-1 Loc too: it belongs to the map, not to the
-    classifier, and so both figures speak of the same boxes, Top-1 Loc never above GT-known Loc.
+    Images with a true box are assigned to the two halves alternately, so the halves do not depend
+    on the batch size. Ties between thresholds go to the smallest. The threshold is always chosen by
+    GT-known Loc, for Top-1 Loc as well, because it is a property of the map, not of the classifier.
+    Thus both figures describe the same boxes, and Top-1 Loc never exceeds GT-known Loc.
 
-    Boxes are judged as in `GTKnownLocalization`, classes as in `Top1Localization`.
+    Boxes are scored as in `GTKnownLocalization`, classes as in `Top1Localization`.
 
     Counters: `images_by_half` of shape `(2,)`, `hits_by_half` and `top1_hits_by_half` of shape
     `(2, thresholds)`; `unboxed_images` (left out), `degenerate_maps` (boxed images with a NaN in a
     predicted box) and `nan_predictions` (boxed images with a NaN among their probabilities).
-    Metrics filled apart, in replicas or in processes, each deal their own images.
+    Metrics updated separately, in replicas or processes, each split their own images.
 
     Args:
-        thresholds: Increasing thresholds in `[0, 1)`, those that `boxes_from_maps` was given.
-            Defaults to 0.05, 0.1 to 0.95.
-        iou_threshold: Intersection over union to be exceeded, in `[0, 1)`. Defaults to `0.5`.
+        thresholds: Increasing thresholds in `[0, 1)`, the same as those passed to
+            `boxes_from_maps`. Defaults to 0.05, 0.1, ..., 0.95.
+        iou_threshold: Intersection over union to exceed, in `[0, 1)`. Defaults to `0.5`.
         name: Name of the metric. Defaults to `"gt_known_loc_curve"`.
-        dtype: Kept for Keras' sake; results are Python floats. Defaults to `None`.
+        dtype: For compatibility with Keras; results are Python floats. Defaults to `None`.
 
     Call arguments:
         y_true: Dict of `"label"`, an integer tensor of shape `(batch,)`, and `"boxes"`, a float
             tensor of shape `(batch, boxes, 4)`, padded by rows of -1.
         y_pred: Dict of `"probabilities"`, of shape `(batch, classes)`, and `"boxes"`, of shape
             `(batch, thresholds, 4)`: the boxes from the map of the true class.
-        sample_weight: Optional tensor of shape `(batch,)`: 0 for the padding of a last batch, 1 for
-            an image.
+        sample_weight: Optional tensor of shape `(batch,)`: 1 for an image, 0
+            for padding of the last batch.
 
     Returns:
-        A dict of floats, see `result`. NaN where there is no image to say anything.
+        A dict of floats, see `result`. NaN if there are no images.
 
     Example:
 
@@ -83,12 +82,12 @@ class LocalizationCurve(CountingMetric):
     ([0.5, 0.75], [0.0, 0.5])
     >>> metric.best(), metric.at(0.2)
     ((0.4, 0.75), 0.5)
-    >>> metric.cross_fitted_thresholds(), metric.cross_fitted()  # 0.2 suits the second half as well
+    >>> metric.cross_fitted_thresholds(), metric.cross_fitted()  # 0.2 ties on the second half
     ((0.2, 0.4), 0.5)
 
     Reference:
         Choe et al., "Evaluating Weakly Supervised Object Localization Methods Right", CVPR 2020, on
-        why the threshold has to be told apart from the method. The cross-fitting is this project's.
+        separating the threshold from the method. The cross-fitting is specific to this project.
     """
 
     def __init__(
@@ -131,27 +130,27 @@ class LocalizationCurve(CountingMetric):
         Args:
             y_true: `{"label": (batch,), "boxes": (batch, boxes, 4)}`.
             y_pred: `{"probabilities": (batch, classes), "boxes": (batch, thresholds, 4)}`.
-            sample_weight: `None`, or `(batch,)`: 0 for the padding of a last batch, 1 for an image.
+            sample_weight: `None`, or `(batch,)`: 1 for an image, 0 for padding of the last batch.
 
         Raises:
-            ValueError: If boxes or probabilities are not of these shapes.
+            ValueError: If boxes or probabilities have the wrong shape.
         """
         true_boxes = as_boxes(y_true["boxes"], 'y_true["boxes"]', rank=3)
         boxes = as_boxes(y_pred["boxes"], 'y_pred["boxes"]', rank=3)
         probabilities = as_probabilities(y_pred["probabilities"])
         if boxes.shape[1] not in (None, len(self.thresholds)):
             raise ValueError(
-                '`y_pred["boxes"]` should hold a box for each of the '
-                f"{len(self.thresholds)} thresholds. Received: shape={tuple(boxes.shape)}"
+                '`y_pred["boxes"]` should have one box for each of '
+                f"the {len(self.thresholds)} thresholds. Received: shape={tuple(boxes.shape)}"
             )
         is_counted = counts(boxes, sample_weight)
         is_boxed = is_counted & ops.any(is_box(true_boxes), axis=1)
         is_hit = box_is_right(true_boxes, boxes, self.iou_threshold)
         class_is_right = true_class_is_among(y_true["label"], probabilities, top=1)
 
-        # The running number of each boxed image, odd or even, says which half it is dealt to.
-        dealt = ops.cast(is_boxed, self.images_by_half.dtype)
-        number = ops.sum(self.images_by_half) + ops.cumsum(dealt) - 1
+        # Boxed images alternate between the two halves, counted over all batches.
+        boxed = ops.cast(is_boxed, self.images_by_half.dtype)
+        number = ops.sum(self.images_by_half) + ops.cumsum(boxed) - 1
         is_odd = ops.equal(number % 2, 1)
         is_in_half = ops.stack([is_boxed & ~is_odd, is_boxed & is_odd], axis=1)
         is_hit = ops.expand_dims(is_in_half, 2) & ops.expand_dims(is_hit, 1)
@@ -174,7 +173,7 @@ class LocalizationCurve(CountingMetric):
         """Returns GT-known Loc at one of `thresholds`.
 
         Raises:
-            ValueError: If `threshold` is none of them.
+            ValueError: If `threshold` is not one of them.
         """
         return float(self.curve()[self._index(threshold)])
 
@@ -182,14 +181,14 @@ class LocalizationCurve(CountingMetric):
         """Returns Top-1 Loc at one of `thresholds`.
 
         Raises:
-            ValueError: If `threshold` is none of them.
+            ValueError: If `threshold` is not one of them.
         """
         return float(self.top1_curve()[self._index(threshold)])
 
     def best(self) -> tuple[float, float]:
         """Returns the threshold of the highest GT-known Loc, and that GT-known Loc.
 
-        The oracle: an optimistic bound, for it is picked on the images it is scored on.
+        This is an oracle, an optimistic bound: it is chosen on the images that are scored.
         """
         return self._best(self.curve())
 
@@ -198,17 +197,17 @@ class LocalizationCurve(CountingMetric):
         return self._best(self.top1_curve())
 
     def cross_fitted(self) -> float:
-        """Returns GT-known Loc, each half scored at the threshold best on the other half."""
+        """Returns GT-known Loc, with each half scored at the best threshold of the other."""
         return self._cross_fitted(self._hits())
 
     def top1_cross_fitted(self) -> float:
-        """Returns Top-1 Loc, each half scored at the threshold best on the other half."""
+        """Returns Top-1 Loc, with each half scored at the best threshold of the other."""
         return self._cross_fitted(self._top1_hits())
 
     def cross_fitted_thresholds(self) -> tuple[float, float]:
-        """Returns the thresholds that the first and the second half are scored at.
+        """Returns the thresholds at which the first and the second half are scored.
 
-        They are NaN as long as a half is without an image.
+        They are NaN if a half has no images.
         """
         if not self._images().all():
             return float("nan"), float("nan")
@@ -216,12 +215,12 @@ class LocalizationCurve(CountingMetric):
         return self.thresholds[first], self.thresholds[second]
 
     def result(self) -> dict[str, float]:
-        """Returns the figures that name their own threshold; needs eager execution.
+        """Returns the cross-fitted and the best figures; requires eager execution.
 
         Returns:
             A dict of `"gt_known_loc_cross_fitted"`, `"top1_loc_cross_fitted"`,
             `"gt_known_loc_best"`, `"gt_known_loc_best_threshold"` and
-            `"top1_loc_at_best_threshold"`. Those at fixed thresholds: `at`, `top1_at`.
+            `"top1_loc_at_best_threshold"`. For fixed thresholds, see `at` and `top1_at`.
         """
         threshold, accuracy = self.best()
         return {
@@ -258,7 +257,7 @@ class LocalizationCurve(CountingMetric):
     def _best(self, accuracies: NDArray[np.float64]) -> tuple[float, float]:
         if not self._images().any():
             return float("nan"), float("nan")
-        index = int(np.argmax(self._hits().sum(axis=0)))  # The first, so the smallest, of equals.
+        index = int(np.argmax(self._hits().sum(axis=0)))  # Ties: the smallest.
         return self.thresholds[index], float(accuracies[index])
 
     def _cross_fitted_indices(self) -> tuple[int, int]:
@@ -282,6 +281,6 @@ class LocalizationCurve(CountingMetric):
 
 
 def _array(counter: keras.Variable) -> NDArray[np.integer]:
-    # Not by `ops.convert_to_numpy`: in Keras 3.15 on TensorFlow and PyTorch it makes NumPy 2 warn.
+    # In Keras 3.15 on TensorFlow and PyTorch, `ops.convert_to_numpy` causes a NumPy 2 warning.
     tensor = ops.convert_to_tensor(counter)
     return np.asarray(tensor.cpu() if keras.backend.backend() == "torch" else tensor)

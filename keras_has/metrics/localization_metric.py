@@ -1,4 +1,4 @@
-"""What GT-known, Top-1 and Top-5 localization share: a box to judge, and which images count."""
+"""Base class of GT-known, Top-1 and Top-5 localization."""
 
 from typing import Any
 
@@ -19,13 +19,14 @@ Tensor = Any
 
 
 class LocalizationMetric(CountingMetric):
-    """The fraction of images whose box is right and, in some subclasses, whose class is as well.
+    """The fraction of images whose box and, in some subclasses, whose class is correct.
 
     Args:
-        iou_threshold: Intersection over union that the box has to exceed.
+        iou_threshold: Intersection over union that the box must exceed.
         name: Name of the metric.
         dtype: Type of the result.
-        top: How many of the first predicted classes may hold the true one. `None`: not asked.
+        top: The true class must be among this many most probable classes. `None`: the class is
+            ignored.
     """
 
     def __init__(
@@ -57,10 +58,10 @@ class LocalizationMetric(CountingMetric):
         Args:
             y_true: `{"label": (batch,), "boxes": (batch, boxes, 4)}`.
             y_pred: `{"probabilities": (batch, classes), "boxes": (batch, 4)}`.
-            sample_weight: `None`, or `(batch,)`: 0 for the padding of a last batch, 1 for an image.
+            sample_weight: `None`, or `(batch,)`: 1 for an image, 0 for padding of the last batch.
 
         Raises:
-            ValueError: If boxes or probabilities are not of these shapes.
+            ValueError: If boxes or probabilities have the wrong shape.
         """
         true_boxes = as_boxes(y_true["boxes"], 'y_true["boxes"]', rank=3)
         boxes = as_boxes(y_pred["boxes"], 'y_pred["boxes"]', rank=2)
@@ -77,7 +78,7 @@ class LocalizationMetric(CountingMetric):
         self.count(self.degenerate_maps, is_boxed & ~ops.all(ops.isfinite(boxes), axis=-1))
 
     def result(self) -> Tensor:
-        """Returns the fraction of boxed images that are right; NaN before the first of them."""
+        """Returns the fraction of boxed images that are correct; NaN before the first one."""
         return self.fraction(self.hits, self.boxed_images)
 
     def get_config(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""MaxBoxAcc: the box of the largest contour, at the threshold that is best for all images."""
+"""MaxBoxAcc: the box of the largest contour, at the threshold that is best over all images."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,48 +12,49 @@ from keras_has.metrics.max_box_metric import MaxBoxMetric
 
 @keras.saving.register_keras_serializable(package="keras_has")
 class MaxBoxAccuracy(MaxBoxMetric):
-    """MaxBoxAcc: the fraction of images whose largest contour has a right box, at the best `tau`.
+    """MaxBoxAcc: the fraction of images whose largest contour has a correct box, at the best `tau`.
 
-    Each score map is resized to `resize` (bicubic), spread over `[0, 1]`, quantised to
-    `uint8(255 * map)` and cut strictly above `int(tau * max)`, for `tau` of 0, 0.001 to 0.999. The
-    box is the bounding rectangle of the contour of largest polygon area. It is right if its
-    intersection over union with any true box, scaled and cut to whole pixels, is at least
-    `iou_threshold`; corners are inclusive there. One `tau` is taken for all images, that at which
-    the most boxes are right. It is picked on the images it is scored on: an oracle's figure.
+    Each score map is resized to `resize` (bicubic), normalized to `[0, 1]`, quantized to
+    `uint8(255 * map)` and thresholded strictly above `int(tau * max)`, for `tau` = 0, 0.001, ...,
+    0.999. The box is the bounding rectangle of the contour with the largest polygon area. It is
+    correct if its intersection over union with any true box, scaled and truncated to whole pixels,
+    is at least `iou_threshold`; the IoU is computed with inclusive corners. All images share one
+    `tau`, the one with the most correct boxes. It is chosen on the images that are scored, so the
+    result is an oracle.
 
-    The counts equal those of the authors' code at every threshold. Of 1,000 thresholds at most 255
-    differ, and the contours are searched once for these, see `keras_has.ops.contour_boxes`.
+    The counts equal those of the authors' code at every threshold. The 1,000 thresholds give at
+    most 255 different masks, whose contours are found once: see `keras_has.ops.contour_boxes`.
 
-    **Corners.** The authors' files hold inclusive corners. This project's boxes are half-open, and
-    1 is taken from `x1` and `y1`: what `keras_has.data.wsol_metadata` reads becomes the rows of the
-    files again. With `box_format="inclusive"` boxes are taken as they are.
+    **Corners.** The authors' files store inclusive corners. This project's boxes are half-open, so
+    1 is subtracted from `x1` and `y1`: boxes read by `keras_has.data.wsol_metadata` become the rows
+    of the files again. With `box_format="inclusive"`, boxes are used unchanged.
 
     The metric works in NumPy and OpenCV: `update_state` takes arrays (or eager tensors) and raises
     `TypeError` inside `tf.function`; it cannot be passed to `compile`.
 
-    Counters, to be read with `int(...)`: `boxed_images`; `unboxed_images` (left out);
-    `degenerate_maps` (boxed images whose map is constant or not finite; their box is `0, 0, 0, 0`,
-    as in the authors' code, and nearly always wrong; or what rounding makes of a constant map).
-    `hits` has the shape `(1, thresholds)`.
+    Counters (read them with `int(...)`): `boxed_images`; `unboxed_images` (left out);
+    `degenerate_maps` (boxed images whose map is constant or not finite; as in the authors' code,
+    their box is `0, 0, 0, 0`, or the box of the rounding differences of a constant map, and nearly
+    always incorrect). `hits` has the shape `(1, thresholds)`.
 
     Args:
-        iou_threshold: Intersection over union at which a box is right. Defaults to `0.5`.
+        iou_threshold: Minimum intersection over union of a correct box. Defaults to `0.5`.
         threshold_interval: Step between thresholds. Defaults to `0.001`.
-        resize: Height and width that score maps are resized to. Defaults to `(224, 224)`. `None`:
-            they are taken as they are.
+        resize: Height and width that score maps are resized to. Defaults to `(224, 224)`. `None`
+            keeps their size.
         box_format: `"half_open"` (default) or `"inclusive"`.
         name: Name of the metric. Defaults to `"max_box_acc"`.
-        dtype: Kept for Keras' sake; results are Python floats. Defaults to `None`.
+        dtype: For compatibility with Keras; results are Python floats. Defaults to `None`.
 
     Call arguments:
         boxes: Array of shape `(batch, boxes, 4)`, padded by rows of -1, or a list of arrays.
         score_maps: Array of shape `(batch, height, width)`, or a list of arrays or `ContourBoxes`.
-        image_sizes: Array of shape `(batch, 2)`: height and width that `boxes` refer to. `None`:
-            those of the resized map.
-        sample_weight: Optional array of shape `(batch,)`: 0 for the padding of a last batch.
+        image_sizes: Array of shape `(batch, 2)`: height and width that `boxes` refer to. `None`
+            means the size of the resized map.
+        sample_weight: Optional array of shape `(batch,)`: 0 for padding of the last batch.
 
     Returns:
-        A fraction in `[0, 1]`; NaN as long as no image with a box was seen.
+        A fraction in `[0, 1]`; NaN until an image with a box has been counted.
 
     Example:
 
@@ -89,11 +90,11 @@ class MaxBoxAccuracy(MaxBoxMetric):
         return self._curves()[0]
 
     def best_threshold(self) -> float:
-        """Returns the threshold of the highest accuracy; of several the smallest."""
+        """Returns the threshold with the highest accuracy; ties go to the smallest."""
         return float(self._best()[0][0])
 
     def result(self) -> float:
-        """Returns the highest accuracy of all thresholds."""
+        """Returns the highest accuracy over all thresholds."""
         return float(self._best()[1][0])
 
     def get_config(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""MaxBoxAccV2: the boxes of all contours, at the best threshold for each of several overlaps."""
+"""MaxBoxAccV2: the boxes of all contours, at the best threshold for each of several IoUs."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,13 +12,13 @@ from keras_has.metrics.max_box_metric import MaxBoxMetric
 
 @keras.saving.register_keras_serializable(package="keras_has")
 class MaxBoxAccuracyV2(MaxBoxMetric):
-    """MaxBoxAccV2: mean over three overlaps of the best fraction of images with a right box.
+    """MaxBoxAccV2: mean over three IoU thresholds of the best fraction of correct images.
 
-    As `MaxBoxAccuracy`, but the boxes of all contours are tried, those of holes too, and one right
-    box among them is enough; and the accuracy is the mean of those at intersections over union of
-    0.3, 0.5 and 0.7, each at the threshold that is best for it.
+    Differs from `MaxBoxAccuracy` in two ways. The boxes of all contours count, including those of
+    holes, and one correct box among them is enough. The result is the mean of the accuracies at IoU
+    0.3, 0.5 and 0.7, each at its own best threshold.
 
-    Maps can be worked on once for both metrics:
+    To find the contours only once for both metrics:
 
     ```python
     found = contour_boxes_of_score_maps(score_maps)
@@ -26,26 +26,26 @@ class MaxBoxAccuracyV2(MaxBoxMetric):
         metric.update_state(boxes, found, image_sizes)
     ```
 
-    Counters are those of `MaxBoxAccuracy`; `hits` has the shape `(IoU thresholds, thresholds)`.
+    The counters are those of `MaxBoxAccuracy`; `hits` has the shape `(IoU thresholds, thresholds)`.
 
     Args:
-        iou_thresholds: Intersections over union at which a box is right. Defaults to
+        iou_thresholds: Minimum intersections over union of a correct box. Defaults to
             `(0.3, 0.5, 0.7)`.
         threshold_interval: Step between thresholds. Defaults to `0.001`.
-        resize: Height and width that score maps are resized to. Defaults to `(224, 224)`. `None`:
-            they are taken as they are.
+        resize: Height and width that score maps are resized to. Defaults to `(224, 224)`. `None`
+            keeps their size.
         box_format: `"half_open"` (default) or `"inclusive"`, see `MaxBoxAccuracy`.
         name: Name of the metric. Defaults to `"max_box_acc_v2"`.
-        dtype: Kept for Keras' sake; results are Python floats. Defaults to `None`.
+        dtype: For compatibility with Keras; results are Python floats. Defaults to `None`.
 
     Call arguments:
-        boxes: As of `MaxBoxAccuracy`.
-        score_maps: As of `MaxBoxAccuracy`.
-        image_sizes: As of `MaxBoxAccuracy`.
-        sample_weight: As of `MaxBoxAccuracy`.
+        boxes: See `MaxBoxAccuracy`.
+        score_maps: See `MaxBoxAccuracy`.
+        image_sizes: See `MaxBoxAccuracy`.
+        sample_weight: See `MaxBoxAccuracy`.
 
     Returns:
-        A fraction in `[0, 1]`; NaN as long as no image with a box was seen.
+        A fraction in `[0, 1]`; NaN until an image with a box has been counted.
 
     Example:
 
@@ -78,11 +78,11 @@ class MaxBoxAccuracyV2(MaxBoxMetric):
         return self._curves()
 
     def best_thresholds(self) -> tuple[float, ...]:
-        """Returns for each IoU threshold that of the highest accuracy; of several the smallest."""
+        """Returns the best threshold for each IoU threshold; ties go to the smallest."""
         return tuple(self._best()[0].tolist())
 
     def accuracies(self) -> tuple[float, ...]:
-        """Returns for each IoU threshold the highest accuracy of all thresholds."""
+        """Returns the highest accuracy over all thresholds for each IoU threshold."""
         return tuple(self._best()[1].tolist())
 
     def result(self) -> float:

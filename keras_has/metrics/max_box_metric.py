@@ -1,4 +1,4 @@
-"""What MaxBoxAcc and MaxBoxAccV2 share: hits at every threshold of the score map."""
+"""Base class of MaxBoxAcc and MaxBoxAccV2: hits at every threshold of the score map."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,14 +23,15 @@ def host_array(values: Any, name: str) -> NDArray[Any]:
     """Returns `values` as a NumPy array.
 
     Raises:
-        TypeError: If it is a tensor without a value, as inside `tf.function` or `jax.jit`.
+        TypeError: If it is a symbolic tensor, as inside `tf.function` or `jax.jit`.
     """
     try:
         return np.asarray(values.cpu() if hasattr(values, "cpu") else values)
     except (NotImplementedError, TypeError) as error:
         raise TypeError(
-            f"`{name}` should hold values: this metric works in NumPy and OpenCV, outside of "
-            "`tf.function` and `jax.jit`, and cannot be passed to `compile`. Call `update_state` "
+            f"`{name}` should be an array or an eager tensor: this metric works in NumPy and "
+            "OpenCV, outside `tf.function` and `jax.jit`, and cannot be passed to `compile`. Call "
+            "`update_state` "
             f"on the outputs of `predict`. Received: {name}={values}"
         ) from error
 
@@ -76,7 +77,7 @@ class MaxBoxMetric(CountingMetric):
     """Accuracy of boxes at every threshold of the score map, and its maximum.
 
     Args:
-        iou_thresholds: Intersections over union at which a box is right.
+        iou_thresholds: Minimum intersections over union of a correct box.
         threshold_interval: Step between thresholds.
         resize: Height and width that score maps are resized to, or `None`.
         box_format: `"half_open"` or `"inclusive"`.
@@ -96,7 +97,7 @@ class MaxBoxMetric(CountingMetric):
         dtype: Any = None,
     ) -> None:
         super().__init__(name=name, dtype=dtype)
-        if not len(iou_thresholds) or not all(0 <= each <= 1 for each in iou_thresholds):
+        if not len(iou_thresholds) or not all(0 <= threshold <= 1 for threshold in iou_thresholds):
             raise ValueError(
                 "`iou_thresholds` should be numbers in [0, 1]. "
                 f"Received: iou_thresholds={iou_thresholds}"
@@ -107,7 +108,7 @@ class MaxBoxMetric(CountingMetric):
             )
         self._steps = threshold_steps(threshold_interval)
         self.threshold_interval = float(threshold_interval)
-        self.iou_thresholds = tuple(float(each) for each in iou_thresholds)
+        self.iou_thresholds = tuple(float(threshold) for threshold in iou_thresholds)
         self.resize = checked_resize(resize)
         self.box_format = box_format
         self.hits = self.add_counter("hits", (len(self.iou_thresholds), self._steps.size))
@@ -131,17 +132,17 @@ class MaxBoxMetric(CountingMetric):
 
         Args:
             boxes: Array of shape `(batch, boxes, 4)`, `x0, y0, x1, y1`, padded by rows of -1; or a
-                list of one array of shape `(boxes, 4)` an image.
-            score_maps: Array of shape `(batch, height, width)`; or a list, of one array of shape
-                `(height, width)` or one `ContourBoxes` an image.
+                list with one array of shape `(boxes, 4)` per image.
+            score_maps: Array of shape `(batch, height, width)`; or a list with one array of
+                shape `(height, width)` or one `ContourBoxes` per image.
             image_sizes: Array of shape `(batch, 2)`: height and width in pixels that `boxes` refer
                 to. Defaults to `None`: they refer to the resized map.
-            sample_weight: `None`, or `(batch,)`: 0 for the padding of a last batch, 1 for an image.
+            sample_weight: `None`, or `(batch,)`: 1 for an image, 0 for padding of the last batch.
 
         Raises:
-            ValueError: If there is not one entry an image of each, or boxes are not of this shape,
-                or below 0 without being padding; nothing is counted then.
-            TypeError: If a tensor has no value, as in a `tf.function`.
+            ValueError: If the arguments differ in length, or boxes have the wrong shape or negative
+                coordinates without being padding. Nothing is counted then.
+            TypeError: If a tensor is symbolic, as inside `tf.function`.
         """
         if not isinstance(score_maps, list | tuple):
             score_maps = host_array(score_maps, "score_maps")
@@ -151,8 +152,8 @@ class MaxBoxMetric(CountingMetric):
         count = len(score_maps)
         if len(boxes) != count or (sizes is not None and sizes.shape != (count, 2)):
             raise ValueError(
-                "`boxes`, `score_maps` and `image_sizes` should hold one entry for each image. "
-                f"Received: {len(boxes)} of boxes, {count} of score maps and image sizes of shape "
+                "`boxes`, `score_maps` and `image_sizes` should have one entry per image. "
+                f"Received: {len(boxes)} boxes, {count} score maps and image sizes of shape "
                 f"{None if sizes is None else sizes.shape}"
             )
         is_counted = np.ones(count, bool)
@@ -186,12 +187,12 @@ class MaxBoxMetric(CountingMetric):
             counter.assign_add(np.asarray(number, dtype=counter.dtype))
 
     def _rows(self, boxes: NDArray[Any]) -> NDArray[np.float64]:
-        """Returns an image's boxes as the protocol's files have them."""
+        """Returns an image's boxes with inclusive corners, as in the protocol's files."""
         if boxes.size == 0:
             return np.zeros((0, 4))
         if boxes.ndim != 2 or boxes.shape[1] != 4:
             raise ValueError(
-                f"`boxes` should hold rows of 4 numbers. Received: shape={boxes.shape} an image"
+                f"`boxes` should have shape (N, 4) for every image. Received: shape={boxes.shape}"
             )
         rows = boxes.astype(np.float64)
         is_box = np.isfinite(rows).all(axis=1) & np.any(rows >= 0, axis=1)
@@ -203,13 +204,13 @@ class MaxBoxMetric(CountingMetric):
         if np.any(rows[is_box] < 0):
             wrong = is_box & np.any(rows < 0, axis=1)
             raise ValueError(
-                "`boxes` should lie in the image, except for padding by rows of -1. "
+                "`boxes` should have no negative coordinates, except for padding rows of -1. "
                 f"Received: {boxes[wrong][0].tolist()}"
             )
         return rows[is_box]
 
     def _best_iou(self, found: ContourBoxes, true_boxes: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Returns for each grey level the highest overlap of a predicted with a true box."""
+        """Returns the highest IoU of a predicted and a true box at each gray level."""
         boxes, levels = found.boxes, found.levels
         if not self._all_contours:
             boxes, levels = found.largest, np.arange(len(found.largest))
@@ -219,7 +220,7 @@ class MaxBoxMetric(CountingMetric):
         else:
             best = np.full(len(found.largest), -1.0)
             np.maximum.at(best, levels, inclusive_box_iou(boxes[:, None], true_boxes).max(axis=1))
-        if best.min() < 0:  # Without a contour the protocol has the box 0, 0, 0, 0.
+        if best.min() < 0:  # Without a contour, the protocol uses the box 0, 0, 0, 0.
             best[best < 0] = inclusive_box_iou(np.zeros(4), true_boxes).max()
         return np.asarray(best, dtype=np.float64)
 
@@ -230,7 +231,7 @@ class MaxBoxMetric(CountingMetric):
         return numbers(self.hits) / images
 
     def _best(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Returns for each IoU threshold the threshold of the maximum, and the maximum."""
+        """Returns the best threshold and the best accuracy for each IoU threshold."""
         curves = self._curves()
         if np.isnan(curves).any():
             nothing = np.full(len(self.iou_thresholds), np.nan)

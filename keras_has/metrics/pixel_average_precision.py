@@ -1,4 +1,4 @@
-"""PxAP: the area under the curve of precision and recall over the pixels of all score maps."""
+"""PxAP: the area under the precision-recall curve over the pixels of all score maps."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,42 +20,43 @@ from keras_has.ops.score_maps import normalized_score_map, shows_nothing
 
 @keras.saving.register_keras_serializable(package="keras_has")
 class PixelAveragePrecision(CountingMetric):
-    """PxAP: average precision of the pixels of an object, pooled over all images.
+    """PxAP: average precision of object pixels, pooled over all images.
 
-    Score maps are resized to `resize` (bicubic) and spread over `[0, 1]`; masks are resized by
-    nearest neighbours, and the union of an image's instances is foreground. Pixels of the ignored
-    region that are not foreground are left out. Scores of foreground and background are counted in
-    bins between the thresholds; with precision and recall at each, from the highest down,
+    Score maps are resized to `resize` (bicubic) and normalized to `[0, 1]`. Masks are resized with
+    nearest-neighbor interpolation, and the union of an image's instances is the foreground. Pixels
+    of the ignored region that are not foreground are left out. Foreground and background scores are
+    counted in bins between the thresholds. With precision and recall at every threshold l, from the
+    highest to the lowest,
 
     `PxAP = sum over l of precision(l) * (recall(l) - recall(l - 1))`.
 
-    The published figure is this times 100. The sum begins with the second bin, as in the authors'
-    code; the first is empty, as no score is above 1.
+    The published figure is 100 times this value. The sum starts at the second bin, as in the
+    authors' code; the first bin is empty because no score exceeds 1.
 
-    The metric works in NumPy and OpenCV, as `MaxBoxAccuracy`: outside of `tf.function`.
+    Like `MaxBoxAccuracy`, the metric works in NumPy and OpenCV, outside `tf.function`.
 
-    Counters: `true_counts` and `false_counts` of shape `(thresholds + 2,)`, pixels by bin;
-    `images`; `unmasked_images` (no foreground pixel; their background counts, as it does in the
+    Counters: `true_counts` and `false_counts` of shape `(thresholds + 2,)`, pixels per bin;
+    `images`; `unmasked_images` (no foreground pixel; their background counts, as in the
     authors' code); `degenerate_maps` (constant or not finite); `ignored_pixels`.
 
     Args:
         threshold_interval: Step between thresholds. Defaults to `0.001`.
         resize: Height and width that maps and masks are resized to. Defaults to `(224, 224)`.
-            `None`: masks are resized to the score maps as they are.
+            `None` keeps the size of the score maps, and masks are resized to it.
         name: Name of the metric. Defaults to `"pxap"`.
-        dtype: Kept for Keras' sake; results are Python floats. Defaults to `None`.
+        dtype: For compatibility with Keras; results are Python floats. Defaults to `None`.
 
     Call arguments:
-        masks: Array of shape `(batch, height, width)`, or a list of one array an image of shape
-            `(height, width)` or `(instances, height, width)`, or of a list of instances of shape
-            `(height, width)`; what is above 0.5 is foreground.
+        masks: Array of shape `(batch, height, width)`, or a list with one entry per image: an
+            array of shape `(height, width)` or `(instances, height, width)`, or a list of arrays of
+            shape `(height, width)`. Values above 0.5 are foreground.
         score_maps: Array of shape `(batch, height, width)`, or a list of arrays.
-        ignore_masks: Optional, of one array of shape `(height, width)` or `None` an image: what is
-            above 0.5 and not foreground is left out.
-        sample_weight: Optional array of shape `(batch,)`: 0 for the padding of a last batch.
+        ignore_masks: Optional, one array of shape `(height, width)` or `None` per image. Pixels
+            above 0.5 that are not foreground are left out.
+        sample_weight: Optional array of shape `(batch,)`: 0 for padding of the last batch.
 
     Returns:
-        A fraction in `[0, 1]`; NaN as long as no foreground pixel was seen.
+        A fraction in `[0, 1]`; NaN until a foreground pixel has been counted.
 
     Example:
 
@@ -90,7 +91,7 @@ class PixelAveragePrecision(CountingMetric):
 
     @property
     def thresholds(self) -> NDArray[np.float64]:
-        """The lower ends of the bins: the thresholds, 1 and 2."""
+        """The lower edges of the bins: the thresholds, 1 and 2."""
         return np.append(self._steps, [1.0, 2.0])
 
     def update_state(
@@ -103,15 +104,15 @@ class PixelAveragePrecision(CountingMetric):
         """Counts a batch.
 
         Args:
-            masks: One mask, or several, an image.
-            score_maps: One map of shape `(height, width)` an image.
-            ignore_masks: `None`, or one mask or `None` an image.
-            sample_weight: `None`, or `(batch,)`: 0 for the padding of a last batch, 1 for an image.
+            masks: One or several masks per image.
+            score_maps: One map of shape `(height, width)` per image.
+            ignore_masks: `None`, or one mask or `None` per image.
+            sample_weight: `None`, or `(batch,)`: 1 for an image, 0 for padding of the last batch.
 
         Raises:
-            ValueError: If there is not one entry an image of each, or a mask or map is not of these
-                shapes; nothing is counted then.
-            TypeError: If a tensor has no value, as in a `tf.function`.
+            ValueError: If the arguments differ in length, or a mask or map has the wrong shape.
+                Nothing is counted then.
+            TypeError: If a tensor is symbolic, as inside `tf.function`.
         """
         if not isinstance(score_maps, list | tuple):
             score_maps = host_array(score_maps, "score_maps")
@@ -119,7 +120,7 @@ class PixelAveragePrecision(CountingMetric):
         ignored = [None] * count if ignore_masks is None else ignore_masks
         if len(masks) != count or len(ignored) != count:
             raise ValueError(
-                "`masks`, `score_maps` and `ignore_masks` should hold one entry for each image. "
+                "`masks`, `score_maps` and `ignore_masks` should have one entry per image. "
                 f"Received: {len(masks)}, {count} and {len(ignored)}"
             )
         is_counted = np.ones(count, bool)
@@ -152,7 +153,7 @@ class PixelAveragePrecision(CountingMetric):
             counter.assign_add(np.asarray(number, dtype=counter.dtype))
 
     def _bins(self, scores: NDArray[np.float64]) -> NDArray[np.intp]:
-        """Returns the last bin whose lower end is not above the score, for scores up to 1."""
+        """Returns the last bin whose lower edge does not exceed the score, for scores up to 1."""
         edges = np.append(self._steps, [1.0, 2.0, 3.0])
         guess = np.minimum((scores / self.threshold_interval).astype(np.intp), self._steps.size)
         guess -= scores < edges[guess]
@@ -160,7 +161,7 @@ class PixelAveragePrecision(CountingMetric):
         return guess
 
     def curve(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Returns precision and recall at each of `thresholds`, NaN where neither is defined."""
+        """Returns precision and recall at each of `thresholds`, NaN where undefined."""
         true = numbers(self.true_counts)[::-1].cumsum()
         false = numbers(self.false_counts)[::-1].cumsum()
         with np.errstate(invalid="ignore"):
@@ -169,7 +170,7 @@ class PixelAveragePrecision(CountingMetric):
 
     def result(self) -> float:
         """Returns the average precision."""
-        precision, recall = (each[::-1] for each in self.curve())
+        precision, recall = (values[::-1] for values in self.curve())
         if np.isnan(recall).all():
             return float("nan")
         parts = precision[1:] * np.diff(recall)
@@ -194,7 +195,8 @@ def _union(masks: Any, size: tuple[int, ...]) -> NDArray[np.bool_]:
         mask = host_array(array, "masks")
         if mask.ndim not in (2, 3) or not mask.size:
             raise ValueError(
-                "A mask should be of shape (height, width) or (instances, height, width). "
+                "Every entry of `masks` should have shape (height, width) or "
+                "(instances, height, width). "
                 f"Received: shape={mask.shape}"
             )
         for instance in mask if mask.ndim == 3 else mask[None]:

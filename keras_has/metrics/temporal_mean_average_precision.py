@@ -1,4 +1,4 @@
-"""Mean average precision of temporal detections, in the ways in which it is published."""
+"""Mean average precision of temporal detections under the published protocols."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -24,58 +24,60 @@ _COLUMNS = {
 
 @keras.saving.register_keras_serializable(package="keras_has")
 class TemporalMeanAveragePrecision(keras.metrics.Metric):
-    """Average precision of detected segments of time, per class and temporal IoU, and its mean.
+    """Average precision of temporal detections per class and temporal IoU, and its mean.
 
-    The published tools differ, and so do their figures; name the protocol beside the figure:
+    The published tools differ, and so do their results. Always report the protocol:
 
-    - `"thumos14"`: in each video each true segment in order takes the free detection of largest
-      IoU, if that exceeds the threshold. Average precision is the sum of the precision at each true
-      positive, divided by the number of true segments. The later THUMOS14 kit.
-    - `"thumos14_11point"`: the same matching. Average precision is the mean over the recalls 0, 0.1
-      ... 1 of the largest precision at that recall or above. The first THUMOS14 kit.
-    - `"activitynet"`: the detections of all videos, by falling score, take the free true segment of
-      largest IoU, if that reaches the threshold. Average precision is the area under precision made
-      monotone, at every recall.
-    - `"wtalc"`: by falling score too, each takes the first free true segment whose IoU reaches the
-      threshold. Average precision as in `"thumos14"`.
+    - `"thumos14"`: in each video, every true segment in order takes the unmatched detection with
+      the largest IoU, if it exceeds the threshold. Average precision is the sum of the precision
+      at each true positive, divided by the number of true segments. The later THUMOS14 kit.
+    - `"thumos14_11point"`: the same matching. Average precision is the mean over the recalls 0,
+      0.1, ..., 1 of the largest precision at that recall or above. The first THUMOS14 kit.
+    - `"activitynet"`: the detections of all videos, by decreasing score, take the unmatched true
+      segment with the largest IoU, if it reaches the threshold. Average precision is the area under
+      the monotone envelope of precision over recall.
+    - `"wtalc"`: also by decreasing score, each detection takes the first unmatched true segment
+      whose IoU reaches the threshold. Average precision as in `"thumos14"`.
 
-    Ambiguous intervals, of which the annotators of THUMOS14 were not sure: under the protocols of
-    THUMOS14 a detection that overlaps one at all, of whatever class, is not counted as false,
-    though it may be true; under `"wtalc"` it is taken out beforehand; `"activitynet"` knows none.
-    Detections of equal score are ordered as THUMOS14's tool orders them, true ones first, under its
-    protocols, and as they came under the others. `"wtalc"` here compares seconds, where its tool
-    rounds to frames.
+    THUMOS14 marks ambiguous intervals. Under the THUMOS14 protocols, a detection of any class that
+    overlaps one is not counted as a false positive, but may still be a true positive. Under
+    `"wtalc"`, such detections are removed beforehand. `"activitynet"` ignores ambiguous intervals.
+    Detections of equal score are ordered true positives first under the THUMOS14 protocols, as in
+    their tool, and keep their input order under the others. `"wtalc"` compares seconds here, while
+    its tool rounds to frames.
 
-    Detections of every class are counted. Where the video's classes are taken as known, as in
-    Hide-and-Seek's Table 7, leave the other classes out of the detections.
+    Detections of all classes are counted. If the classes of a video are assumed to be known, as in
+    Table 7 of the Hide-and-Seek paper, leave the other classes out of the detections.
 
-    A class without a true segment has no average precision: NaN, which the mean leaves out. How
-    many there are is in `classes_without_truth`.
+    The average precision of a class without a true segment is NaN, and the mean ignores it.
+    `classes_without_truth` is the number of such classes.
 
-    The metric keeps all segments and works in NumPy, eagerly, on any backend. Metrics that saw
-    different videos are merged with `merge_state`, those of other processes by way of
-    `state_arrays` and `merge_arrays`.
+    The metric stores all segments and works in NumPy, eagerly, on any backend. Use `merge_state` to
+    merge metrics that saw different videos, and `state_arrays` and `merge_arrays` for metrics of
+    other processes.
 
     Args:
         num_classes: Number of classes; labels are 0 to `num_classes - 1`.
         iou_thresholds: Increasing temporal IoUs in [0, 1). Defaults to the paper's 0.1 to 0.5.
         protocol: One of the above. Defaults to `"thumos14"`.
         name: Name of the metric. Defaults to `"temporal_map"`.
-        dtype: Kept for Keras' sake; results are Python floats. Defaults to None.
+        dtype: For compatibility with Keras; results are Python floats. Defaults to None.
 
     Call arguments:
         y_true: Dict of one video or of a batch: `"segments"`, (N, 2) or (B, N, 2) in seconds;
-            `"segment_labels"`, (N,) or (B, N) integers, -1 for padding; perhaps `"ambiguous"`,
-            (M, 2) or (B, M, 2), padded by empty intervals. A list of B arrays will do for a batch.
-        y_pred: Dict of `"segments"`, `"labels"`, -1 for padding, and `"scores"`, alike.
-        sample_weight: Optional (B,): 0 for a video that is padding of a last batch, 1 for others.
+            `"segment_labels"`, (N,) or (B, N) integers, -1 for padding; optionally
+            `"ambiguous"`, (M, 2) or (B, M, 2), padded with empty intervals. A batch may also be a
+            list of B arrays.
+        y_pred: Dict of `"segments"`, `"labels"` (-1 for padding) and `"scores"`, with
+            matching shapes.
+        sample_weight: Optional (B,): 1 for a video, 0 for padding of the last batch.
 
     Returns:
         A dict of floats, see `result`.
 
     Raises:
-        ValueError: For an unknown protocol, thresholds or shapes that do not fit, a label that is
-            no class, or a true segment that does not end after its start.
+        ValueError: If the protocol, the thresholds or a shape is invalid, a label is not a class,
+            or a true segment does not end after its start.
 
     Example:
 
@@ -116,14 +118,16 @@ class TemporalMeanAveragePrecision(keras.metrics.Metric):
                 f"Received: iou_thresholds={iou_thresholds}"
             )
         if protocol not in PROTOCOLS:
-            raise ValueError(f"`protocol` should be one of {PROTOCOLS}. Received: {protocol!r}")
+            raise ValueError(
+                f"`protocol` should be one of {PROTOCOLS}. Received: protocol={protocol!r}"
+            )
         self.num_classes = num_classes
         self.iou_thresholds = tuple(values.tolist())
         self.protocol = protocol
         self.reset_state()
 
     def reset_state(self) -> None:
-        """Forgets all videos."""
+        """Removes all videos."""
         self.num_videos = 0
         self.nan_detections = 0
         self._tables = _Tables()
@@ -134,22 +138,22 @@ class TemporalMeanAveragePrecision(keras.metrics.Metric):
         """Adds one video or a batch of them.
 
         Args:
-            y_true: `{"segments", "segment_labels"}` and perhaps `"ambiguous"`; see the class.
+            y_true: `{"segments", "segment_labels"}` and optionally `"ambiguous"`; see the class.
             y_pred: `{"segments", "labels", "scores"}`.
             sample_weight: None, or (B,) of 0 and 1.
 
         Raises:
-            ValueError: For what the class says. Nothing is added then.
+            ValueError: See the class. Nothing is added then.
         """
         truths = _videos(y_true, "y_true", "segment_labels")
         detections = _videos(y_pred, "y_pred", "labels", "scores")
         intervals = [np.zeros((0, 2))] * len(truths)
         if "ambiguous" in y_true:
-            intervals = [_segments(each) for each in _split(y_true["ambiguous"], 2)]
+            intervals = [_segments(array) for array in _split(y_true["ambiguous"], 2)]
         if not len(truths) == len(detections) == len(intervals):
             raise ValueError(
-                "`y_true` and `y_pred` should hold as many videos. Received: "
-                f"{len(truths)} and {len(detections)}, ambiguous intervals of {len(intervals)}"
+                "`y_true` and `y_pred` should have the same number of videos. Received: "
+                f"{len(truths)} and {len(detections)}, and ambiguous intervals of {len(intervals)}"
             )
         weights = np.ones(len(truths)) if sample_weight is None else _array(sample_weight)
         new: dict[str, list[NDArray[np.float64]]] = {key: [] for key in _COLUMNS}
@@ -171,8 +175,8 @@ class TemporalMeanAveragePrecision(keras.metrics.Metric):
         labels = np.concatenate([truth[:, 0], found[:, 0]])
         if np.any(labels >= self.num_classes):
             raise ValueError(
-                f"Labels should be below num_classes={self.num_classes}. "
-                f"Received: {int(labels.max())}"
+                f"Labels should be less than num_classes={self.num_classes}. "
+                f"Received: label={int(labels.max())}"
             )
         is_wrong = ~(truth[:, 1] < truth[:, 2])
         if is_wrong.any():
@@ -197,7 +201,7 @@ class TemporalMeanAveragePrecision(keras.metrics.Metric):
             is_ambiguous[overlapping] = True
         if self.protocol == "wtalc":
             found, is_ambiguous = found[~is_ambiguous], is_ambiguous[~is_ambiguous]
-        # By score, in stable order: row numbers say who comes first from here on.
+        # Sorted by score (stable): from here on, row numbers give the rank.
         order = np.argsort(-found[:, 4], kind="stable")
         found, is_ambiguous = found[order], is_ambiguous[order]
         label, score = found[:, 1].astype(np.int64), found[:, 4]
@@ -208,13 +212,13 @@ class TemporalMeanAveragePrecision(keras.metrics.Metric):
         iou = temporal_iou(found[pairs[0], 2:4], truth[pairs[1], 2:4])
         positives = np.bincount(truth[:, 1].astype(np.int64), minlength=self.num_classes)
         result = np.full((len(self.iou_thresholds), self.num_classes), np.nan)
-        of_class = [np.flatnonzero(label == each) for each in range(self.num_classes)]
+        rows_by_class = [np.flatnonzero(label == index) for index in range(self.num_classes)]
         for row, threshold in enumerate(self.iou_thresholds):
             is_true = self._true_positives(pairs, iou, threshold, len(found), len(truth))
-            for each in np.flatnonzero(positives):
-                rows = of_class[each]
-                result[row, each] = self._average_precision(
-                    is_true[rows], is_ambiguous[rows], score[rows], int(positives[each])
+            for index in np.flatnonzero(positives):
+                rows = rows_by_class[index]
+                result[row, index] = self._average_precision(
+                    is_true[rows], is_ambiguous[rows], score[rows], int(positives[index])
                 )
         return result
 
@@ -227,7 +231,7 @@ class TemporalMeanAveragePrecision(keras.metrics.Metric):
         num_truths: int,
     ) -> NDArray[np.bool_]:
         is_thumos = self.protocol.startswith("thumos14")
-        # Under ">=" a threshold of 0 still asks for an overlap.
+        # With ">=", a threshold of 0 still requires an overlap.
         enough = iou > threshold if is_thumos else (iou >= threshold) & (iou > 0)
         found, truth, iou = pairs[0][enough], pairs[1][enough], iou[enough]
         if is_thumos:
@@ -245,7 +249,7 @@ class TemporalMeanAveragePrecision(keras.metrics.Metric):
         score: NDArray[np.float64],
         positives: int,
     ) -> float:
-        """Returns the average precision of one class; the detections come by falling score."""
+        """Returns the average precision of one class from detections by decreasing score."""
         if self.protocol.startswith("thumos14"):
             is_counted = is_true | ~is_ambiguous
             is_true, score = is_true[is_counted], score[is_counted]
@@ -254,24 +258,24 @@ class TemporalMeanAveragePrecision(keras.metrics.Metric):
         precision = hits / np.arange(1, len(hits) + 1)
         if self.protocol in ("thumos14", "wtalc"):
             return float(precision[is_true].sum() / positives)
-        # Of all recalls at or above one, the largest precision.
+        # The largest precision at each recall or above.
         envelope = np.maximum.accumulate(precision[::-1])[::-1]
         if self.protocol == "activitynet":
             return float(envelope[is_true].sum() / positives)
-        # The first place at which recall reaches a tenth: in integers, 3 of 10 is three tenths.
+        # Where recall first reaches each tenth; integers keep 3 of 10 exactly three tenths.
         places = np.searchsorted(hits * 10, np.arange(11) * positives)
         return float(np.append(envelope, 0.0)[places].mean())
 
     @property
     def classes_without_truth(self) -> int:
-        """How many classes have no true segment so far, and so no average precision."""
+        """Number of classes that have no true segment yet, and so no average precision."""
         return self.num_classes - len(np.unique(self._tables.rows("truths")[:, 1]))
 
     def mean_average_precisions(self) -> NDArray[np.float64]:
         """Returns the mean over the classes with true segments at each IoU threshold.
 
         Returns:
-            (thresholds,) float64, NaN where no class has any.
+            (thresholds,) float64, NaN if no class has any.
         """
         precisions = self.average_precisions()
         precisions = precisions[:, ~np.isnan(precisions[0])]
@@ -284,7 +288,7 @@ class TemporalMeanAveragePrecision(keras.metrics.Metric):
 
         Returns:
             A dict of floats: the metric's name with `_at_` and the threshold, in order, and the
-            metric's name alone for the mean. NaN where no class has a true segment.
+            metric's name alone for the mean. NaN if no class has a true segment.
         """
         means = self.mean_average_precisions().tolist()
         figures = {
@@ -294,7 +298,7 @@ class TemporalMeanAveragePrecision(keras.metrics.Metric):
         return {**figures, self.name: float(np.mean(means))}
 
     def state_arrays(self) -> dict[str, NDArray[np.float64]]:
-        """Returns all that the metric holds as arrays, which can be sent to another process.
+        """Returns the state of the metric as arrays, which can be sent to another process.
 
         Returns:
             `"counts"` (2,), and float64 rows: `"detections"` of video, label, start, end, score;
@@ -307,18 +311,18 @@ class TemporalMeanAveragePrecision(keras.metrics.Metric):
         """Adds the videos of another metric, given by its `state_arrays`.
 
         Args:
-            arrays: The arrays, as they came.
+            arrays: The arrays, unchanged.
 
         Raises:
-            ValueError: If an array is missing or of another shape. Nothing is added then.
+            ValueError: If an array is missing or has the wrong shape. Nothing is added then.
         """
         new = {}
         for key, columns in _COLUMNS.items():
             rows = np.array(arrays.get(key, ()), np.float64)
             if rows.ndim != 2 or rows.shape[1] != len(columns):
                 raise ValueError(
-                    f"`arrays[{key!r}]` should be of shape (N, {len(columns)}), as "
-                    f"`state_arrays` gives it. Received: shape={rows.shape}"
+                    f"`arrays[{key!r}]` should have shape (N, {len(columns)}), as "
+                    f"returned by `state_arrays`. Received: shape={rows.shape}"
                 )
             rows[:, 0] += self.num_videos
             new[key] = rows
@@ -334,13 +338,13 @@ class TemporalMeanAveragePrecision(keras.metrics.Metric):
             metrics: Metrics of the same class and configuration; names may differ.
 
         Raises:
-            ValueError: If a metric is of another class or configuration. Nothing is added then.
+            ValueError: If a metric has a different class or configuration. Nothing is added then.
         """
         metrics = list(metrics)
         for metric in metrics:
             if type(metric) is not type(self) or self._settings() != metric._settings():
                 raise ValueError(
-                    "`metrics` should be of the same class and configuration as this one, "
+                    "`metrics` should have the same class and configuration as this one, "
                     f"{type(self).__name__} with {self._settings()}. "
                     f"Received: {metric} with {metric.get_config()}"
                 )
@@ -362,7 +366,7 @@ class TemporalMeanAveragePrecision(keras.metrics.Metric):
 
 
 class _Tables:
-    """Rows of numbers that come in parts. A class, for Keras walks through a layer's own lists."""
+    """Rows of numbers, stored in parts. A class, because Keras tracks lists set on a layer."""
 
     def __init__(self) -> None:
         self.parts: dict[str, list[NDArray[np.float64]]] = {key: [] for key in _COLUMNS}
@@ -373,7 +377,7 @@ class _Tables:
             self.parts[key] += parts
 
     def rows(self, key: str) -> NDArray[np.float64]:
-        """Returns one table as a whole, put together once and not at each look."""
+        """Returns one table; its parts are concatenated only once."""
         parts = self.parts[key]
         if len(parts) > 1:
             parts[:] = [np.concatenate(parts)]
@@ -388,10 +392,10 @@ def _array(value: Any) -> NDArray[np.float64]:
 
 
 def _split(value: Any, rank: int) -> list[NDArray[np.float64]]:
-    """Returns one array a video, of what has `rank` dimensions a video, of one or of several."""
+    """Splits one video (of `rank` dimensions) or a batch into one array per video."""
     if isinstance(value, (list, tuple)):
-        is_batch = any(np.ndim(each) == rank for each in value)
-        return [_array(each) for each in value] if is_batch else [_array(value)]
+        is_batch = any(np.ndim(element) == rank for element in value)
+        return [_array(element) for element in value] if is_batch else [_array(value)]
     if type(value).__name__ == "RaggedTensor":
         return [_array(value[index]) for index in range(int(value.shape[0]))]
     array = _array(value)
@@ -401,24 +405,24 @@ def _split(value: Any, rank: int) -> list[NDArray[np.float64]]:
 def _segments(array: NDArray[np.float64]) -> NDArray[np.float64]:
     if array.size and (array.ndim != 2 or array.shape[1] != 2):
         raise ValueError(
-            "Segments should be of shape (N, 2), start and end, for each video. "
+            "`segments` should have shape (N, 2), start and end, for every video. "
             f"Received: shape={array.shape}"
         )
     return array.reshape(-1, 2)
 
 
 def _videos(given: dict[str, Any], name: str, *keys: str) -> list[NDArray[np.float64]]:
-    """Returns an array of label, start, end and, if asked for, score for each video."""
-    segments = [_segments(each) for each in _split(given["segments"], 2)]
+    """Returns an array of label, start, end and, if requested, score per video."""
+    segments = [_segments(array) for array in _split(given["segments"], 2)]
     columns = [_split(given[key], 1) for key in keys]
     videos = []
     for index, pairs in enumerate(segments):
         values = [column[index] for column in columns if index < len(column)]
-        if len(values) < len(keys) or any(each.shape != (len(pairs),) for each in values):
+        if len(values) < len(keys) or any(array.shape != (len(pairs),) for array in values):
             raise ValueError(
-                f"`{name}` should have one of {keys} for each of its segments. Received: "
-                f"segments of shape {pairs.shape} and {[each.shape for each in values]} for video "
-                f"{index}"
+                f"`{name}` should have one value of {keys} per segment. Received: "
+                f"segments of shape {pairs.shape} and {[array.shape for array in values]} for "
+                f"video {index}"
             )
         rows = np.column_stack([values[0], pairs, *values[1:]])
         videos.append(rows[rows[:, 0] >= 0])
@@ -428,7 +432,7 @@ def _videos(given: dict[str, Any], name: str, *keys: str) -> list[NDArray[np.flo
 def _pairs(
     keys: NDArray[np.float64], others: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Returns the indices of all pairs of equal key."""
+    """Returns the indices of all pairs with equal keys."""
     order = np.argsort(others, kind="stable")
     first = np.searchsorted(others[order], keys, "left")
     count = np.searchsorted(others[order], keys, "right") - first
@@ -443,6 +447,6 @@ def _overlapping(
     other_video: NDArray[np.float64],
     others: NDArray[np.float64],
 ) -> NDArray[np.int64]:
-    """Returns which segments overlap any of the others of their video."""
+    """Returns which segments overlap any of the others in the same video."""
     left, right = _pairs(video, other_video)
     return left[temporal_iou(segments[left], others[right]) > 0]

@@ -1,4 +1,4 @@
-"""Top-1 Clas: is the predicted class right, over all images, boxed or not."""
+"""Top-1 Clas: classification accuracy over all images, with or without boxes."""
 
 from typing import Any
 
@@ -19,11 +19,11 @@ Tensor = Any
 class Top1Classification(CountingMetric):
     """Top-1 Clas: the fraction of images whose most probable class is the true one.
 
-    It counts all images, those without a box too. Of equally probable classes the lowest is the
-    predicted one, as `argmax` has it.
+    It also counts images without a box. Ties between classes go to the lowest index, as in
+    `argmax`.
 
-    Counters, to be read with `int(...)`: `hits`, `images`, `nan_predictions` (images with a NaN
-    among their probabilities; they are wrong, where an `argmax` might call them right).
+    Counters (read them with `int(...)`): `hits`, `images`, `nan_predictions` (images with a NaN
+    among their probabilities; they count as incorrect, although `argmax` might be correct).
 
     Args:
         name: Name of the metric. Defaults to `"top1_clas"`.
@@ -31,12 +31,13 @@ class Top1Classification(CountingMetric):
 
     Call arguments:
         y_true: Dict of `"label"`, an integer tensor of shape `(batch,)`. Other keys are ignored.
-        y_pred: Dict of `"probabilities"`, a tensor of shape `(batch, classes)`. Likewise.
-        sample_weight: Optional tensor of shape `(batch,)`: 0 for the padding of a last batch, 1 for
-            an image.
+        y_pred: Dict of `"probabilities"`, a tensor of shape `(batch, classes)`. Other keys are
+            ignored.
+        sample_weight: Optional tensor of shape `(batch,)`: 1 for an image, 0
+            for padding of the last batch.
 
     Returns:
-        A fraction in `[0, 1]`; NaN as long as no image was seen.
+        A fraction in `[0, 1]`; NaN until an image has been counted.
 
     Example:
 
@@ -66,10 +67,10 @@ class Top1Classification(CountingMetric):
         Args:
             y_true: `{"label": (batch,)}`.
             y_pred: `{"probabilities": (batch, classes)}`.
-            sample_weight: `None`, or `(batch,)`: 0 for the padding of a last batch, 1 for an image.
+            sample_weight: `None`, or `(batch,)`: 1 for an image, 0 for padding of the last batch.
 
         Raises:
-            ValueError: If the probabilities are not of this shape.
+            ValueError: If the probabilities have the wrong shape.
         """
         probabilities = as_probabilities(y_pred["probabilities"])
         is_counted = counts(probabilities, sample_weight)
@@ -79,5 +80,5 @@ class Top1Classification(CountingMetric):
         self.count(self.nan_predictions, is_counted & has_nan(probabilities))
 
     def result(self) -> Tensor:
-        """Returns the fraction of images that are right; NaN before the first of them."""
+        """Returns the fraction of correctly classified images; NaN before the first image."""
         return self.fraction(self.hits, self.images)

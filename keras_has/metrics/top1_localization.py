@@ -1,4 +1,4 @@
-"""Top-1 Loc: are both the predicted class and its box right."""
+"""Top-1 Loc: whether both the predicted class and its box are correct."""
 
 from typing import Any
 
@@ -9,19 +9,20 @@ from keras_has.metrics.localization_metric import LocalizationMetric
 
 @keras.saving.register_keras_serializable(package="keras_has")
 class Top1Localization(LocalizationMetric):
-    """Top-1 Loc: the fraction of images whose predicted class and its box are both right.
+    """Top-1 Loc: the fraction of images whose predicted class and box are both correct.
 
-    The metric wants the box of the class predicted, and yet takes that of the true class: where the
-    prediction is right the two classes are one, and where it is wrong the box does not matter. So
-    one map an image serves this metric and GT-known Loc. Box and images without one are judged as
-    in `GTKnownLocalization`. The predicted class is the most probable; of equal ones the lowest.
+    The definition uses the box of the predicted class, but this metric takes the box of the true
+    class: if the prediction is correct, the two are the same, and otherwise the box does not
+    matter. One map per image therefore serves both this metric and GT-known Loc. Boxes, and images
+    without one, are treated as in `GTKnownLocalization`. The predicted class is the most probable
+    one; ties go to the lowest index.
 
-    Counters, to be read with `int(...)`: `hits`, `boxed_images`, `unboxed_images` (left out),
+    Counters (read them with `int(...)`): `hits`, `boxed_images`, `unboxed_images` (left out),
     `degenerate_maps` (boxed images whose predicted box is NaN), `nan_predictions` (boxed images
-    with a NaN among their probabilities; they are wrong).
+    with a NaN among their probabilities; they count as incorrect).
 
     Args:
-        iou_threshold: Intersection over union to be exceeded, in `[0, 1)`. Defaults to `0.5`.
+        iou_threshold: Intersection over union to exceed, in `[0, 1)`. Defaults to `0.5`.
         name: Name of the metric. Defaults to `"top1_loc"`.
         dtype: Type of the result. Defaults to `None`: Keras' `floatx`.
 
@@ -30,11 +31,11 @@ class Top1Localization(LocalizationMetric):
             tensor of shape `(batch, boxes, 4)`, padded by rows of -1.
         y_pred: Dict of `"probabilities"`, of shape `(batch, classes)`, and `"boxes"`, of shape
             `(batch, 4)`: the box from the map of the true class.
-        sample_weight: Optional tensor of shape `(batch,)`: 0 for the padding of a last batch, 1 for
-            an image.
+        sample_weight: Optional tensor of shape `(batch,)`: 1 for an image, 0
+            for padding of the last batch.
 
     Returns:
-        A fraction in `[0, 1]`; NaN as long as no image with a box was seen.
+        A fraction in `[0, 1]`; NaN until an image with a box has been counted.
 
     Example:
 

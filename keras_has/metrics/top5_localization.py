@@ -1,4 +1,4 @@
-"""Top-5 Loc: is the true class among the first five, and its box right."""
+"""Top-5 Loc: whether the true class is among the top five and its box is correct."""
 
 from typing import Any
 
@@ -9,24 +9,24 @@ from keras_has.metrics.localization_metric import LocalizationMetric
 
 @keras.saving.register_keras_serializable(package="keras_has")
 class Top5Localization(LocalizationMetric):
-    """Top-5 Loc: the fraction of images with a right guess among the five most probable classes.
+    """Top-5 Loc: the fraction of images with a correct guess among the five most probable classes.
 
-    A guess is a class and the box of its map. Of the five, only that of the true class can be
-    right, so its box is the only one needed, as in `Top1Localization`, which this metric otherwise
-    equals. Of equally probable classes the lower ones come first.
+    A guess is a class and the box from its map. Only the guess of the true class can be correct, so
+    its box is the only one needed, as in `Top1Localization`. Everything else also works as there.
+    Ties between classes go to the lower index.
 
     Args:
-        iou_threshold: Intersection over union to be exceeded, in `[0, 1)`. Defaults to `0.5`.
+        iou_threshold: Intersection over union to exceed, in `[0, 1)`. Defaults to `0.5`.
         name: Name of the metric. Defaults to `"top5_loc"`.
         dtype: Type of the result. Defaults to `None`: Keras' `floatx`.
 
     Call arguments:
-        y_true: As of `Top1Localization`.
-        y_pred: As of `Top1Localization`.
-        sample_weight: As of `Top1Localization`.
+        y_true: See `Top1Localization`.
+        y_pred: See `Top1Localization`.
+        sample_weight: See `Top1Localization`.
 
     Returns:
-        A fraction in `[0, 1]`; NaN as long as no image with a box was seen.
+        A fraction in `[0, 1]`; NaN until an image with a box has been counted.
 
     Example:
 
@@ -41,7 +41,7 @@ class Top5Localization(LocalizationMetric):
 
     Reference:
         Russakovsky et al., "ImageNet Large Scale Visual Recognition Challenge", IJCV 2015: the
-        challenge's localization measure.
+        localization measure of the challenge.
     """
 
     def __init__(

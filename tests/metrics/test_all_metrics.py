@@ -108,7 +108,7 @@ def test_merging_with_another_metric_is_refused_and_changes_nothing(new, images)
     before = counts(metric)
     others = [metrics.GTKnownLocalization(0.1), metrics.LocalizationCurve(thresholds=[0.5])]
     for other in others:
-        with pytest.raises(ValueError, match="same class and configuration"):
+        with pytest.raises(ValueError, match="`metrics`"):
             metric.merge_state([new(), other])
     assert counts(metric) == before
 
@@ -266,7 +266,7 @@ def test_a_metric_of_a_strategy_updated_outside_of_its_replicas_says_so(two_repl
     with two_replicas.scope():
         metric = metrics.Top1Classification()
     true, found = {"label": [0, 0]}, {"probabilities": [[0.9, 0.1], [0.1, 0.9]]}
-    with pytest.raises(RuntimeError, match=r"inside `strategy.run`"):
+    with pytest.raises(RuntimeError, match="`strategy.run`"):
         metric.update_state(true, found)
-    with two_replicas.scope(), pytest.raises(RuntimeError, match=r"inside `strategy.run`"):
+    with two_replicas.scope(), pytest.raises(RuntimeError, match="`strategy.run`"):
         metric.update_state(true, found)

@@ -139,21 +139,21 @@ def test_a_threshold_is_found_despite_the_rounding_of_arange():
 
 
 def test_a_threshold_that_was_not_asked_for_is_refused():
-    with pytest.raises(ValueError, match="`threshold` should be one of"):
+    with pytest.raises(ValueError, match="`threshold`"):
         curve_of([[0, 1]]).at(0.15)
 
 
 @pytest.mark.parametrize("thresholds", [[], [0.2, 0.2], [0.3, 0.2], [-0.1], [1.0], [[0.2]]])
 def test_thresholds_that_make_no_sense_are_named(thresholds):
-    with pytest.raises(ValueError, match="`thresholds` should be"):
+    with pytest.raises(ValueError, match="`thresholds`"):
         LocalizationCurve(thresholds)
 
 
 def test_an_iou_threshold_out_of_range_is_named():
-    with pytest.raises(ValueError, match="`iou_threshold` should be"):
+    with pytest.raises(ValueError, match="`iou_threshold`"):
         LocalizationCurve(iou_threshold=1)
 
 
 def test_boxes_for_other_thresholds_are_refused(images):
-    with pytest.raises(ValueError, match="a box for each of the 19 thresholds"):
+    with pytest.raises(ValueError, match=r"`y_pred\[\"boxes\"\]`.* 19 "):
         LocalizationCurve().update_state(images.y_true, images.y_pred_curve)

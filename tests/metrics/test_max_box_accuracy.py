@@ -116,7 +116,7 @@ def test_streaming_and_merging_equal_one_batch(batch, metric):
         parts[start % 2].update_state(*part)
     parts[0].merge_state(parts[1:])
     assert counts(streamed) == counts(parts[0]) == counts(whole)
-    with pytest.raises(ValueError, match="same class and configuration"):
+    with pytest.raises(ValueError, match="`metrics`"):
         whole.merge_state([new(metric, threshold_interval=0.01)])
     whole.reset_state()
     assert not np.any(counts(whole)[0])
@@ -161,11 +161,11 @@ def test_without_an_image_the_result_is_nan_and_images_without_boxes_say_nothing
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"threshold_interval": 0}, "`threshold_interval` should be"),
-        ({"resize": (0, 3)}, "`resize` should be"),
-        ({"box_format": "xywh"}, "`box_format` should be"),
-        ({"iou_thresholds": ()}, "`iou_thresholds` should be"),
-        ({"iou_thresholds": (1.5,)}, "`iou_thresholds` should be"),
+        ({"threshold_interval": 0}, "`threshold_interval`"),
+        ({"resize": (0, 3)}, "`resize`"),
+        ({"box_format": "xywh"}, "`box_format`"),
+        ({"iou_thresholds": ()}, "`iou_thresholds`"),
+        ({"iou_thresholds": (1.5,)}, "`iou_thresholds`"),
     ],
 )
 def test_settings_that_make_no_sense_are_named(arguments, message):
@@ -176,15 +176,15 @@ def test_settings_that_make_no_sense_are_named(arguments, message):
 def test_input_that_does_not_fit_is_named_and_not_counted(batch):
     boxes, maps, sizes = batch
     metric = new()
-    with pytest.raises(ValueError, match="one entry for each image"):
+    with pytest.raises(ValueError, match="`boxes`, `score_maps`"):
         metric.update_state(boxes, maps[:3], sizes)
-    with pytest.raises(ValueError, match="rows of 4"):
+    with pytest.raises(ValueError, match=r"`boxes`.*, 3\)"):
         metric.update_state(boxes[..., :3], maps, sizes)
     outside = boxes.copy()
     outside[8, 0] = -2, 1, 5, 5
-    with pytest.raises(ValueError, match="lie in the image"):
+    with pytest.raises(ValueError, match=r"`boxes`.*-2"):
         metric.update_state(outside, maps, sizes)
-    with pytest.raises(ValueError, match="`score_map` should"):
+    with pytest.raises(ValueError, match="`score_map`"):
         metric.update_state(boxes, maps[:, 0], sizes)
     assert not np.any(counts(metric)[0])
     assert int(metric.boxed_images) == 0
@@ -209,7 +209,7 @@ def test_inside_a_tf_function_the_error_says_what_to_do(metric):
     def update(truth, maps):
         metric().update_state(truth, maps)
 
-    with pytest.raises((TypeError, ValueError), match=r"outside of `tf.function`"):
+    with pytest.raises((TypeError, ValueError), match="`tf.function`"):
         update(tf.zeros((1, 1, 4)), tf.zeros((1, 3, 3)))
 
 
@@ -287,7 +287,7 @@ def test_an_image_without_foreground_counts_as_background():
 
 def test_masks_that_do_not_fit_are_named():
     metric = PixelAveragePrecision()
-    with pytest.raises(ValueError, match="one entry for each image"):
+    with pytest.raises(ValueError, match="`masks`, `score_maps`"):
         metric.update_state([np.ones((2, 2))], np.zeros((2, 3, 3)))
-    with pytest.raises(ValueError, match="A mask should be"):
+    with pytest.raises(ValueError, match=r"`masks`.*\(1, 1, 2, 2\)"):
         metric.update_state([np.ones((1, 1, 2, 2))], np.zeros((1, 3, 3)))
