@@ -1,4 +1,4 @@
-"""Looking into folders: what is there, and an error that tells what should be."""
+"""Lists folders, checks that paths exist and processes files in parallel."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -13,49 +13,51 @@ IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 
 
 def not_found(path: str | os.PathLike[str], expected: str, advice: str) -> FileNotFoundError:
-    """Returns an error that names a missing path, what belongs there and what to do.
+    """Returns an error that names a missing path, its expected content and a remedy.
 
     Args:
-        path: What is not there.
+        path: The missing path.
         expected: What was expected there, to complete "There should be ... at".
-        advice: What to do, a sentence.
+        advice: A sentence that tells the user what to do.
 
     Returns:
-        A `FileNotFoundError`, to be raised.
+        A `FileNotFoundError` for the caller to raise.
     """
     return FileNotFoundError(f"There should be {expected} at {os.fspath(path)}. {advice}")
 
 
 def require_folder(path: Path, expected: str, advice: str) -> Path:
-    """Returns `path` where it is a folder, and raises `not_found` where not."""
+    """Returns `path` if it is a folder, and raises `not_found` otherwise."""
     if not path.is_dir():
         raise not_found(path, expected, advice)
     return path
 
 
 def require_file(path: Path, expected: str, advice: str) -> Path:
-    """Returns `path` where it is a file, and raises `not_found` where not."""
+    """Returns `path` if it is a file, and raises `not_found` otherwise."""
     if not path.is_file():
         raise not_found(path, expected, advice)
     return path
 
 
 def subfolder_names(folder: Path) -> list[str]:
-    """Returns the sorted names of the folders in a folder, hidden ones left out.
+    """Returns the sorted names of the subfolders of a folder, without hidden ones.
 
     Raises:
         ValueError: If a name is not UTF-8.
     """
     with os.scandir(folder) as entries:
-        names = sorted(entry.name for entry in entries if entry.is_dir() and _is_shown(entry.name))
+        names = sorted(
+            entry.name for entry in entries if entry.is_dir() and _is_visible(entry.name)
+        )
     return _checked(names, folder)
 
 
 def file_names(folder: Path, extensions: tuple[str, ...] = IMAGE_EXTENSIONS) -> list[str]:
-    """Returns the sorted names in a folder that end in an extension, in whatever case.
+    """Returns the sorted file names in a folder with one of `extensions`, ignoring case.
 
-    Only names are looked at: no file is opened or asked for its state, which for the 1.28 million
-    images of ILSVRC 2012 is what takes the time. Hidden files are left out.
+    Reads names only. Opening or calling `stat` on each of the 1.28 million images of ILSVRC 2012
+    would dominate the time. Skips hidden files.
 
     Raises:
         ValueError: If a name is not UTF-8.
@@ -64,17 +66,17 @@ def file_names(folder: Path, extensions: tuple[str, ...] = IMAGE_EXTENSIONS) -> 
         names = sorted(
             entry.name
             for entry in entries
-            if entry.name.lower().endswith(extensions) and _is_shown(entry.name)
+            if entry.name.lower().endswith(extensions) and _is_visible(entry.name)
         )
     return _checked(names, folder)
 
 
-def _is_shown(name: str) -> bool:
+def _is_visible(name: str) -> bool:
     return not name.startswith(".")
 
 
 def _checked(names: list[str], folder: Path) -> list[str]:
-    """Returns the names, which TensorFlow and NumPy take as UTF-8."""
+    """Returns `names` if all are UTF-8, as TensorFlow and NumPy require."""
     try:
         "".join(names).encode("utf-8")
     except UnicodeEncodeError:
@@ -84,21 +86,21 @@ def _checked(names: list[str], folder: Path) -> list[str]:
                 raise ValueError(
                     f"Names of files and folders should be UTF-8. Received: {raw!r} in "
                     f"{os.fsencode(folder).decode('utf-8', 'backslashreplace')}. Rename it, for "
-                    "instance with convmv."
+                    "example with convmv."
                 ) from None
         raise
     return names
 
 
 def for_each_file(work: Callable[[str], Result], paths: Sequence[str]) -> Iterator[Result]:
-    """Yields `work(path)` for each file in order, done by as many threads as are useful.
+    """Yields `work(path)` for each file in order, computed by a pool of threads.
 
     Args:
-        work: Called with one path, in any thread.
-        paths: The files. They are processed in groups, so that memory does not grow with them.
+        work: Function of one path; it runs in any of the threads.
+        paths: The files. They are processed in groups, to bound the memory.
 
     Yields:
-        What `work` returned for each path.
+        The result of `work` for each path.
     """
     with ThreadPoolExecutor(min(32, (os.cpu_count() or 1) + 4)) as threads:
         for start in range(0, len(paths), _FILES_AT_ONCE):

@@ -1,4 +1,4 @@
-"""Masks of objects in files, as the evaluation of localization by pixels reads them."""
+"""Reads object masks from files as the pixel-wise evaluation of localization does."""
 
 import os
 from collections.abc import Sequence
@@ -15,21 +15,21 @@ def load_mask(
     ignore_path: str | os.PathLike[str] | None = None,
     image_size: int | tuple[int, int] = 224,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Reads the mask of an image's objects, and that of what is to be ignored.
+    """Reads the mask of an image's objects and the mask of its ignored region.
 
-    Each mask is resized by taking the nearest pixel and is set where it is above 1/2 (of 255); the
-    masks of several instances are united. What is to be ignored is its own mask without the
-    objects, so that no pixel is both.
+    Each mask is resized with nearest-neighbor interpolation. A pixel is set if its gray value, from
+    0 to 255, is above 0.5. The first result is the union of the instances' masks. The ignored region
+    excludes the objects, so no pixel is in both.
 
     Args:
-        mask_paths: Grey images, one an instance; an entry of the column `mask_paths`.
-        ignore_path: A grey image, an entry of the column `ignore_path`; `""` or `None` (default)
-            where nothing is to be ignored.
-        image_size: Height and width to resize to, or one number for both. Default 224, the size
-            that the protocol compares at.
+        mask_paths: Grayscale images, one per instance; an entry of the column `mask_paths`.
+        ignore_path: A grayscale image; an entry of the column `ignore_path`. `""` or `None`
+            (default) if nothing is ignored.
+        image_size: Height and width of the result in pixels, or one number for both. Defaults to
+            224, the size at which the protocol compares masks.
 
     Returns:
-        Two uint8 arrays of shape `(height, width)`, 0 or 1: the objects, and what is to be ignored.
+        Two uint8 arrays of shape `(height, width)`, 0 or 1: the objects and the ignored region.
 
     Raises:
         FileNotFoundError: If a file is missing.
@@ -66,9 +66,9 @@ def load_mask(
 def _read(path: str | os.PathLike[str], height: int, width: int) -> np.ndarray:
     cv2 = opencv()
     if not Path(path).is_file():
-        raise not_found(path, "a mask", "Unpack the masks of the data set, and pass their folder.")
+        raise not_found(path, "a mask", "Unpack the masks of the dataset, and pass their folder.")
     content = np.frombuffer(Path(path).read_bytes(), np.uint8)
-    # As the protocol reads it: an image with a palette gives the grey of its colours.
+    # Like the protocol: the colors of a palette image are converted to gray.
     grey = cv2.imdecode(content, cv2.IMREAD_GRAYSCALE) if content.size else None
     if grey is None:
         raise ValueError(f"{os.fspath(path)} should be an image. Received: it cannot be decoded.")

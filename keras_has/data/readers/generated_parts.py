@@ -1,4 +1,4 @@
-"""The generated default data set: objects with one telling part and a body that tells little."""
+"""The generated default dataset: objects with one discriminative part and a less telling body."""
 
 from collections.abc import Callable
 

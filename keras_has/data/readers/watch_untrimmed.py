@@ -15,7 +15,7 @@ from keras_has.data.readers.temporal_annotations import (
 def watch_untrimmed(data_dir: str | os.PathLike[str], split: str = "train") -> Dataset:
     """Reads signals in one folder: `annotations.json` and `features/ID.npy`.
 
-    Any data set of one's own may be laid out so: the JSON file is as ActivityNet's, with
+    Your own dataset can use the same layout: the JSON file is as ActivityNet's, with
     "taxonomy", a list of "nodeName", and for each id "subset", "duration" in seconds and
     "annotations"; the features are (T, D) and span the duration.
 

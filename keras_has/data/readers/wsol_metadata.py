@@ -40,7 +40,7 @@ def wsol_metadata(
     read_boxes: bool | None = None,
     use_proxy: bool = False,
 ) -> Dataset:
-    """Reads the index of a published split of the WSOL evaluation, as it lies.
+    """Reads the index of a published split of the WSOL evaluation protocol.
 
     These are the splits of "Evaluating Weakly Supervised Object Localization Methods Right": for
     ILSVRC (with ImageNetV2 for choosing hyper-parameters), CUB (with CUBV2) and OpenImages30k.
@@ -50,13 +50,13 @@ def wsol_metadata(
             class_labels.txt             path,label
             image_ids_proxy.txt          the images of a smaller train split; may be absent
     val/    the same, and
-            localization.txt             path,x0,y0,x1,y1; as many lines an image as it has boxes
+            localization.txt             path,x0,y0,x1,y1; one line per box
                                          or, for OpenImages, path,mask,ignore; below mask_dir
             image_sizes.txt              path,width,height; may be absent
     test/   the same
     ```
 
-    Image ids are the paths as they stand there.
+    Image ids are these paths, unchanged.
 
     **Boxes.** The rows are whole pixels with the last one included (the protocol's overlap counts
     `x1 - x0 + 1`), so one is added to `x1` and `y1` for this project's half-open boxes, and nothing
@@ -69,24 +69,24 @@ def wsol_metadata(
 
     Args:
         metadata_dir: The folder that holds `train`, `val` and `test`.
-        image_dir: The folder that the paths of the images start from.
+        image_dir: The folder that contains the paths of the images.
         split: `"train"` (default), `"val"` or `"test"`; the paper's `"train-weaksup"` is train and
             its `"train-fullsup"` is val: hyper-parameters are chosen on val and results reported on
             test.
-        mask_dir: The folder that the paths of the masks start from, or `None` (default) for
+        mask_dir: The folder that contains the paths of the masks, or `None` (default) for
             `image_dir`.
-        class_names: What to call the classes, in the order of the labels. The metadata has no
-            names: the numbers where `None` (default).
+        class_names: Names of the classes, in the order of the labels. The metadata contains no
+            names, so `None` (default) uses the numbers.
         read_boxes: Whether to read boxes or masks. `None` (default) reads those of "val" and
             "test", and none of "train", which no weakly supervised method needs.
-        use_proxy: Whether to read `image_ids_proxy.txt` in place of `image_ids.txt`.
+        use_proxy: Whether to read `image_ids_proxy.txt` instead of `image_ids.txt`.
 
     Returns:
-        An `Dataset` in the order of `image_ids.txt`. `image_sizes` is filled where
-        `image_sizes.txt` is there.
+        A `Dataset` in the order of `image_ids.txt`. It has the column `image_size` if
+        `image_sizes.txt` exists.
 
     Raises:
-        FileNotFoundError: If a part is missing; the message says which, and what to do.
+        FileNotFoundError: If a part is missing. The message names it and says what to do.
         ValueError: If lines cannot be read, a box is inverted or outside its image, images and
             lines do not fit each other, or an image is not there or, where its boxes are read, of
             another size than `image_sizes.txt` says. The message counts all of it and names file

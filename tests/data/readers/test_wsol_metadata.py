@@ -68,7 +68,7 @@ def test_all_splits_have_the_classes_of_all(roots):
         assert wsol_metadata(*roots, split).class_names == ("0", "1", "2")
     named = wsol_metadata(*roots, "test", class_names=["wren", "crow", "owl"])
     assert named.class_names == ("wren", "crow", "owl")
-    with pytest.raises(ValueError, match="should name the 3 classes"):
+    with pytest.raises(ValueError, match=r"`class_names` .* 3 .*Received: 1"):
         wsol_metadata(*roots, "test", class_names=["wren"])
 
 
@@ -90,7 +90,7 @@ def test_the_papers_names_of_the_splits_and_the_proxy_are_known(roots):
     assert fullsup.ids.tolist() == wsol_metadata(*roots, "val").ids.tolist()
     proxy = wsol_metadata(*roots, "train-weaksup", use_proxy=True)
     assert proxy.ids.tolist() == ["a/2.jpg"]
-    with pytest.raises(ValueError, match="`split` should be one of train, train-weaksup"):
+    with pytest.raises(ValueError, match=r"`split` .*split=dev"):
         wsol_metadata(*roots, "dev")
 
 
@@ -124,9 +124,9 @@ def test_masks_that_are_not_there_are_named(mask_roots, write_text):
 def test_a_mask_that_cannot_be_read_is_named(tmp_path, write_text):
     with pytest.raises(FileNotFoundError, match=r"no\.png"):
         load_mask([tmp_path / "no.png"])
-    with pytest.raises(ValueError, match=r"a\.png should be an image"):
+    with pytest.raises(ValueError, match=r"a\.png"):
         load_mask([write_text(tmp_path / "a.png", "text")])
-    with pytest.raises(ValueError, match="at least one mask"):
+    with pytest.raises(ValueError, match="`mask_paths`"):
         load_mask([])
 
 
