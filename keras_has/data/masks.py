@@ -18,7 +18,7 @@ def load_mask(
     """Reads the mask of an image's objects and the mask of its ignored region.
 
     Each mask is resized with nearest-neighbor interpolation. A pixel is set if its gray value, from
-    0 to 255, is above 0.5. The first result is the union of the instances' masks. The ignored region
+    0 to 255, is above 0.5. The first result is the union of the masks. The ignored region
     excludes the objects, so no pixel is in both.
 
     Args:
