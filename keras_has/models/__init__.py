@@ -1,8 +1,8 @@
 """Networks for localization: flat Functional models that end in a map, pooling and a softmax.
 
-All name three layers alike: `"cam_features"`, the last feature map after its activation;
-`"pooling"`; and `"predictions"`, the dense layer whose kernel weighs the features into class
-activation maps. `C3D` is apart: it turns clips of video into the features that others learn from.
+All use the same three layer names: `"cam_features"`, the last feature map after its activation;
+`"pooling"`; and `"predictions"`, the dense layer whose kernel weights the features in class
+activation maps. `C3D` is the exception: it extracts the features of video clips.
 """
 
 from keras_has.models.alexnet_gap import AlexNetGAP as AlexNetGAP

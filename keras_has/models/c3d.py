@@ -1,4 +1,4 @@
-"""C3D, the 3D convolutional network whose features the paper's videos are described by."""
+"""C3D, the 3D convolutional network that extracts the features of the paper's videos."""
 
 import os
 import re
@@ -33,7 +33,7 @@ def C3D(  # noqa: N802 (named like the functions of keras.applications)
     width_multiplier: float = 1.0,
     name: str = "c3d",
 ) -> keras.Model:
-    """Eight 3D convolutions and two dense layers, up to the layer whose features are wanted.
+    """Eight 3D convolutions and two dense layers, up to the requested feature layer.
 
     Kernels are 3 x 3 x 3, stride 1, padded to keep the size, ReLU behind each; five maximum
     poolings halve height and width, all but the first also the time. In the published network the
@@ -69,7 +69,7 @@ def C3D(  # noqa: N802 (named like the functions of keras.applications)
             `"pool5"`.
         num_classes: Width of fc8. Defaults to `487`, the classes of Sports-1M.
         input_shape: `(frames, height, width, 3)`. Defaults to `(16, 112, 112, 3)`.
-        width_multiplier: Factor for the width of every layer but fc8, for trials. Defaults to
+        width_multiplier: Factor for the width of every layer but fc8, for experiments. Defaults to
             `1.0`, the published network.
         name: Name of the model. Defaults to `"c3d"`.
 
@@ -212,7 +212,7 @@ def _weights_in_order(path: Path) -> list[tuple[str, np.ndarray, np.ndarray]]:
     except (OSError, TypeError, ValueError) as error:
         raise ValueError(f"{path} should be a Keras weights file (HDF5): {error}") from error
     # By name, numbers as numbers: conv1a, conv2a ... as well as conv3d, conv3d_1 ... conv3d_10.
-    found.sort(key=lambda each: (each[1].ndim != 5, _natural(each[0])))
+    found.sort(key=lambda item: (item[1].ndim != 5, _natural(item[0])))
     return found
 
 

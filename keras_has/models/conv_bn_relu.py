@@ -1,4 +1,4 @@
-"""The one building block of the networks of this project: convolution, normalization, ReLU."""
+"""Building block of the networks: convolution, normalization, ReLU."""
 
 import keras
 

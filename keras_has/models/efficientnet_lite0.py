@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 with global pooling, if wanted with a map twice as large."""
+"""EfficientNet-Lite0 with global pooling and an optionally doubled map."""
 
 import os
 from collections.abc import Sequence

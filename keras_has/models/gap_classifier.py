@@ -1,4 +1,4 @@
-"""Any network of `keras.applications` with global pooling, if wanted with a map twice as large."""
+"""Any network of `keras.applications` with global pooling and an optionally doubled map."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The head of every network here: global pooling and one dense layer, which make the map a CAM."""
+"""The head of the networks: global pooling and one dense layer, as CAMs require."""
 
 import keras
 

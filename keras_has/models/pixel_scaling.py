@@ -1,4 +1,4 @@
-"""What a network of keras.applications expects of its pixels."""
+"""Pixel scaling that the networks of keras.applications expect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands between a model's input and its network."""
+"""Preprocessing layers between the input of a model and its network."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ def apply_preprocessing(
     inputs: keras.KerasTensor,
     preprocessing: keras.layers.Layer | Sequence[keras.layers.Layer] | None = None,
 ) -> keras.KerasTensor:
-    """Pass the symbolic input of a model through its preprocessing layers.
+    """Passes the symbolic input of a model through its preprocessing layers.
 
     This is how normalization and hiding get into a training model. The paper's order puts hiding
     last: normalize, then hide.

@@ -79,7 +79,7 @@ def SmallGAP(  # noqa: N802 (named like the functions of keras.applications)
     if map_stride not in (4, 8):
         raise ValueError(f"`map_stride` should be 4 or 8. Received: map_stride={map_stride}")
     if len(widths) < 2:
-        raise ValueError(f"`widths` should name at least two widths. Received: widths={widths}")
+        raise ValueError(f"`widths` should have at least two widths. Received: widths={widths}")
 
     inputs = keras.Input(input_shape, name="images")
     x = apply_preprocessing(inputs, preprocessing)

@@ -21,11 +21,11 @@ def TemporalGAP(  # noqa: N802 (named like the functions of keras.applications)
     dropout_rate: float = 0.0,
     name: str = "temporal_gap",
 ) -> keras.Model:
-    """A network that names the actions of a sequence and whose features tell when they are.
+    """A network that classifies the actions of a sequence and localizes them in time.
 
-    Two convolutions of kernel size 1 look at each step for itself, each with a ReLU; global pooling
-    over time and a dense layer follow. (Such a convolution is a dense layer on every step, and is
-    one here: Keras' `Dense` passes a mask on, its `Conv1D` does not.)
+    Two convolutions of kernel size 1 process each step independently, each with a ReLU; global
+    pooling over time and a dense layer follow. (Such a convolution is a dense layer on every
+    step and is implemented as one: Keras' `Dense` propagates a mask, `Conv1D` does not.)
 
     Its temporal class activation map of class c is `CAM(t, c) = sum_i W(i, c) F_i(t)`, F being the
     output of `"cam_features"`, W the kernel of `"predictions"`: see `keras_has.ops.temporal_cam`.
@@ -76,7 +76,7 @@ def TemporalGAP(  # noqa: N802 (named like the functions of keras.applications)
             f"`num_classes` should be a positive integer. Received: num_classes={num_classes}"
         )
     if not widths:
-        raise ValueError(f"`widths` should name at least one width. Received: widths={widths}")
+        raise ValueError(f"`widths` should have at least one width. Received: widths={widths}")
     if activation not in ACTIVATIONS:
         raise ValueError(
             f"`activation` should be one of {ACTIVATIONS}. Received: activation={activation}"

@@ -1,8 +1,8 @@
 """Boxes: from maps, between image sizes, centred, and their overlap. All in NumPy and OpenCV.
 
-A box is `(x0, y0, x1, y1)` in absolute pixels, half-open: `x1 - x0` is its width. A box of no area,
-such as the rows of -1 that pad a batch, overlaps nothing; nor does a box of NaN, which stands for
-the map that has no box.
+A box is `(x0, y0, x1, y1)` in absolute pixels, half-open: `x1 - x0` is its width. A box without
+area, such as the rows of -1 that pad a batch, overlaps nothing; neither does a NaN box,
+the result for a map without a box.
 """
 
 from collections.abc import Sequence
@@ -13,18 +13,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from keras_has.ops.opencv import opencv
 
-# The smallest number float32 holds at full precision. TensorFlow takes what lies below it for 0;
-# so do we, or the same map would have a box here and none in an exported model.
+# The smallest normal float32. TensorFlow flushes smaller numbers to 0. Treating them alike keeps
+# the boxes equal to those of an exported model.
 SMALLEST_POSITIVE = np.finfo(np.float32).tiny
 
 CENTRED_SIDES = tuple(step / 20 for step in range(1, 21))
 
 
 def box_iou(boxes_a: ArrayLike, boxes_b: ArrayLike) -> NDArray[np.float64]:
-    """Computes the intersection over union of boxes with boxes, one with one.
+    """Computes the elementwise intersection over union of boxes.
 
-    `IoU(a, b) = |a and b| / (|a| + |b| - |a and b|)`. The arguments broadcast: for the matrix of
-    all boxes with all others pass `boxes_a[:, None]` and `boxes_b[None]`.
+    `IoU(a, b) = |a and b| / (|a| + |b| - |a and b|)`. The arguments broadcast: for the matrix
+    of all pairs, pass `boxes_a[:, None]` and `boxes_b[None]`.
 
     Args:
         boxes_a: Array of shape `(..., 4)`.
@@ -62,19 +62,19 @@ def boxes_from_maps(
     """Finds the box of each map: tight around the largest component above a threshold.
 
     Each map is enlarged (bilinear, half-pixel centres) and compared with a fraction of its own
-    maximum, `map > threshold * max(map)`. Of the components of the pixels above (8 neighbours) the
-    one of the most pixels is taken; of several as large, the one whose box has the smaller top,
-    then left, bottom, right. A map without a shape to show has a box of NaN: one that is constant,
-    that holds a value which is not finite, or whose maximum is not above 0.
+    maximum, `map > threshold * max(map)`. Of the 8-connected components of these pixels, the
+    one with the most pixels is used. Ties go to the box with the smaller top, then left, bottom and
+    right. The box is NaN if the map is constant, contains a value that is not finite, or has no
+    value above 0.
 
-    OpenCV releases Python's lock, so a thread pool over parts of `maps` is faster still.
+    OpenCV releases Python's lock, so a thread pool over parts of `maps` is even faster.
 
     Args:
         maps: Array of shape `(maps, height, width)`.
         threshold: Fraction of the maximum, in `[0, 1)`, or a sequence of such fractions. The
             paper's are 0.2 (AlexNet) and 0.3 (GoogLeNet).
-        size: Height and width the maps are enlarged to before; boxes are in these pixels. Defaults
-            to `None`: the maps are taken as they are.
+        size: Height and width to which the maps are enlarged first; boxes are in these pixels.
+            Defaults to `None`: the maps keep their size.
 
     Returns:
         A float32 array of shape `(maps, 4)`, or `(maps, thresholds, 4)` for a sequence.
@@ -118,7 +118,7 @@ def boxes_from_maps(
         )
     cv2 = opencv()
     height, width = maps.shape[1:] if size is None else size
-    # Components of 8 neighbours lie two pixels apart; 16 bits, where they suffice, are faster.
+    # 8-connected components are two pixels apart. 16-bit labels are faster if they suffice.
     few = ((height + 1) // 2) * ((width + 1) // 2) < np.iinfo(np.uint16).max
     label_type = cv2.CV_16U if few else cv2.CV_32S
     boxes = np.full((len(maps), thresholds.size, 4), np.nan, dtype=np.float32)
@@ -151,16 +151,16 @@ def _largest_component(cv2: ModuleType, above: NDArray[np.uint8], label_type: in
 
 
 def scale_boxes(boxes: ArrayLike, from_size: ArrayLike, to_size: ArrayLike) -> NDArray[np.float32]:
-    """Carries boxes from one image size to another.
+    """Scales boxes from one image size to another.
 
     Args:
         boxes: Array of shape `(..., 4)`.
         from_size: Height and width in pixels that `boxes` refer to: one pair, or an array of shape
             `(..., 2)` that broadcasts with the boxes.
-        to_size: Height and width in pixels wanted, likewise.
+        to_size: Target height and width in pixels, likewise.
 
     Returns:
-        A float32 array of boxes, not rounded. A box of NaN stays one, a box of no area too.
+        A float32 array of boxes, not rounded. NaN boxes and boxes without area stay so.
 
     Raises:
         ValueError: If a size in `from_size` is not above 0.
@@ -179,7 +179,7 @@ def scale_boxes(boxes: ArrayLike, from_size: ArrayLike, to_size: ArrayLike) -> N
 
 
 def centred_boxes(image_sizes: ArrayLike, side: float) -> NDArray[np.float32]:
-    """Returns a box of each image's own shape in its middle: the guess that needs no network.
+    """Returns a centred box with the shape of each image: a baseline without a network.
 
     Args:
         image_sizes: Array of shape `(images, 2)`: height and width in pixels.
@@ -208,18 +208,18 @@ def best_centred_side(
     image_sizes: ArrayLike,
     sides: Sequence[float] = CENTRED_SIDES,
 ) -> float:
-    """Finds the side at which a centred box is right for the most images.
+    """Finds the side at which the centred box is correct for the most images.
 
-    It is right where its intersection over union with any of the image's boxes is above 0.5. A
+    It is correct if its intersection over union with any of the image's boxes is above 0.5. A
     method that does not beat `centred_boxes` at this side has not shown that it localizes.
 
     Args:
-        boxes: For each image an array of shape `(boxes, 4)`; padded rows do no harm.
+        boxes: For each image an array of shape `(boxes, 4)`; padding rows are ignored.
         image_sizes: Array of shape `(images, 2)`: height and width in pixels.
         sides: Sides to try, as fractions of the image's. Defaults to 0.05, 0.1 to 1.
 
     Returns:
-        The best of `sides`; of several as good, the smallest.
+        The best of `sides`; ties go to the smallest.
 
     Raises:
         ValueError: If there is no box or no side, or not one entry of `boxes` for each image.
@@ -235,13 +235,13 @@ def best_centred_side(
             "`boxes` should hold one array for each image. "
             f"Received: len(boxes)={len(boxes)}, len(image_sizes)={len(sizes)}"
         )
-    counts = [len(np.atleast_2d(each)) if np.size(each) else 0 for each in boxes]
+    counts = [len(np.atleast_2d(rows)) if np.size(rows) else 0 for rows in boxes]
     if not sum(counts) or not len(sides):
         raise ValueError(
             "`boxes` should hold a box and `sides` a side. "
             f"Received: {sum(counts)} boxes, sides={sides}"
         )
-    stacked = np.concatenate([np.reshape(each, (-1, 4)) for each in boxes])
+    stacked = np.concatenate([np.reshape(rows, (-1, 4)) for rows in boxes])
     owner = np.repeat(np.arange(len(sizes)), counts)
     candidates = sorted(float(side) for side in sides)
     hits = [

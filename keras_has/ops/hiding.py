@@ -1,7 +1,7 @@
-"""Grid and segment masks from uniform noise, and the hiding of what they cover.
+"""Grid and segment masks from uniform noise, and hiding of the covered pixels or steps.
 
-The random draw is an argument of every function here, so that the same noise gives the same mask in
-a layer, in a `tf.data` pipeline and in a test. Nothing here keeps state.
+The functions take the random noise as an argument, so the same noise gives the same mask in a
+layer, in a `tf.data` pipeline and in a test. Nothing here keeps state.
 """
 
 import math
@@ -37,7 +37,7 @@ def tensor_namespace(tensor: Tensor) -> Any:
 
 
 def is_tensorflow_tensor(tensor: Tensor) -> bool:
-    """Whether `tensor` is TensorFlow's, told without importing TensorFlow."""
+    """Returns whether `tensor` is a TensorFlow tensor, without importing TensorFlow."""
     tensorflow = sys.modules.get("tensorflow")
     return tensorflow is not None and bool(tensorflow.is_tensor(tensor))
 
@@ -71,7 +71,7 @@ def tensorflow_namespace() -> Any:
 
 
 def grid_shape(height: Any, width: Any, patch_sizes: Sequence[int]) -> tuple[Any, Any]:
-    """Returns the rows and columns of the finest grid that `patch_sizes` can ask for.
+    """Returns the rows and columns of the finest grid of any of `patch_sizes`.
 
     Args:
         height: Height of the images in pixels, an int or a scalar tensor.
@@ -122,7 +122,7 @@ def grid_mask(
     channels: int = 1,
     xp: Any = keras.ops,
 ) -> Tensor:
-    """Tells which pixels are hidden: each cell of each image's grid, independently.
+    """Returns which pixels are hidden; every grid cell of every image is drawn independently.
 
     For image b with patch size s the mask is `noise[b, y // s, x // s] < hide_probability`: the
     grid is anchored at the top left, and cells at the bottom and right may be partial. A size of 0
@@ -165,7 +165,7 @@ def _to_pixel_rows(
     height: Any,
     xp: Any,
 ) -> Callable[[Tensor], Tensor]:
-    """Returns a function from what is known of rows of cells to the same of rows of pixels.
+    """Returns a function that expands a table over rows of cells to rows of pixels.
 
     Returns:
         A function from (batch, rows, n) to (batch, height, n).
@@ -189,7 +189,7 @@ def _to_pixel_rows(
 def _cells_on_columns(
     patch_sizes: Sequence[int], width: Any, columns: Any, channels: int, xp: Any
 ) -> Any:
-    """Tells for each size which columns of pixels each column of cells covers.
+    """Returns which pixel columns each column of cells covers, for every patch size.
 
     Returns:
         (n, columns, width * channels) float32, 1 where covered, all 0 for a size of 0. In NumPy
@@ -375,14 +375,14 @@ def segment_index(
     mask: Tensor | None = None,
     xp: Any = keras.ops,
 ) -> Tensor:
-    """Tells which segment each step of a sequence belongs to.
+    """Returns the segment to which each step of a sequence belongs.
 
     Step t of a sequence of true length T belongs to segment `t // segment_length`, whose last one
     may be partial, or to segment `t * num_segments // T`: lengths then differ by one step at most.
 
     Args:
         steps: Number of steps T, padding included, an int or a scalar tensor.
-        segment_length: Steps a segment, or None.
+        segment_length: Steps per segment, or None.
         num_segments: Number of equal segments, or None; exactly one of the two is given.
         mask: (B, T) bool, True where a sequence has a step and False where it is padded; None
             where nothing is padded. Steps are counted, and T is taken, over the True ones alone.
@@ -417,10 +417,10 @@ def segment_mask(
     mask: Tensor | None = None,
     xp: Any = keras.ops,
 ) -> Tensor:
-    """Tells which steps are hidden: each segment of each sequence, independently.
+    """Returns which steps are hidden; every segment of every sequence is drawn independently.
 
-    Step t of sequence b is hidden where `noise[b, index[b, t]] < hide_probability`. Nobody fixes
-    how many segments of a sequence are hidden, and padding never is.
+    Step t of sequence b is hidden where `noise[b, index[b, t]] < hide_probability`. The number
+    of hidden segments is random. Padding is never hidden.
 
     Args:
         noise: (B, n) float32, uniform in [0, 1): at least one for each segment, n a multiple of 8.
@@ -489,7 +489,7 @@ def draw_and_hide_segments(
     Args:
         sequences: (T, D) or (B, T, D) features, or (T, H, W, C) or (B, T, H, W, C) frames.
         uniform: Function from a shape to float32 noise in [0, 1). Called once.
-        segment_length: Steps a segment, or None.
+        segment_length: Steps per segment, or None.
         num_segments: Number of equal segments, or None; exactly one of the two is given.
         hide_probability: Scalar in [0, 1].
         fill_value: Scalar or one value per channel, an array or a tensor of any float dtype.
@@ -539,7 +539,7 @@ def _dtype_name(dtype: Any) -> str:
 
 
 def check_patch_size(patch_size: Any) -> tuple[int, ...]:
-    """Returns the patch sizes as a tuple of ints, or raises a ValueError that names the mistake."""
+    """Returns the patch sizes as a tuple of ints, or raises a ValueError."""
     sizes = tuple(patch_size) if isinstance(patch_size, Iterable) else (patch_size,)
     try:
         if any(isinstance(size, bool) for size in sizes):
@@ -559,7 +559,7 @@ def check_segments(segment_length: Any, num_segments: Any) -> tuple[int | None, 
     """Returns length and number of segments, one of them None, or raises a ValueError.
 
     Args:
-        segment_length: Steps a segment, a positive int, or None.
+        segment_length: Steps per segment, a positive int, or None.
         num_segments: Number of equal segments, a positive int, or None. 20 where both are None.
     """
     given = {"segment_length": segment_length, "num_segments": num_segments}
@@ -578,7 +578,7 @@ def check_segments(segment_length: Any, num_segments: Any) -> tuple[int | None, 
 
 
 def check_hide_probability(hide_probability: Any) -> float:
-    """Returns the probability as a float, or raises a ValueError that names the mistake."""
+    """Returns the probability as a float, or raises a ValueError."""
     try:
         value = float(hide_probability)
     except (TypeError, ValueError):
@@ -592,7 +592,7 @@ def check_hide_probability(hide_probability: Any) -> float:
 
 
 def check_fill_value(fill_value: Any) -> Any:
-    """Returns "mean", a float or a tuple of floats; raises a ValueError that names the mistake."""
+    """Returns "mean", a float or a tuple of floats, or raises a ValueError."""
     if isinstance(fill_value, str) and fill_value == "mean":
         return fill_value
     try:

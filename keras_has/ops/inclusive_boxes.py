@@ -1,11 +1,11 @@
-"""Boxes whose last corner belongs to them, as the protocol of Choe et al. counts pixels."""
+"""Boxes with inclusive corners, as in the protocol of Choe et al."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 
 def inclusive_box_iou(boxes_a: ArrayLike, boxes_b: ArrayLike) -> NDArray[np.float64]:
-    """Computes the intersection over union of inclusive boxes, one with one.
+    """Computes the intersection over union of inclusive boxes, elementwise.
 
     A box is `x1 - x0 + 1` pixels wide. The arguments broadcast.
 
@@ -37,12 +37,12 @@ def _area(boxes: NDArray[np.int64]) -> NDArray[np.int64]:
 def truncated_boxes(
     boxes: ArrayLike, from_size: tuple[float, float], to_size: tuple[float, float]
 ) -> NDArray[np.int64]:
-    """Carries corners from one image size to another and cuts off what follows the point.
+    """Scales corners from one image size to another and truncates them to integers.
 
     Args:
         boxes: Array of shape `(..., 4)`: x0, y0, x1, y1, none below 0.
         from_size: Height and width that `boxes` refer to.
-        to_size: Height and width wanted.
+        to_size: Target height and width.
 
     Returns:
         An integer array of boxes.

@@ -1,4 +1,4 @@
-"""Matching of detections and ground truth: each in turn takes the best of what is left."""
+"""Greedy matching of detections and ground truth, in order."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,27 +11,27 @@ def match_in_turn(
     num_choosers: int,
     num_chosen: int,
 ) -> NDArray[np.int64]:
-    """Lets choosers choose in turn, each what it prefers of what nobody before it has taken.
+    """Matches greedily: each chooser in order takes its favourite among the remaining items.
 
-    Chooser 0 chooses first. That is what the loops of detection benchmarks do. All choosers are
-    handled at once here, in rounds: each asks for its favourite, the first in turn of those who ask
-    for the same gets it, also where a later one already holds it, and who goes empty asks for its
-    next. As all agree who comes first, there is one stable outcome, that of choosing in turn.
+    Chooser 0 chooses first, as in the loops of detection benchmarks. Here all choosers are handled
+    at once, in rounds. Each requests its favourite item. The earliest chooser that requests an item
+    gets it, even if a later one already holds it, and the others request their next choice. Because
+    all items rank the choosers alike, the only stable outcome is that of choosing in order.
 
     Args:
-        choosers: (P,) integers: for each admissible pair, who chooses, in turn from 0.
-        chosen: (P,) integers: for each pair, what may be chosen.
-        preference: (P,) numbers: the smallest of a chooser is its favourite. Of equal ones the
-            first in `chosen` is.
+        choosers: (P,) integers: the chooser of each admissible pair; 0 chooses first.
+        chosen: (P,) integers: the item of each pair.
+        preference: (P,) numbers: a chooser prefers its smallest value; ties go to the
+            lowest item in `chosen`.
         num_choosers: Number of choosers.
-        num_chosen: Number of things to choose.
+        num_chosen: Number of items.
 
     Returns:
-        (num_choosers,) int64: what each has taken, or -1.
+        (num_choosers,) int64: the item of each chooser, or -1.
 
     Example:
 
-    The second would have liked 0 better, which the first took:
+    The second chooser prefers item 0, but the first has taken it:
 
     >>> match_in_turn([0, 1, 1], [0, 0, 1], [0.3, 0.1, 0.2], num_choosers=2, num_chosen=2)
     array([0, 1])
@@ -39,7 +39,7 @@ def match_in_turn(
     who, what = np.asarray(choosers, np.int64), np.asarray(chosen, np.int64)
     order = np.lexsort((what, np.asarray(preference), who))
     who, what = who[order], what[order]
-    place = np.searchsorted(who, np.arange(num_choosers + 1))  # of each one's next request
+    place = np.searchsorted(who, np.arange(num_choosers + 1))  # Next request of each chooser.
     stop, place = place[1:], place[:-1].copy()
     nobody = num_choosers
     holder = np.full(num_chosen, nobody, np.int64)
@@ -48,7 +48,7 @@ def match_in_turn(
         wish = what[place[asking]]
         before = holder[wish]
         np.minimum.at(holder, wish, asking)
-        # Who goes empty: those that asked and do not hold it now, and those it was taken from.
+        # Choosers without an item: rejected requests and displaced holders.
         displaced = np.unique(before[(before != nobody) & (before != holder[wish])])
         empty = np.concatenate([asking[holder[wish] != asking], displaced])
         place[empty] += 1

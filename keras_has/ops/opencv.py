@@ -1,18 +1,18 @@
-"""The one place that imports OpenCV, so that a missing system library is explained once."""
+"""Imports OpenCV and explains how to fix a missing system library."""
 
 from types import ModuleType
 
 
 def opencv() -> ModuleType:
-    """Returns OpenCV's module, imported at the first call.
+    """Returns the OpenCV module, imported on the first call.
 
-    OpenCV's settings, its number of threads among them, are left as they are.
+    OpenCV's settings, such as its number of threads, are not changed.
 
     Returns:
         The module `cv2`.
 
     Raises:
-        ImportError: If OpenCV cannot be imported, with the two remedies for a server without a
+        ImportError: If OpenCV cannot be imported, with two remedies for a server without a
             graphics stack.
 
     Example:

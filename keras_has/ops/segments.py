@@ -1,4 +1,4 @@
-"""Segments of time: runs above a threshold and temporal intersection over union.
+"""Temporal segments: runs above a threshold and temporal intersection over union.
 
 A segment is half-open, `[start, end)`: `end - start` is its length. Runs are counted in steps,
 everything else in seconds.
@@ -15,10 +15,10 @@ def runs_above(values: ArrayLike, level: ArrayLike) -> tuple[NDArray[np.int64], 
 
     Args:
         values: (..., T) numbers, time last. NaN exceeds nothing.
-        level: Number, or (..., 1): what has to be exceeded, strictly.
+        level: Number, or (..., 1): the level to exceed strictly.
 
     Returns:
-        A tuple of int64 arrays, one entry a run: an index for each of the leading axes, then the
+        A tuple of int64 arrays, one entry per run: an index for each of the leading axes, then the
         first step and the step after the last. Runs are in the order of the leading axes, then of
         time.
 
@@ -37,7 +37,7 @@ def runs_above(values: ArrayLike, level: ArrayLike) -> tuple[NDArray[np.int64], 
 
 
 def temporal_iou(segments: ArrayLike, others: ArrayLike) -> NDArray[np.float64]:
-    r"""Computes the intersection over union of segments of time.
+    r"""Computes the intersection over union of temporal segments.
 
     `IoU = |A \cap B| / |A \cup B|`, and 0 where the segments do not overlap, one is empty, or an
     end is NaN.

@@ -128,7 +128,7 @@ def test_files_that_do_not_fit_are_named_with_the_layer(full, tmp_path):
     [
         ({"feature_layer": "fc9"}, "`feature_layer` should be one of"),
         ({"width_multiplier": 0}, "`width_multiplier` should be greater than 0"),
-        ({"input_shape": (112, 112, 3)}, "`input_shape` should be"),
+        ({"input_shape": (112, 112, 3)}, "`input_shape`"),
         ({"input_shape": (8, 112, 112, 3)}, "at least 16 frames"),
     ],
 )

@@ -102,7 +102,7 @@ def test_conv1_is_hidden_where_asked_and_only_in_training(place):
     ("arguments", "message"),
     [
         ({"map_stride": 2}, r"`map_stride` should be 4 or 8\. Received: map_stride=2"),
-        ({"widths": (32,)}, r"`widths` should name .* Received: widths=\(32,\)"),
+        ({"widths": (32,)}, r"`widths`.* Received: widths=\(32,\)"),
         ({"pooling": "sum"}, r"`pooling` should be .* Received: pooling=sum"),
         ({"conv1_hiding": 0.5}, r"`conv1_hiding` should be .* Received: conv1_hiding=0\.5"),
         ({"conv1_hiding_place": "no"}, r"`conv1_hiding_place` should .* conv1_hiding_place=no"),

@@ -78,10 +78,10 @@ def test_maps_can_be_part_of_a_functional_model():
 @pytest.mark.parametrize(
     ("features", "kernel", "class_index", "message"),
     [
-        (FEATURES[0, 0], KERNEL, None, "`features` should be of shape"),
-        (FEATURES, KERNEL.T, None, "`kernel` should be of shape"),
-        (FEATURES, KERNEL[0], None, "`kernel` should be of shape"),
-        (FEATURES, KERNEL, [[1], [2], [3]], "`class_index` should be of shape"),
+        (FEATURES[0, 0], KERNEL, None, "`features`"),
+        (FEATURES, KERNEL.T, None, "`kernel`"),
+        (FEATURES, KERNEL[0], None, "`kernel`"),
+        (FEATURES, KERNEL, [[1], [2], [3]], "`class_index`"),
     ],
 )
 def test_shapes_that_do_not_fit_are_named(features, kernel, class_index, message):
@@ -110,7 +110,7 @@ def test_upsampling_samples_at_half_pixel_centres():
 @pytest.mark.parametrize(
     ("maps", "size", "message"),
     [
-        (np.zeros((2, 2)), (4, 4), "`maps` should be of shape"),
+        (np.zeros((2, 2)), (4, 4), "`maps`"),
         (np.zeros((1, 2, 2)), (4,), "`size` should be a pair"),
         (np.zeros((1, 2, 2)), (0, 4), "`size` should be a pair"),
     ],

@@ -187,9 +187,9 @@ def test_a_saved_model_finds_the_boxes_without_this_project(tmp_path):
 @pytest.mark.parametrize(
     ("shape", "threshold", "message"),
     [
-        ((4, 4), 0.2, "`maps` should be of shape"),
-        ((1, 4, 4), 1.0, "`threshold` should be"),
-        ((1, 4, 4), -0.5, "`threshold` should be"),
+        ((4, 4), 0.2, "`maps`"),
+        ((1, 4, 4), 1.0, "`threshold`"),
+        ((1, 4, 4), -0.5, "`threshold`"),
     ],
 )
 def test_arguments_out_of_range_are_named(shape, threshold, message):
