@@ -1,1 +1,1 @@
-"""Measured side by side with peers in one process; `make bench`. Nothing here is asserted."""
+"""Benchmarks that run next to peers in one process (`make bench`). They are not tests."""

@@ -22,7 +22,7 @@ ALL = (
 
 
 def main() -> None:
-    """Runs them one after another; one that fails does not keep the others from running."""
+    """Runs the benchmarks one after another, and continues if one of them fails."""
     try:
         before = len(read()) if FILE.exists() else 0
     except ValueError as error:

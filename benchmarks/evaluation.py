@@ -52,7 +52,7 @@ def compare(
 
 
 def main() -> None:
-    """Runs all of it."""
+    """Runs all comparisons."""
     print_machine()
     compare("SmallGAP, 16 x 16 map", SmallGAP(10), generated_parts("val"), 64, 9, 1.25)
     compare(

@@ -197,7 +197,7 @@ def datasets_of_uint8(is_batched: bool, count: int = 512) -> None:
 
 
 def main() -> None:
-    """Runs all of it."""
+    """Runs all comparisons."""
     print_machine()
     layer_on_batches()
     datasets_of_uint8(is_batched=False)

@@ -217,7 +217,7 @@ def memory_of_epochs(title: str, dataset: Dataset) -> None:
 
 
 def main() -> None:
-    """Runs all of it."""
+    """Runs all comparisons."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--photos", type=Path, help="folder of photographs, JPEG")
     arguments = parser.parse_args()

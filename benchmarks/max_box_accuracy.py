@@ -1,9 +1,9 @@
-"""MaxBoxAcc and MaxBoxAccV2 against their protocol done plainly: 1,000 thresholds for each.
+"""MaxBoxAcc and MaxBoxAccV2 against a plain implementation with 1,000 thresholds for each.
 
 python -m benchmarks.max_box_accuracy
 
-One process on one core; the maps are 14 x 14, resized to 224 x 224 as in the protocol. With Numba's
-compiled loops, where it is installed, and without. It stops if the counts differ at any threshold.
+One process on one core; the maps are 14 x 14, resized to 224 x 224 as in the protocol. It runs
+with and without Numba, if Numba is installed, and stops if the counts differ at any threshold.
 """
 
 import os
@@ -29,12 +29,12 @@ DELTAS = (0.3, 0.5, 0.7)
 
 
 def noise(random: np.random.Generator, side: int = 14) -> np.ndarray:
-    """A map of independent values: as many hills and pits as there can be."""
+    """A map of independent values, which has as many hills and pits as possible."""
     return random.uniform(size=(side, side))
 
 
 def blobs(random: np.random.Generator, side: int = 14) -> np.ndarray:
-    """A map as a network gives it: one to three hills on an uneven ground."""
+    """A map like those of a network: one to three hills on uneven ground."""
     y, x = np.mgrid[:side, :side] * 14 / side
     hills = np.zeros((side, side))
     for _ in range(random.integers(1, 4)):
@@ -86,7 +86,7 @@ def compare(title: str, maps: np.ndarray, boxes: np.ndarray, repeats: int = 5) -
         for one, other in zip(function(0), expected, strict=True):
             assert np.array_equal(one, other), "the counts differ"
     seconds = interleaved(candidates, repeats, warm_up=1)
-    # Ten times as fast is asked for, with what a plain installation has.
+    # The target, also without Numba, is a tenth of the time.
     aims = dict.fromkeys(set(candidates) - {"1,000 thresholds each"}, 0.1)
     aims.pop("of it: contour_boxes_of_score_maps")
     record(
@@ -100,7 +100,7 @@ def compare(title: str, maps: np.ndarray, boxes: np.ndarray, repeats: int = 5) -
 
 
 def main() -> None:
-    """Runs all of it."""
+    """Runs all comparisons."""
     cv2.setNumThreads(1)
     print_machine()
     began = time.perf_counter()

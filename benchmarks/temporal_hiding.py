@@ -103,7 +103,7 @@ def datasets_of_features(count: int = 32) -> None:
 
 
 def main() -> None:
-    """Runs all of it."""
+    """Runs all comparisons."""
     print_machine()
     layer_on_batches()
     datasets_of_features()
