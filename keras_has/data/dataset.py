@@ -105,12 +105,18 @@ class Dataset:
         self._check_values()
 
     def _column(self, name: str, values: Any) -> Column:
+        if name in _RESERVED:
+            raise ValueError(
+                f"`columns` should not contain {name!r}: examples contain something else under it."
+            )
         if isinstance(values, Column):
             return values
-        if name not in _COLUMNS:
-            return DenseColumn(values)
         try:
-            return _COLUMNS[name](values, self)
+            if name in _COLUMNS:
+                return _COLUMNS[name](values, self)
+            column = DenseColumn(values)
+            len(column)
+            return column
         except (ValueError, TypeError) as error:
             raise ValueError(f"`{name}` of {self.name!r} is invalid: {error}") from error
 
@@ -148,6 +154,7 @@ class Dataset:
         for name, axis, wanted in (
             ("boxes", 2, "be finite, with x0 < x1 and y0 < y1"),
             ("segments", 1, "be finite and start before they end"),
+            ("ambiguous", 1, "be finite and start before they end"),
         ):
             if name in self:
                 flat, counts = self.columns[name].flat()
@@ -157,6 +164,8 @@ class Dataset:
                 owners = np.repeat(np.arange(len(counts)), counts)
                 self._raise_at(is_valid, name, wanted, flat, owners)
         if "segments" in self:
+            if "segment_labels" not in self:
+                raise ValueError(f"{self.name!r} has `segments`, so it needs `segment_labels`.")
             self._check_segment_labels(classes)
 
     def _check_segment_labels(self, classes: int) -> None:
@@ -265,7 +274,7 @@ class Dataset:
     def examples(
         self,
         indices: Sequence[int] | np.ndarray | None = None,
-        columns: Sequence[str] = ("label", "boxes"),
+        columns: Sequence[str] | None = None,
     ) -> tf.data.Dataset:
         """Returns decoded images with their columns as a `tf.data.Dataset`.
 
@@ -276,8 +285,8 @@ class Dataset:
         Args:
             indices: Positions from 0 to N - 1, repeats allowed, or N booleans. All images in
                 order where `None` (default).
-            columns: Names of the columns to return; those that the dataset does not have are left
-                out.
+            columns: Names of the columns to return; `None` (default) for `"label"` and `"boxes"`,
+                as far as the dataset has them.
 
         Returns:
             A dataset of dictionaries: `"image"`, uint8 of shape `(height, width, 3)`; the columns,
@@ -286,12 +295,17 @@ class Dataset:
 
         Raises:
             IndexError: If a position is negative or beyond the last image.
+            KeyError: If the dataset does not have one of `columns`.
         """
         import tensorflow as tf
 
         rows = np.arange(len(self)) if indices is None else self.rows(indices)
         source = self.image_source
-        lookups = {name: self.columns[name].lookup() for name in columns if name in self}
+        if columns is None:
+            columns = [name for name in ("label", "boxes") if name in self]
+        elif isinstance(columns, str):
+            raise ValueError(f"`columns` should be a list of names. Received: columns={columns!r}")
+        lookups = {name: self.column(name).lookup() for name in columns}
         lookups["image_id"] = DenseColumn(self.ids).lookup()
 
         def example(row: tf.Tensor, loaded: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -325,7 +339,7 @@ class Dataset:
             float32 array of shape `(N, M, 4)`, where M is the largest number of boxes of an image,
             at least 1.
         """
-        return self.columns["boxes"].padded()
+        return self.column("boxes").padded()
 
     # Sequences
 
@@ -469,26 +483,52 @@ def _image_sizes(value: Any) -> DenseColumn:
     return column
 
 
+def _multi_hot(value: Any, num_classes: int) -> DenseColumn:
+    labels = np.asarray(value)
+    if labels.size == 0:
+        labels = labels.reshape(-1, num_classes)
+    is_valid = labels.ndim == 2 and labels.shape[1] == num_classes and labels.dtype.kind in "biuf"
+    if not is_valid or not np.isin(labels, (0, 1)).all():
+        raise ValueError(
+            f"it should be booleans, or 0 and 1, of shape (N, {num_classes}). Received: "
+            f"{labels.dtype} of shape {labels.shape}."
+        )
+    return DenseColumn(labels.astype(bool))
+
+
+def _whole(values: Sequence[Any]) -> list[np.ndarray]:
+    arrays = [np.asarray(value) for value in values]
+    for index, array in enumerate(arrays):
+        if array.size and not np.issubdtype(array.dtype, np.integer):
+            raise ValueError(
+                f"it should be integers. Received: {array.tolist()} at position {index}."
+            )
+    return arrays
+
+
 def _path_tuples(value: Any) -> DenseColumn:
     paths = np.empty(len(value), object)
     for row, entry in enumerate(value):
+        if isinstance(entry, str):
+            raise ValueError(f"each entry should be a list of paths. Received: {entry!r}")
         paths[row] = tuple(str(path) for path in entry)
     return DenseColumn(paths)
 
 
-# How the values of known columns are put into form.
+# What examples contain besides columns.
+_RESERVED = ("image", "image_id", "size", "hiding_seed")
+
+# How the values of known columns are normalized.
 _COLUMNS: dict[str, Callable[[Any, Dataset], Column]] = {
     "label": lambda value, dataset: _integers(value, 1),
-    "labels": lambda value, dataset: DenseColumn(
-        np.asarray(value, bool).reshape(-1, len(dataset.class_names))
-    ),
+    "labels": lambda value, dataset: _multi_hot(value, len(dataset.class_names)),
     "boxes": lambda value, dataset: RaggedColumn(value, np.float32, (4,)),
     "image_size": lambda value, dataset: _image_sizes(value),
     "mask_paths": lambda value, dataset: _path_tuples(value),
     "ignore_path": lambda value, dataset: DenseColumn(_strings(value, "ignore_path")),
     "duration": lambda value, dataset: DenseColumn(np.asarray(value, np.float64).reshape(-1)),
     "segments": lambda value, dataset: RaggedColumn(value, np.float32, (2,)),
-    "segment_labels": lambda value, dataset: RaggedColumn(value, np.int64),
+    "segment_labels": lambda value, dataset: RaggedColumn(_whole(value), np.int64),
     "ambiguous": lambda value, dataset: RaggedColumn(value, np.float32, (2,)),
 }
 

@@ -48,10 +48,20 @@ def pad(example: Example, padding: int) -> Example:
     """Pads the image with zeros and the mask with 255 ("ignore") on all four sides.
 
     Args:
-        example: Any example.
+        example: Any example; a mask has an integer dtype that can represent 255.
         padding: Number of rows and columns to add on each side.
+
+    Raises:
+        ValueError: If `padding` is negative or the mask cannot contain 255.
     """
+    if "mask" in example and not example["mask"].dtype.max >= 255:
+        raise ValueError(
+            "`mask` should have an integer dtype that can represent 255. "
+            f"Received: dtype={example['mask'].dtype.name}"
+        )
     moved = dict(example)
+    if padding < 0:
+        raise ValueError(f"`padding` should be at least 0. Received: padding={padding}")
     for key, fill in (("image", 0), ("mask", 255)):
         if key in example:
             sides = [[padding, padding]] * 2 + [[0, 0]] * (len(example[key].shape) - 2)
@@ -120,8 +130,16 @@ def random_crop(example: Example, seed: tf.Tensor, height: tf.Tensor, width: tf.
         seed: int32 tensor of shape (2,).
         height: Height of the window in pixels.
         width: Width of the window.
+
+    Raises:
+        tf.errors.InvalidArgumentError: If the window is larger than the image.
     """
     size = tf.shape(example["image"])[:2]
+    message = "`height` and `width` of the window should be at most those of the image"
+    with tf.control_dependencies(
+        [tf.debugging.assert_greater_equal(size, tf.stack([height, width]), message)]
+    ):
+        size = tf.identity(size)
     place = tf.random.stateless_uniform([2], seed)
     room = tf.cast(size - tf.stack([height, width]) + 1, tf.float32)
     top, left = tf.unstack(tf.cast(place * room, tf.int32))
@@ -135,7 +153,12 @@ def random_square(example: Example, seed: tf.Tensor, share: float) -> Example:
         example: Any example with an image.
         seed: int32 tensor of shape (2,).
         share: Side of the square as a share of the image's short side, in (0, 1].
+
+    Raises:
+        ValueError: If `share` is out of range.
     """
+    if not 0 < share <= 1:
+        raise ValueError(f"`share` should be in (0, 1]. Received: share={share}")
     height, width = tf.unstack(tf.shape(example["image"])[:2])
     short = tf.cast(tf.minimum(height, width), tf.float32)
     side = tf.maximum(tf.cast(tf.round(short * share), tf.int32), 1)

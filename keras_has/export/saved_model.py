@@ -60,14 +60,18 @@ def read_fields(path: str | os.PathLike[str], kind: str, writer: str) -> dict[st
             f"{file} is missing. The model should be a folder written by `{writer}`, such as the "
             "`saved_model` of a run directory."
         )
-    fields = json.loads(file.read_text(encoding="utf-8"))
-    found = fields.get("kind", "image")
+    try:
+        fields = json.loads(file.read_text(encoding="utf-8"))
+        found = fields.get("kind", "image")
+        fields["class_names"] = tuple(map(str, fields["class_names"]))
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError(f"{file} is damaged ({error}). Export the model again.") from error
     if found != kind:
         raise ValueError(
             f"The model should be a folder written by `{writer}`. Received: {path}, which has "
             f"kind={found!r}. Load it with {_READERS.get(found, 'a newer version of keras-has')}."
         )
-    return {**fields, "class_names": tuple(fields["class_names"])}
+    return dict(fields)
 
 
 def _replace_folder(new: Path, path: Path) -> None:

@@ -70,6 +70,29 @@ def test_any_column_is_selected_with_the_others():
     assert example["age"] == 33
 
 
+@pytest.mark.parametrize("name", ["image", "image_id", "size", "hiding_seed"])
+def test_columns_cannot_take_the_names_of_other_parts_of_an_example(name):
+    with pytest.raises(ValueError, match=f"`columns`.*'{name}'"):
+        in_memory_dataset(columns={name: [1, 2, 3, 4]})
+
+
+@pytest.mark.parametrize("values", [1, [[1], [2, 3], [], []], (n for n in range(4))])
+def test_a_column_that_is_not_an_array_is_named(values):
+    with pytest.raises(ValueError, match="`age` of 'grey'"):
+        in_memory_dataset(columns={"age": values})
+
+
+def test_a_list_of_paths_is_not_a_path():
+    with pytest.raises(ValueError, match=r"`mask_paths`.*'m1\.png'"):
+        in_memory_dataset(columns={"mask_paths": ["m1.png", "m2.png", "m3.png", "m4.png"]})
+
+
+@pytest.mark.parametrize("columns", ["label", ["labl"]])
+def test_examples_refuse_columns_that_do_not_exist(columns):
+    with pytest.raises((KeyError, ValueError), match="labl|columns='label'"):
+        in_memory_dataset().examples(columns=columns)
+
+
 def test_a_missing_column_is_named_with_the_existing_ones():
     with pytest.raises(KeyError, match="grey.*identity.*boxes.*image_size.*label"):
         in_memory_dataset()["identity"]
@@ -161,6 +184,13 @@ def test_sequences_know_their_truth_and_their_time_per_feature():
         ("segments", [[[1.0, 2.5]], [[0.0, 1.0], [2.0, 2.0]]], r"`segments`.*\[2.0, 2.0\].*'b'"),
         ("segments", [[[np.nan, 2.5]], [[0.0, 1.0], [1.0, 2.0]]], "`segments`.*nan.*'a'"),
         ("segment_labels", [[0], [0]], "`segment_labels`.*1 for id 'b'"),
+        ("segment_labels", [[0.7], [0, 1]], r"`segment_labels`.*\[0.7\] at position 0"),
+        ("segment_labels", None, "`segment_labels`"),
+        ("ambiguous", [[[5, 1]], []], r"`ambiguous`.*\[5.0, 1.0\].*'a'"),
+        ("ambiguous", [[], [[np.nan, 1]]], "`ambiguous`.*nan.*'b'"),
+        ("labels", [[1, 0, 0], [0, 1, 1]], r"`labels`.*\(N, 2\).*\(2, 3\)"),
+        ("labels", [[0.3, 0], [0, 1]], r"`labels`.*0 and 1"),
+        ("labels", [["0", "1"], ["1", "0"]], "`labels`.*<U1"),
         ("segment_labels", [[0], [0, 2]], "`segment_labels`.*2 classes. Received: 2 for id 'b'"),
     ],
 )

@@ -201,3 +201,14 @@ def test_batches_resume_at_any_step():
     rest = image_batches(numbered(), 4, flip_only, seed=3, first_step=4).take(2)
     for one, other in zip(whole[4:], rest.as_numpy_iterator(), strict=True):
         np.testing.assert_array_equal(one["image"], other["image"])
+
+
+def test_windows_and_padding_that_do_not_fit_are_refused():
+    with pytest.raises(tf.errors.InvalidArgumentError, match="`height` and `width`"):
+        transforms.random_crop(example(), tf.constant([1, 2]), 7, 2)
+    with pytest.raises(ValueError, match="`share`.*share=2.0"):
+        transforms.random_square(example(), tf.constant([1, 2]), 2.0)
+    with pytest.raises(ValueError, match="`padding`.*padding=-1"):
+        transforms.pad(example(), -1)
+    with pytest.raises(ValueError, match="`mask`.*int8"):
+        transforms.pad({**example(), "mask": tf.zeros((6, 8), tf.int8)}, 1)

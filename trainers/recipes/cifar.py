@@ -12,11 +12,20 @@ class ClassificationRecipe(ImageFields):
     """A recipe whose network is evaluated by its accuracy alone."""
 
     padding: int = field(0, help="Black pixels added on each side before the random crop.")
-    depth: int = field(8, help='Depth of "cifar_resnet", as in ResNet-20.')
+    depth: int = field(8, help='Depth of "cifar_resnet": 8, 14, 20 and so on, in steps of 6.')
     block: str = field("basic", help='Blocks of "cifar_resnet": "basic" or "bottleneck".')
 
     TASK: ClassVar[str] = "classification"
     DATASETS: ClassVar[tuple[str, ...]] = ("cifar10",)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check_choice("block", ("basic", "bottleneck"))
+        self._check_range("padding", 0, 32)
+        for name in ("image_size", "resize_size"):
+            self._check_range(name, 32, 32)  # crops have the size of the evaluated images
+        if self.depth < 8 or (self.depth - 2) % 6:
+            raise ValueError(f"`depth` should be 8, 14, 20 and so on. Received: depth={self.depth}")
 
 
 _FULL = ClassificationRecipe(

@@ -47,6 +47,11 @@ class Classification(ImageTask):
         """What is evaluated on, in words."""
         return "tuning images" if self.recipe.tuning_share else "test images"
 
+    def describe(self, model: keras.Model) -> str:
+        """Returns the numbers of images and classes, and how many batches of files were found."""
+        found = {str(image_id).split("/")[0] for image_id in self.train_split.ids}
+        return f"{super().describe(model)}; {len(found)} of 5 training batches"
+
     def batches(self, first_step: int) -> tf.data.Dataset:
         """Returns training batches: uint8 images, padded, cropped and flipped."""
         recipe = self.recipe
@@ -97,6 +102,7 @@ class Classification(ImageTask):
             **figures,
             "most_frequent_class": baseline,
             "bad_images": len(self.bad_images),
+            "is_tuning": self.recipe.tuning_share > 0,
         }, None
 
     def export(self, model: keras.Model, directory: RunDirectory) -> None:
@@ -111,4 +117,6 @@ class Classification(ImageTask):
     @classmethod
     def table_notes(cls, all_results: Sequence[Mapping[str, Any]]) -> str:
         """Returns what the figures are: those of the last epoch."""
-        return f"{all_results[0]['images']} test images, network of the last epoch."
+        first = all_results[0]
+        kind = "tuning" if first["is_tuning"] else "test"
+        return f"{first['images']} {kind} images, network of the last epoch."

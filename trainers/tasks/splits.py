@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -130,6 +131,11 @@ def _read_records(data_dir: str | os.PathLike[str], split: str) -> Dataset | Non
         return data.tfrecords(data_dir, split, progress(f"indexing {split}", "record"))
     if data.is_sequence_records(data_dir):
         return data.sequence_records(data_dir, split)
+    if any(Path(data_dir).glob("*-of-*.tfrecord")):
+        raise ValueError(
+            f"{data_dir} contains records but no dataset.json, so the conversion is not finished: "
+            "run the same `python -m trainers.prepare` command again."
+        )
     return None
 
 

@@ -40,6 +40,7 @@ def test_a_run_trains_resumes_and_leaves_results_and_a_model(cifar, tmp_path, ca
     assert json.loads((tmp_path / "run" / "recipe.json").read_text())["task"] == "classification"
     text = capsys.readouterr().out
     assert "60 training images, 20 test images, 2 classes" in text
+    assert "1 of 5 training batches" in text
     assert f"Top-1 Clas{100 * results['top1_clas']:42.1f}" in text
     model = tf.saved_model.load(str(tmp_path / "run" / "saved_model"))
     test = data.cifar10(cifar, "test")
@@ -88,3 +89,17 @@ def test_another_recipe_does_not_resume_the_run(cifar, tmp_path):
     train_recipe(tiny(0, epochs=1), directory.path, cifar)
     with pytest.raises(Exception, match="patch_size"):
         train_recipe(tiny(1, epochs=1), directory.path, cifar)
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [("padding", -1), ("image_size", 24), ("resize_size", 40), ("depth", 9), ("block", "x")],
+)
+def test_settings_that_would_have_no_or_another_effect_are_refused(name, value):
+    with pytest.raises(ValueError, match=f"`{name}`.*{name}="):
+        tiny(**{name: value})
+
+
+def test_the_notes_of_a_comparison_say_what_was_evaluated_on(cifar):
+    assert "196 tuning images" in Classification.table_notes([{"images": 196, "is_tuning": True}])
+    assert "20 test images" in Classification.table_notes([{"images": 20, "is_tuning": False}])
