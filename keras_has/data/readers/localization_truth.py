@@ -174,7 +174,13 @@ def read_localization_metadata(folder: Path, masks: Path | None = None) -> Local
     elif sizes is None:
         raise FileNotFoundError(f"{folder / 'image_sizes.txt'} is missing: boxes need it.")
     else:
-        boxes = boxes_of_rows(path, rows, rows, sizes, problems)
+        boxes = boxes_of_rows(path, rows, rows, sizes, problems, needs_whole_pixels=False)
+        for image_id, image_boxes in zip(rows, boxes, strict=True):
+            if image_boxes.min(initial=0) < 0:
+                problems.add(
+                    f"{path}:{rows[image_id][0][0]}: corners should be at least 0. "
+                    f"Received: {image_boxes.tolist()} for {image_id!r}."
+                )
         truth.boxes = dict(zip(rows, boxes, strict=True))
         truth.sizes = {image_id: sizes[image_id] for image_id in rows}
     problems.raise_if_any()

@@ -125,8 +125,18 @@ def boxes_of_rows(
     rows: Rows,
     sizes: dict[str, tuple[int, int]] | None,
     problems: Problems,
+    needs_whole_pixels: bool = True,
 ) -> list[np.ndarray]:
-    """Returns the half-open boxes of each image, in the order of `image_ids`."""
+    """Returns the half-open boxes of each image, in the order of `image_ids`.
+
+    Args:
+        path: The file, for messages.
+        image_ids: The images.
+        rows: What `read_rows` returned.
+        sizes: Height and width of the images, or `None` if they are unknown.
+        problems: Collects invalid boxes.
+        needs_whole_pixels: Whether fractional corners are refused. Defaults to `True`.
+    """
     boxes = []
     for image_id in image_ids:
         found = []
@@ -134,7 +144,8 @@ def boxes_of_rows(
             where = f"{path}:{number}"
             try:
                 x0, y0, x1, y1 = parse_corners(fields, where)
-                if not all(corner.is_integer() for corner in (x0, y0, x1, y1)):
+                is_whole = all(corner.is_integer() for corner in (x0, y0, x1, y1))
+                if needs_whole_pixels and not is_whole:
                     raise ValueError(f"{where}: corners should be whole pixels. Received: {fields}")
                 box = [x0, y0, x1 + 1, y1 + 1]
                 clip_box(box, None if sizes is None else sizes[image_id], where)

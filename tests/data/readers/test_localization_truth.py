@@ -60,3 +60,17 @@ def test_names_that_could_be_taken_for_others_are_sorted_out(tmp_path):
         (tmp_path / "image_ids.txt").write_text(ids)
         with pytest.raises(ValueError, match=message):
             read_localization_metadata(tmp_path)
+
+
+def test_corners_of_metadata_may_be_fractional_but_not_negative(tmp_path):
+    (tmp_path / "image_ids.txt").write_text("a.jpg\nb.jpg\n")
+    (tmp_path / "image_sizes.txt").write_text("a.jpg,8,6\nb.jpg,8,6\n")
+    (tmp_path / "localization.txt").write_text("a.jpg,1,1,2.5,2\n")
+    truth = read_localization_metadata(tmp_path)
+    assert truth.image_ids == ["a.jpg", "b.jpg"]
+    assert truth.boxes["a.jpg"].tolist() == [[1, 1, 3.5, 3]]
+    assert truth.sizes["a.jpg"] == (6, 8)
+    assert "b.jpg" not in truth.boxes
+    (tmp_path / "localization.txt").write_text("a.jpg,1,1,2,2\nb.jpg,-1,1,2,2\n")
+    with pytest.raises(ValueError, match=r"localization.txt:2:.*-1.*'b.jpg'"):
+        read_localization_metadata(tmp_path)
