@@ -26,7 +26,7 @@ def main() -> None:
     try:
         before = len(read()) if FILE.exists() else 0
     except ValueError as error:
-        sys.exit(f"{error}. Mend the line, or move the file away.")
+        sys.exit(f"{error}. Fix the line, or move the file away.")
     failed = []
     for number, name in enumerate(ALL, start=1):
         print(f"\n== {name} ({number} of {len(ALL)})", flush=True)

@@ -68,7 +68,7 @@ def peer_layers(fill: float, highest: float) -> dict[str, Callable[[], keras.Lay
 
 
 def torch_loop(size: int) -> Callable[[int], Any] | None:
-    """Returns the authors' loop on tensors of PyTorch (on the CPU); None where there is none."""
+    """Returns the authors' loop on PyTorch tensors on the CPU; `None` without PyTorch."""
     try:
         import torch
     except Exception as error:
@@ -96,7 +96,7 @@ def working(candidates: Mapping[str, Callable[[], Callable[[int], Any]]]) -> Can
         try:
             candidate = make()
             candidate(0)
-        except Exception as error:  # a peer that fails is told, not hidden
+        except Exception as error:  # a peer that fails is reported, not hidden
             reason = f"{error}".partition("\n")[0][:100]
             print(f"{name}: fails: {type(error).__name__}: {reason}")
             continue

@@ -192,7 +192,7 @@ def measure(
 
 
 def resident_mebibytes() -> float:
-    """Returns what this process holds in memory, or not a number where that is not told."""
+    """Returns the memory of this process, or NaN if the system does not report it."""
     try:
         lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     except OSError:

@@ -3,7 +3,7 @@
   python -m benchmarks.report
 
 Of each benchmark the last run on each device is taken. A table goes between the lines
-`<!-- benchmark: NAME -->` and `<!-- end -->`; `aims` is the table of all that was asked for.
+`<!-- benchmark: NAME -->` and `<!-- end -->`; `aims` is the table of all targets.
 """
 
 import argparse
@@ -140,7 +140,7 @@ def _aim(row: Row) -> str:
 
 
 def table_of_aims(comparisons: Comparisons) -> str:
-    """Returns all that was asked for, and whether it is met, as a Markdown table."""
+    """Returns all targets, and whether they are met, as a Markdown table."""
     lines = ["| benchmark | what | ratio | quartiles | aim (at most) |", "|---|---|---|---|---|"]
     asked: dict[str, list[Row]] = {}
     for (benchmark, comparison), rows in comparisons.items():

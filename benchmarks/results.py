@@ -72,12 +72,12 @@ class Row:
 
     @property
     def is_met(self) -> bool | None:
-        """Whether the aim is met; None where there is none."""
+        """Whether the target is met; `None` without a target."""
         return None if self.aim is None else self.ratio <= self.aim
 
     @property
     def verdict(self) -> str:
-        """Whether the aim is met, in words; "" where there is none.
+        """Whether the target is met, in words; "" without a target.
 
         Where the aim lies between the quartiles of the ratio, another run may say otherwise.
         """
@@ -179,7 +179,7 @@ def print_rows(rows: list[Row]) -> None:
 
 
 def append(rows: list[Row], file: Path) -> None:
-    """Appends rows to a CSV file, which is begun where there is none."""
+    """Appends rows to a CSV file, which is created if it does not exist."""
     with file.open("a+", newline="", encoding="utf-8") as stream:
         stream.seek(0)
         content = stream.read()

@@ -136,7 +136,7 @@ class HidingLayer(keras.Layer):
         """Returns the function from a shape to float32 noise in [0, 1).
 
         Args:
-            inputs: What is hidden in; tells whether TensorFlow or the Keras backend is used.
+            inputs: The tensors; they determine whether TensorFlow or the Keras backend is used.
             hiding_seed: (B, 2) or, for a single example, (2,) integers, from which each example's
                 noise is derived; or None for the layer's own generator.
         """

@@ -146,7 +146,7 @@ def _network(
     weights: str | None,
     feature_layer: str | None,
 ) -> keras.Model:
-    """The Functional model from the backbone's input to the feature map asked for."""
+    """Returns the Functional model from the backbone's input to the requested feature map."""
     if isinstance(backbone, str):
         build = getattr(keras.applications, backbone, None)
         if not callable(build):

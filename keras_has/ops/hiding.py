@@ -262,7 +262,7 @@ def hide_patches(
 
 
 def _word_of(images: Tensor, xp: Any) -> str:
-    """Returns the dtype of the words that rows of images are made of; "" where there is none."""
+    """Returns the dtype of the words that rows of images consist of, "" without such words."""
     length = math.prod(images.shape[-2:]) if None not in images.shape[-2:] else 0
     if not hasattr(xp, "bitwise") or _dtype_name(images.dtype) != "uint8" or not length:
         return ""

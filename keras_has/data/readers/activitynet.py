@@ -25,28 +25,28 @@ def activitynet(
 ) -> Dataset:
     """Reads the index of ActivityNet in its official JSON layout, and finds the features.
 
-    The classes are the labels of the annotations, sorted. Videos without an annotation are left
-    out, and so are segments that do not end after their start; `problems` names them.
+    The classes are the sorted labels of the annotations. Videos without an annotation and segments
+    that do not end after their start are left out and listed in `problems`.
 
     Args:
         annotations: `activity_net.v1-2.min.json` or `activity_net.v1-3.min.json`.
-        split: `"training"` (default) or `"validation"`. Those of "testing" have no labels.
-        features_dir: See `keras_has.data.thumos14`. Files and datasets may be named by the id with
+        split: `"training"` (default) or `"validation"`. The videos of "testing" have no labels.
+        features_dir: See `keras_has.data.thumos14`. Files and datasets are named by the id, with
             or without the usual `v_`.
         feature_key: Name of the array within a .npz or HDF5 file or group, such as
             `"c3d_features"`.
-        seconds_per_feature: Time from one feature to the next. Defaults to None: the features of
+        seconds_per_feature: Time from one feature to the next. Defaults to `None`: the features of
             each video span its duration.
         exclude: Ids of videos to leave out, without `v_`.
         missing_features: `"raise"` (default), or `"skip"` to leave out videos without features:
-            many are no longer to be had.
+            many are no longer available.
 
     Returns:
         A `Dataset`, in the order of the file.
 
     Raises:
-        FileNotFoundError: If something is missing; the message says what.
-        ValueError: If something cannot be read; the message names the file and the video.
+        FileNotFoundError: If a file is missing; the message names it.
+        ValueError: If a file is invalid; the message names it and the video.
 
     Example:
 

@@ -24,7 +24,7 @@ _ADVICE = (
     "folder CUB_200_2011, or the one above it, as data_dir."
 )
 
-# The rows of a file by the id that they begin with: the line's number and what follows the id.
+# The lines of a file by their id: the number of the line, and what follows the id.
 _Rows = dict[str, tuple[int, str]]
 
 
@@ -40,27 +40,27 @@ def cub(data_dir: str | os.PathLike[str], split: str = "train") -> Dataset:
     images/001.Black_footed_Albatross/*.jpg
     ```
 
-    A label is the place of the class's number among the sorted ones of `classes.txt`: with all 200
-    classes the number minus one. A class is called by its name without the number and underscores,
-    such as `"Black footed Albatross"`. Image ids are the paths of `images.txt`.
+    A label is the index of the class's number among the sorted numbers of `classes.txt`: with all
+    200 classes the number minus one. Class names have neither number nor underscores, such as
+    `"Black footed Albatross"`. Image ids are the paths of `images.txt`.
 
-    Boxes run from `(x, y)` to `(x + width, y + height)`. Some of the official ones reach beyond
-    their image, by up to tens of pixels; they are clipped to it. Heights and widths are read from
-    the heads of the files.
+    Boxes extend from `(x, y)` to `(x + width, y + height)`. Some official boxes extend beyond their
+    image, by up to tens of pixels; they are clipped. Heights and widths are read from the headers
+    of the image files.
 
     Args:
         data_dir: The folder `CUB_200_2011` or the one above it.
-        split: `"train"` (default) or `"test"`; `"val"` is another name for `"test"`, the only other
-            split there is.
+        split: `"train"` (default) or `"test"`; `"val"` is another name for `"test"`, because the
+            dataset has no third split.
 
     Returns:
-        An `Dataset` in the order of `images.txt`.
+        A `Dataset` in the order of `images.txt`.
 
     Raises:
-        FileNotFoundError: If a part is missing; the message says which, and what to do.
-        ValueError: If lines cannot be read, a box is inverted, empty or outside its image, or ids,
-            lines and images do not fit each other, in whichever split. The message counts all of it
-            and names file and line of the first ten.
+        FileNotFoundError: If a part is missing; the message names it and says what to do.
+        ValueError: If lines are invalid, a box is inverted, empty or outside its image, or ids,
+            lines and images do not match, in any split. The message counts all problems and gives
+            file and line of the first ten.
 
     Reference:
         Wah et al., The Caltech-UCSD Birds-200-2011 Dataset, CNS-TR-2011-001.
@@ -126,7 +126,7 @@ def cub(data_dir: str | os.PathLike[str], split: str = "train") -> Dataset:
 
 
 def _read(path: Path, fields: str, expected: str, problems: Problems) -> _Rows:
-    """Returns what follows each id; lines that are none, and second ones of an id, are noted."""
+    """Returns what follows each id; notes invalid lines and repeated ids as problems."""
     rows: _Rows = {}
     pattern = re.compile(rf"(\d{{1,9}})\s+({fields})", re.ASCII)
     for number, line in numbered_lines(require_file(path, f"lines of id and {expected}", _ADVICE)):

@@ -22,27 +22,27 @@ def generated_parts(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Dataset:
-    """Draws images of objects whose class one small part tells at once.
+    """Generates images of objects with one small, highly discriminative part.
 
-    Every object is a body with a head. The head is a small disc whose strong colour tells the class
-    beyond doubt. The body, ten times as large, tells it too, but faintly: by a pale colour that
-    often passes for that of a neighbouring class, and by its pattern. Place, size and turn are
-    random, as is the textured background. A network that has to give the class learns the heads and
-    is done; to find the whole object it must be made to look at the bodies, which is what
-    Hide-and-Seek is for. The box around head and body is exact.
+    Every object has a head and a body. The head is a small disc whose strong colour determines the
+    class. The body is ten times as large and only weakly discriminative: its pale colour is often
+    close to that of a neighbouring class, and its pattern depends on the class, too. Position, size
+    and orientation are random, and so is the textured background. A network that is trained to
+    classify learns the heads and nothing else; to find the whole object, it has to look at the
+    bodies, which is what Hide-and-Seek is for. The box around head and body is exact.
 
     Args:
         split: "train" (4,000 images by default) or "val" (1,000).
-        num_images: How many images, or None for the split's default.
+        num_images: Number of images, or `None` (default) for the split's own number.
         image_size: Side of the square images in pixels, 64 to 96.
         seed: Integer. Image i of a split depends on the seed, the split and i alone.
-        progress: Called with (images done, images in all), or None.
+        progress: Called with the number of images done and of all, or `None` (default).
 
     Returns:
-        An `Dataset` in memory, classes in turn.
+        A `Dataset` in memory; classes alternate.
 
     Raises:
-        ValueError: For an unknown split, a size outside [64, 96] or no images.
+        ValueError: If `split`, `image_size` or `num_images` is invalid.
 
     Example:
 

@@ -18,27 +18,28 @@ _SLOW_STEPS = 9
 
 
 def generated_phases(split: str = "train", num_videos: int | None = None, seed: int = 0) -> Dataset:
-    """Draws sequences with actions whose class one short phase tells at once.
+    """Generates sequences of actions with one short, highly discriminative phase.
 
-    A sequence lasts 40 to 80 s, with five features a second, of 24 numbers each, and shows one or
-    two of eight actions, once each. An action takes 8 to 16 s and goes through five phases. One of
-    them, neither the first nor the last, shows a strong sign that only this class has. The others
-    show two weaker signs in turn, each of which another class has, too. Around the actions there is
-    background, with ordinary activities that come with every class. A network that has to give the
-    labels of a sequence learns the telling phases and is done; to find the whole action it must be
-    made to look at the others, which is what Hide-and-Seek is for. The times are exact.
+    A sequence lasts 40 to 80 s, with five features of 24 numbers per second, and contains one or
+    two of eight actions, once each. An action lasts 8 to 16 s and has five phases. One of them,
+    neither the first nor the last, has a strong pattern that occurs in this class only. The others
+    alternate between two weaker patterns, which they share with other classes. The actions are
+    surrounded by background with activities that occur with every class. A network that is trained
+    to classify sequences learns the discriminative phases and nothing else; to find the whole
+    action, it has to look at the other phases, which is what Hide-and-Seek is for. The times are
+    exact.
 
     Args:
         split: "train" (400 sequences by default), "val" (200) or "test" (200).
-        num_videos: How many sequences, or None for the split's default.
-        seed: Integer. Sequence i of a split depends on the seed, the split and i alone; what the
-            signs are depends on nothing.
+        num_videos: Number of sequences, or `None` (default) for the split's own number.
+        seed: Integer. Sequence i of a split depends on the seed, the split and i alone; the
+            patterns are fixed.
 
     Returns:
         A `Dataset` in memory.
 
     Raises:
-        ValueError: For an unknown split or no sequences.
+        ValueError: If `split` or `num_videos` is invalid.
 
     Example:
 

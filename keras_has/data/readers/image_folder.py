@@ -36,40 +36,40 @@ _ADVICE = (
 def image_folder(
     data_dir: str | os.PathLike[str], split: str = "train", read_boxes: bool = True
 ) -> Dataset:
-    """Reads the index of one's own images, a folder a class, and their boxes if there are any.
+    """Reads the index of your own images, one folder per class, and their boxes if there are any.
 
     ```
-    train/CLASS/*.jpg                    .jpg, .jpeg, .png, .bmp or .gif, in whatever case
-    val/CLASS/*.jpg                      classes that train has too
+    train/CLASS/*.jpg                    .jpg, .jpeg, .png, .bmp or .gif, in any case
+    val/CLASS/*.jpg                      classes that train also has
     boxes.csv                            either this,
     train/CLASS/*.xml                    or a VOC file beside an image,
-    annotations/train/CLASS/*.xml        or in a tree of their own
+    annotations/train/CLASS/*.xml        or in a separate folder
     ```
 
-    The classes are the sorted folders of `train`, whichever split is read. Image ids are paths
+    The classes are the sorted folders of `train`, for every split. Image ids are paths
     below `data_dir`, such as `"val/dog/3.jpg"`.
 
-    `boxes.csv` has the header `image,x0,y0,x1,y1` (or `path` for `image`) and a line for each box:
-    the image's id, and the corners in pixels, half-open (`x1` and `y1` are the first column and row
-    outside). VOC files are read as PASCAL VOC and LabelImg write them, with the first and last
-    pixel of a box counted from 1; in them an object has to be named as its class folder to count.
-    Boxes that reach beyond the image are clipped. An image without a box is fine. The EXIF
-    orientation is not applied.
+    `boxes.csv` has the header `image,x0,y0,x1,y1` (or `path` for `image`) and one line per box: the
+    image's id, and the corners in pixels, half-open (`x1` and `y1` are the first column and row
+    outside of the box). VOC files have the format of PASCAL VOC and LabelImg, with the first and
+    last pixel of a box counted from 1; only objects with the name of the class folder count. Boxes
+    that extend beyond the image are clipped. Images without a box are allowed. The EXIF orientation
+    is not applied.
 
     Args:
-        data_dir: The folder that holds `train` and `val`.
+        data_dir: The folder that contains `train` and `val`.
         split: `"train"` (default), `"val"` or any other folder beside them.
         read_boxes: Whether to read the boxes.
 
     Returns:
-        An `Dataset`, by class and name. `image_sizes` is filled where every image has an
-        annotation.
+        A `Dataset`, sorted by class and name. It has the column `image_size` if every image has
+        an annotation.
 
     Raises:
-        FileNotFoundError: If a part is missing; the message says which, and what to do.
-        ValueError: If a line or an annotation cannot be read, a box is inverted or empty or lies
-            outside its image, an annotation has no image, or a class is not in `train`; the
-            message names file and line or the folder.
+        FileNotFoundError: If a part is missing; the message names it and says what to do.
+        ValueError: If a line or an annotation is invalid, a box is inverted, empty or outside its
+            image, an annotation has no image, or a class is not in `train`; the message names file
+            and line, or the folder.
     """
     if not split or split.startswith(".") or Path(split).name != split:
         raise ValueError(

@@ -42,8 +42,8 @@ _LABEL_ADVICE = (
     "read: its class numbers are explained only in a MATLAB file."
 )
 
-# Boxes of an image as its annotation has them: where each stands, its inclusive corners, and the
-# height and width of the image that they were drawn on where that is told.
+# The boxes of an annotation: the place and the inclusive corners of each box, and the height and
+# width of the image on which they were drawn, if the annotation gives them.
 _RawBoxes = tuple[list[tuple[str, list[float]]], tuple[int, int] | None]
 
 
@@ -52,7 +52,7 @@ def imagenet(
 ) -> Dataset:
     """Reads the index of ImageNet (ILSVRC 2012), or of some of its classes.
 
-    Images are looked for in `data_dir`, and in `ILSVRC/Data/CLS-LOC` below it as Kaggle packs them:
+    Images are expected in `data_dir`, or in `ILSVRC/Data/CLS-LOC` below it, as in Kaggle's archive:
 
     ```
     train/WNID/*.JPEG
@@ -66,33 +66,33 @@ def imagenet(
     ```
 
     Labels are the usual ones: the index of the WordNet id among the sorted ids of the class folders
-    of `train`; where there is no such folder, among those of `LOC_synset_mapping.txt`, or else of
-    `val`. Image ids are the file names. No image is opened, unless boxes are read.
+    of `train`; without that folder, among those of `LOC_synset_mapping.txt` or, without that file,
+    of `val`. Image ids are the file names. No image is opened, unless boxes are read.
 
-    Boxes come from the XML files, or else from `LOC_val_solution.csv`. Their corners are the first
-    and last pixel of the box, counted from 0, although VOC's format counts from 1: in images of
-    500 pixels they run from 0 to 499, and the devkit's overlap counts both ends. One is added to
-    the last corner for half-open boxes. Known oddities of the official files are mended as
-    TensorFlow's `process_bounding_boxes.py` does: swapped corners are put in order, a box drawn on
+    Boxes are read from the XML files or, without those, from `LOC_val_solution.csv`. Their corners
+    are the first and last pixel of the box, counted from 0, although VOC's format counts from 1: in
+    images of 500 pixels they range from 0 to 499, and the devkit's overlap counts both ends. One is
+    added to the last corner for half-open boxes. Known errors of the official files are corrected
+    as in TensorFlow's `process_bounding_boxes.py`: swapped corners are put in order, a box drawn on
     an image of another size than the stored one is scaled to it, and objects named by a word
-    (`Scottish_deerhound`) instead of a WordNet id count as the image's class. Objects of another
-    class are left out. Boxes are clipped to the image. An image without an annotation has no box.
+    (`Scottish_deerhound`) instead of a WordNet id count as the image's class. Objects of other
+    classes are left out. Boxes are clipped to the image. An image without an annotation has no box.
 
     Args:
-        data_dir: The folder that holds `train` and `val`, or Kaggle's folder `ILSVRC`.
+        data_dir: The folder that contains `train` and `val`, or Kaggle's folder `ILSVRC`.
         split: `"train"` (default) or `"val"`.
-        read_boxes: `True` reads the boxes and insists that there are any; `False` reads none.
-            `None` (default) reads those of "val" where there are any, and none of "train", whose
+        read_boxes: `True` reads the boxes and raises if there are none; `False` reads no boxes.
+            `None` (default) reads those of "val", if there are any, but not those of "train", whose
             544,546 XML files no weakly supervised method needs.
 
     Returns:
-        An `Dataset`, by class and name where there are class folders and by name where not.
-        `image_sizes` is filled where boxes were read and the sizes of all images are known.
+        A `Dataset`, sorted by class and name if there are class folders, otherwise by name. It has
+        the column `image_size` if boxes were read and the sizes of all images are known.
 
     Raises:
-        FileNotFoundError: If a part is missing; the message says which, and what to do.
-        ValueError: If a line or an annotation cannot be read, a box lies outside its image, or
-            labels and images do not fit each other; the message names file and line or the image.
+        FileNotFoundError: If a part is missing; the message names it and says what to do.
+        ValueError: If a line or an annotation is invalid, a box lies outside its image, or labels
+            and images do not match; the message names file and line, or the image.
 
     Reference:
         Russakovsky et al., ImageNet Large Scale Visual Recognition Challenge, IJCV 2015.

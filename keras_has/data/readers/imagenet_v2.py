@@ -22,21 +22,21 @@ def imagenet_v2(
 ) -> Dataset:
     """Reads the index of ImageNetV2 in its official layout: `data_dir/NUMBER/*.jpeg`.
 
-    The number of a folder is the label, which is that of `imagenet`: the place among the sorted
-    WordNet ids, from 0. The order is by number, not by the folder's name as text. There are no
-    boxes; `wsol_metadata` reads those that the WSOL evaluation drew.
+    The number of a folder is the label, the same as that of `imagenet`: the index among the sorted
+    WordNet ids, from 0. Folders are sorted by number, not by name. There are no boxes;
+    `wsol_metadata` reads those of the WSOL evaluation protocol.
 
     Args:
-        data_dir: The folder that holds the folders `0` to `999`, or some of them.
-        class_names: The 1,000 names, as in `imagenet(...).class_names`; the numbers where `None`
-            (default).
+        data_dir: The folder that contains the folders `0` to `999`, or some of them.
+        class_names: The 1,000 names, as in `imagenet(...).class_names`; `None` (default) uses the
+            numbers.
 
     Returns:
-        An `Dataset`, by class and name. Image ids are the paths below `data_dir`.
+        A `Dataset`, sorted by class and name. Image ids are the paths below `data_dir`.
 
     Raises:
         FileNotFoundError: If there are no such folders or no images; the message says what to do.
-        ValueError: If a folder's name is no number from 0 to 999, or there are not 1,000 names.
+        ValueError: If a folder's name is not a number from 0 to 999, or there are not 1,000 names.
 
     Reference:
         Recht et al., Do ImageNet Classifiers Generalize to ImageNet?, ICML 2019.

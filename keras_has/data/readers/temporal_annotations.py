@@ -21,11 +21,11 @@ AMBIGUOUS = "Ambiguous"
 
 @dataclasses.dataclass
 class Video:
-    """What annotations say of one video.
+    """The annotations of one video.
 
     Args:
-        duration: Seconds; None where it is not known.
-        labels: Names of the classes that the video shows, or None where only segments tell.
+        duration: Seconds, or `None` if unknown.
+        labels: Names of the classes that the video shows; `None` if they follow from the segments.
         segments: Triples of class name, start and end in seconds.
         where: File, for messages.
     """
@@ -37,19 +37,19 @@ class Video:
 
 
 def read_activitynet_json(path: Path) -> tuple[dict[str, Any], list[str]]:
-    """Reads a JSON file of ActivityNet's layout and checks its outer form.
+    """Reads a JSON file in ActivityNet's layout and checks its outer structure.
 
     Args:
         path: The file: an object with "database", video id to an object with "subset", "duration"
             and "annotations".
 
     Returns:
-        The parsed object, and the class names: those of the "taxonomy" that is a flat list, or all
-        labels of the annotations, sorted, `"Ambiguous"` left out.
+        The parsed object, and the class names: those of "taxonomy" if it is a flat list, otherwise
+        the sorted labels of the annotations without `"Ambiguous"`.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is no such JSON; the message names file and, of a syntax error, the line.
+        ValueError: If the file is invalid; the message names it and the line of a syntax error.
     """
     require_file(path, "annotations in ActivityNet's JSON layout", "Check `annotations`.")
     try:
@@ -66,7 +66,7 @@ def read_activitynet_json(path: Path) -> tuple[dict[str, Any], list[str]]:
         names.update(label for label, _, _ in _segments(entry, f"{path}: video {video_id!r}"))
     names.discard(AMBIGUOUS)
     taxonomy = content.get("taxonomy")
-    # ActivityNet's own is a tree whose leaves are the classes: there the annotations tell.
+    # ActivityNet's own taxonomy is a tree of classes; there the annotations give the classes.
     if isinstance(taxonomy, list) and not any("parentId" in str(node) for node in taxonomy):
         listed = [str(node["nodeName"]) for node in taxonomy if "nodeName" in node]
         if names <= set(listed):

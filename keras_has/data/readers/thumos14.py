@@ -34,40 +34,41 @@ def thumos14(
 
     The annotations are either one JSON file in ActivityNet's layout, or the folder of the official
     text files, `CliffDiving_val.txt` or `CliffDiving_test.txt`, whose lines are `video start end`
-    in seconds, and `Ambiguous_val.txt` or `Ambiguous_test.txt`. There are no features with them:
-    those of a network of your own, such as C3D's fc7, go into `features_dir`.
+    in seconds, and `Ambiguous_val.txt` or `Ambiguous_test.txt`. They come without features:
+    put those of a network of your own, such as C3D's fc7, into `features_dir`.
 
-    As in the source, every CliffDiving is a Diving, too. 30 segments of 5 videos lie beyond the
-    listed duration: they are kept, as the published tools keep them, and told in `problems`. The
-    text files tell no durations: a video is then taken to end with its last segment, which is right
-    for scoring detections; features need `seconds_per_feature` then.
+    As in the source, every CliffDiving is also a Diving. 30 segments of 5 videos lie beyond the
+    listed duration; they are kept, as in the published tools, and listed in `problems`. The text
+    files do not contain durations: a video is then assumed to end with its last segment, which is
+    correct for scoring detections; features then need `seconds_per_feature`.
 
     Args:
         annotations: The JSON file, or the folder of text files.
-        split: `"validation"` (default; 200 videos, on which Hide-and-Seek trains and is measured)
+        split: `"validation"` (default; 200 videos, on which Hide-and-Seek trains and is evaluated)
             or `"test"` (212).
         features_dir: A folder with a .npy, .npz or HDF5 file for each video, named by its id, or
-            one HDF5 file with a dataset for each; see `keras_has.data.read_features`. None for the
-            annotations alone.
-        feature_key: Name of the array within a .npz or HDF5 file or group, where there are several.
+            one HDF5 file with a dataset for each; see `keras_has.data.read_features`. `None`
+            (default) for the annotations alone.
+        feature_key: Name of the array within a .npz or HDF5 file or group with several arrays.
         seconds_per_feature: Time from one feature to the next, such as 16 / 25 for features of 16
-            frames at 25 a second. Defaults to None: the features of each video span its duration.
+            frames at 25 frames per second. Defaults to `None`: the features of each video span its
+            duration.
         exclude: Ids of videos to leave out. Some evaluations leave out `"video_test_0000270"` and
             `"video_test_0001496"`.
         missing_features: `"raise"` (default), or `"skip"` to leave out videos without features.
-        labels_from: Where a video's labels come from: its `"segments"` (default), so that labels
-            and truth agree, or the `"videos"`' own list, which differs in 28 videos and is empty in
-            one, which is then left out.
-        all_videos: Whether to take all 1,010 validation videos of 101 classes, of which 810 have
-            labels only: what Hide-and-Seek trains on. Needs a JSON file with "video_labels", and
-            takes the labels from there. Defaults to False.
+        labels_from: `"segments"` (default) takes a video's labels from its segments, so that labels
+            and truth agree; `"videos"` takes them from the list of the video, which differs in 28
+            videos and is empty in one, which is then left out.
+        all_videos: Whether to use all 1,010 validation videos of 101 classes, on which
+            Hide-and-Seek trains; 810 of them have labels only. It needs a JSON file with
+            "video_labels", from which it takes the labels. Defaults to `False`.
 
     Returns:
         A `Dataset`, in the order of the JSON file or of the ids.
 
     Raises:
-        FileNotFoundError: If something is missing; the message says what.
-        ValueError: If something cannot be read; the message names the file, with line or video.
+        FileNotFoundError: If a file is missing; the message names it.
+        ValueError: If a file is invalid; the message names it, with line or video.
 
     Example:
 

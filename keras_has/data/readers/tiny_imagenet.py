@@ -28,7 +28,7 @@ def tiny_imagenet(data_dir: str | os.PathLike[str], split: str = "train") -> Dat
     """Reads the index of Tiny ImageNet, in its official layout, or of some of its classes.
 
     ```
-    wnids.txt                            WordNet ids of the classes, one a line
+    wnids.txt                            WordNet ids of the classes, one per line
     words.txt                            WordNet id, tab, names; may be absent
     train/WNID/images/WNID_0.JPEG ...
     train/WNID/WNID_boxes.txt            name, xmin, ymin, xmax, ymax, separated by tabs
@@ -36,21 +36,22 @@ def tiny_imagenet(data_dir: str | os.PathLike[str], split: str = "train") -> Dat
     val/val_annotations.txt              name, WordNet id, xmin, ymin, xmax, ymax
     ```
 
-    The classes are in the order of `wnids.txt`, and named by the first word of `words.txt`, or by
-    the WordNet id where there is none. Image ids are the file names. The files' corners are the
-    first and last pixel of the box, counted from 0; one is added to the last for half-open boxes.
+    The classes are in the order of `wnids.txt`. Their names are the first words of `words.txt`, or
+    the WordNet ids of classes without a word. Image ids are the file names. Corners in the files
+    are the first and last pixel of the box, counted from 0; one is added to the last corner for
+    half-open boxes.
 
     Args:
-        data_dir: The folder that holds `wnids.txt`.
+        data_dir: The folder that contains `wnids.txt`.
         split: `"train"` (default) or `"val"`. The images of `test` have no labels.
 
     Returns:
-        An `Dataset`: in "train" by class and name, in "val" by name.
+        A `Dataset`: sorted by class and name in "train", by name in "val".
 
     Raises:
-        FileNotFoundError: If a part is missing; the message says which, and what to do.
-        ValueError: If a line cannot be read, a box is inverted or empty, or an image has no line or
-            a line no image; the message names file and line or the image.
+        FileNotFoundError: If a part is missing; the message names it and says what to do.
+        ValueError: If a line is invalid, a box is inverted or empty, an image has no line or a line
+            has no image; the message names file and line, or the image.
     """
     if split not in ("train", "val"):
         raise ValueError(f'`split` should be "train" or "val". Received: split={split!r}')

@@ -60,15 +60,15 @@ def wsol_metadata(
 
     **Boxes.** The rows are whole pixels with the last one included (the protocol's overlap counts
     `x1 - x0 + 1`), so one is added to `x1` and `y1` for this project's half-open boxes, and nothing
-    is clipped: the rows are `boxes - [0, 0, 1, 1]`, exactly, and a row that reaches beyond its
-    image stays so. The boxes of `metadata/CUB` differ from those of `cub` by that one pixel: the
-    protocol takes `x + width` for the last pixel where it lies in the image.
+    is clipped: the rows are exactly `boxes - [0, 0, 1, 1]`, also where they extend beyond the
+    image. The boxes of `metadata/CUB` differ from those of `cub` by that one pixel: the protocol
+    uses `x + width` as the last pixel if it lies in the image.
 
-    **Masks.** `mask_paths` and `ignore_paths` of the result are the paths of the files, below
+    **Masks.** The columns `mask_paths` and `ignore_path` contain the paths of the files, below
     `mask_dir`; `load_mask` reads them as the protocol does.
 
     Args:
-        metadata_dir: The folder that holds `train`, `val` and `test`.
+        metadata_dir: The folder that contains `train`, `val` and `test`.
         image_dir: The folder that contains the paths of the images.
         split: `"train"` (default), `"val"` or `"test"`; the paper's `"train-weaksup"` is train and
             its `"train-fullsup"` is val: hyper-parameters are chosen on val and results reported on
@@ -87,10 +87,10 @@ def wsol_metadata(
 
     Raises:
         FileNotFoundError: If a part is missing. The message names it and says what to do.
-        ValueError: If lines cannot be read, a box is inverted or outside its image, images and
-            lines do not fit each other, or an image is not there or, where its boxes are read, of
-            another size than `image_sizes.txt` says. The message counts all of it and names file
-            and line of the first ten.
+        ValueError: If lines are invalid, a box is inverted or outside its image, images and lines
+            do not match, or an image is missing or, if its boxes are read, has another size than in
+            `image_sizes.txt`. The message counts all problems and gives file and line of the first
+            ten.
 
     Reference:
         Choe et al., Evaluating Weakly Supervised Object Localization Methods Right, CVPR 2020,
@@ -161,7 +161,7 @@ def wsol_metadata(
 
 
 def _check_images(root: Path, path: Path, image_ids: dict[str, int], problems: Problems) -> None:
-    """Notes images that are not there; a folder is listed once, no file is asked for its state."""
+    """Notes missing images; every folder is listed once, and no file is opened."""
     there: dict[str, set[str]] = {}
     for image_id, number in image_ids.items():
         folder, _, name = image_id.rpartition("/")
