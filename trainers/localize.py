@@ -75,13 +75,15 @@ def localize_files(
     """Yields each file with the outputs of the model, or with the reason it cannot be read."""
     import tensorflow as tf
 
+    from keras_has.data.image_decoding import to_decodable
+
     encoded = model.signatures["encoded"]
 
     def results_of(batch: Sequence[Path]) -> list[tuple[Path, dict[str, np.ndarray] | str]]:
         try:
-            contents = [file.read_bytes() for file in batch]
+            contents = [to_decodable(file.read_bytes()) for file in batch]
             outputs = {k: v.numpy() for k, v in encoded(encoded=tf.constant(contents)).items()}
-        except (OSError, tf.errors.InvalidArgumentError) as error:
+        except (OSError, ValueError, tf.errors.InvalidArgumentError) as error:
             if len(batch) == 1:
                 return [(batch[0], reason(error))]
             # One file is broken: process them one by one to find out which.
@@ -100,9 +102,9 @@ def draw(file: Path, found: dict[str, np.ndarray], caption: str, heat_map: bool)
     import tensorflow as tf
 
     from keras_has import drawing
-    from keras_has.data.image_decoding import decode_image
+    from keras_has.data.image_decoding import decode_image, to_decodable
 
-    image = decode_image(tf.constant(file.read_bytes())).numpy()
+    image = decode_image(tf.constant(to_decodable(file.read_bytes()))).numpy()
     side = min(max(image.shape[:2]), 640) if max(image.shape[:2]) >= 256 else 256
     tiles = [drawing.localization_tile(image, None, (), [found["box"]], side)]
     if heat_map:

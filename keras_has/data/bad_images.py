@@ -303,6 +303,8 @@ def _read_image(dataset: Images, row: int) -> tuple[np.ndarray | None, str]:
             return None, f"cannot be read: {_words(error)}"
         except OSError as error:
             return None, f"cannot be read: {error}"
+        except ValueError as error:  # Pillow
+            return None, f"cannot be decoded: {error}"
         if not encoded:
             return None, "empty file"
         try:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from PIL import Image
 
 if TYPE_CHECKING:
@@ -66,6 +68,62 @@ def _bmp_palette(encoded: tf.Tensor) -> tf.Tensor:
     start, end = 14 + number(14), number(10)
     palette = tf.io.decode_raw(tf.strings.substr(encoded, start, end - start), tf.uint8)
     return tf.reshape(palette, [-1, 4])[:, 2::-1]
+
+
+def to_decodable(encoded: bytes) -> bytes:
+    """Returns the content of an image file in a format that `decode_image` can decode.
+
+    WebP and TIFF, which TensorFlow cannot decode, become PNG: Pillow reads the first page, 16-bit
+    channels are reduced to their upper 8 bits, and an alpha channel is dropped. Everything else is
+    returned unchanged.
+
+    Args:
+        encoded: The content of an image file.
+
+    Raises:
+        ValueError: If it is a damaged WebP or TIFF file.
+
+    Example:
+
+    >>> import io
+    >>> from PIL import Image
+    >>> file = io.BytesIO()
+    >>> Image.new("RGB", (4, 2), (255, 0, 0)).save(file, "WEBP", lossless=True)
+    >>> decode_image(to_decodable(file.getvalue())).numpy()[0, 0].tolist()
+    [255, 0, 0]
+    """
+    is_webp = encoded[:4] == b"RIFF" and encoded[8:12] == b"WEBP"
+    if not is_webp and encoded[:4] not in (b"II*\0", b"MM\0*"):
+        return encoded
+    try:
+        with Image.open(io.BytesIO(encoded), formats=("WEBP", "TIFF")) as file:
+            image: Image.Image = file
+            if file.mode.startswith("I;16"):
+                image = Image.fromarray((np.asarray(file) >> 8).astype(np.uint8))
+            png = io.BytesIO()
+            image.convert("RGB").save(png, "PNG", compress_level=1)
+    except Exception as error:  # Pillow raises nearly everything for damaged files.
+        raise ValueError(f"Pillow cannot decode it: {error}") from error
+    return png.getvalue()
+
+
+def _convert(content: Any) -> bytes:
+    # Eagerly, TensorFlow passes an array of one object. (NumPy's own bytes would lose final zeros.)
+    return to_decodable(content if isinstance(content, bytes) else content.item())
+
+
+def to_decodable_tensor(encoded: tf.Tensor) -> tf.Tensor:
+    """Does the same as `to_decodable` in a graph, for a string scalar."""
+    import tensorflow as tf
+
+    start = tf.strings.substr(tf.strings.join([encoded, bytes(4)]), 0, 4)
+    is_foreign = tf.reduce_any(tf.equal(start, [b"RIFF", b"II*\0", b"MM\0*"]))
+
+    def convert() -> tf.Tensor:
+        converted = tf.numpy_function(_convert, [encoded], tf.string, stateful=False)
+        return tf.ensure_shape(converted, ())
+
+    return tf.cond(is_foreign, convert, lambda: encoded)
 
 
 def image_size(path: str | os.PathLike[str]) -> tuple[int, int] | None:

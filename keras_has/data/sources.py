@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_has.data.feature_files import count_features, read_features, sample_uniformly
-from keras_has.data.image_decoding import decode_image
+from keras_has.data.image_decoding import decode_image, to_decodable, to_decodable_tensor
 from keras_has.data.records.record_files import RecordFiles
 
 if TYPE_CHECKING:
@@ -131,10 +131,10 @@ class FileImages(ImageSource):
         return decode_image(self.encoded(loaded))
 
     def encoded(self, loaded: tf.Tensor) -> tf.Tensor:
-        """Reads a file."""
+        """Reads a file; WebP and TIFF become PNG."""
         import tensorflow as tf
 
-        return tf.io.read_file(loaded)
+        return to_decodable_tensor(tf.io.read_file(loaded))
 
     def encoded_image(self, row: int) -> bytes:
         """Reads a file."""
@@ -142,7 +142,7 @@ class FileImages(ImageSource):
 
         with tf.device("CPU:0"):
             content: bytes = tf.io.read_file(str(self.paths[row])).numpy()
-        return content
+        return to_decodable(content)
 
 
 class RecordImages(ImageSource):

@@ -24,7 +24,7 @@ from keras_has.data.readers.annotation_files import (
 )
 from keras_has.data.sources import FileImages
 
-_UNREADABLE_EXTENSIONS = (".webp", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jxl", ".jp2")
+_UNREADABLE_EXTENSIONS = (".heic", ".heif", ".avif", ".jxl", ".jp2")
 _HEADER = ["image", "x0", "y0", "x1", "y1"]
 _HEADERS = (_HEADER, ["path", *_HEADER[1:]])
 _ADVICE = (
@@ -39,7 +39,7 @@ def image_folder(
     """Reads the index of your own images, one folder per class, and their boxes if there are any.
 
     ```
-    train/CLASS/*.jpg                    .jpg, .jpeg, .png, .bmp or .gif, in any case
+    train/CLASS/*.jpg                    .jpg, .png, .bmp, .gif, .webp, .tif, in any case
     val/CLASS/*.jpg                      classes that train also has
     boxes.csv                            either this,
     train/CLASS/*.xml                    or a VOC file beside an image,
@@ -122,8 +122,9 @@ def _list_images(folder: Path) -> list[str]:
     unreadable = file_names(folder, _UNREADABLE_EXTENSIONS)
     if unreadable:
         raise ValueError(
-            f"Images should be JPEG, PNG, BMP or GIF. Received: {folder / unreadable[0]} and "
-            f"{len(unreadable) - 1} more in that folder; convert them or move them away."
+            "Images should be JPEG, PNG, BMP, GIF, WebP or TIFF. Received: "
+            f"{folder / unreadable[0]} and {len(unreadable) - 1} more in that folder; convert them "
+            "or move them away."
         )
     return file_names(folder)
 

@@ -91,8 +91,8 @@ def write_tfrecords(
     `image/object/bbox/xmin`, `xmax`, `ymin`, `ymax` (fractions of width and height) and `label`.
     Two keys are this project's own: `image/row`, the position of the image in the dataset, and
     `image/object/bbox/pixels`, the boxes in pixels as x0, y0, x1, y1, because float32 fractions do
-    not restore every box. The bytes of image files are stored unchanged; images in memory are
-    stored as PNG. Masks stay in their files, whose paths are stored.
+    not restore every box. The bytes of image files are stored unchanged, except that WebP and TIFF
+    files and images in memory are stored as PNG. Masks stay in their files, whose paths are stored.
 
     The images of "train" are shuffled over its files, for programs that read records from front to
     back; other splits keep their order. A file is renamed to its name when it is complete. An
