@@ -39,6 +39,7 @@ def read_split(
     recipe: Recipe,
     data_dir: str | os.PathLike[str] | None,
     split: str,
+    record_column: str,
 ) -> Dataset:
     """Returns the index of one split.
 
@@ -47,9 +48,11 @@ def read_split(
         recipe: The recipe; its `dataset` is read.
         data_dir: The folder of the dataset or of its records; `None` for generated datasets.
         split: The name of the split.
+        record_column: A column that records must have; it tells images from sequences.
 
     Raises:
-        RunError: If the dataset is missing or invalid.
+        RunError: If the dataset is missing or invalid, or the folder contains records of another
+            dataset or of another kind of example.
     """
     reader = readers[recipe.dataset]
     if data_dir is None and not reader.is_generated:
@@ -60,7 +63,7 @@ def read_split(
         if data_dir is not None:
             records = _read_records(data_dir, split)
             if records is not None:
-                _check_records(records.name.split("/")[0], recipe, data_dir)
+                _check_records(records, record_column, recipe, data_dir)
                 return records
             if reader.is_generated:
                 raise ValueError(
@@ -139,10 +142,18 @@ def _read_records(data_dir: str | os.PathLike[str], split: str) -> Dataset | Non
     return None
 
 
-def _check_records(dataset: str, recipe: Recipe, data_dir: str | os.PathLike[str]) -> None:
-    """Raises if records are those of another known dataset than the recipe's."""
+def _check_records(
+    records: Dataset, column: str, recipe: Recipe, data_dir: str | os.PathLike[str]
+) -> None:
+    """Raises if records are of another known dataset than the recipe's, or lack a column."""
+    dataset = records.name.split("/")[0]
     known = {name for entry in TASKS.values() for name in entry.recipe_class.DATASETS}
     if dataset in known and dataset != recipe.dataset:
         raise ValueError(
             f"{data_dir} contains records of {dataset}, but --dataset={recipe.dataset} was given."
+        )
+    if column not in records:
+        raise ValueError(
+            f"{data_dir} contains records of {dataset}, which have no column {column!r}, but "
+            f"--dataset={recipe.dataset} was given."
         )

@@ -37,6 +37,8 @@ class Task(abc.ABC):
     readers: ClassVar[Mapping[str, SplitReader]]
     # What an example is, in the plural.
     examples: ClassVar[str] = "images"
+    # A column that tells records of this kind of example from others.
+    record_column: ClassVar[str] = "label"
     # Keys of `results.json`, all fractions, and their titles in tables that compare runs.
     columns: ClassVar[Sequence[tuple[str, str]]]
 
@@ -74,7 +76,7 @@ class Task(abc.ABC):
         Raises:
             RunError: If the dataset is missing or invalid.
         """
-        return read_split(self.readers, self.recipe, self.data_dir, split)
+        return read_split(self.readers, self.recipe, self.data_dir, split, self.record_column)
 
     def set_splits(self, train: Dataset, val: Dataset) -> None:
         """Sets the splits after checking that neither is empty and their classes are the same.

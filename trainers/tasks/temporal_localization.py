@@ -59,6 +59,7 @@ class TemporalLocalization(Task):
         ),
     }
     examples: ClassVar[str] = "videos"
+    record_column: ClassVar[str] = "segments"
     columns: ClassVar[Sequence[tuple[str, str]]] = (
         *((f"temporal_map_at_{iou}", f"mAP at {iou}") for iou in (0.1, 0.2, 0.3, 0.4, 0.5)),
         ("top1_clas", "Top-1 Clas"),

@@ -29,7 +29,8 @@ class RecordFolder:
         data_dir: The folder.
         record_format: What dataset.json has to give as its format.
         version: The version of the format.
-        types: The types of the entries that dataset.json and each of its splits must have, by name.
+        types: The types of entries that dataset.json must have besides the usual ones, by name.
+        split_types: The same for each of its splits.
 
     Raises:
         FileNotFoundError: If there is no dataset.json.
@@ -61,18 +62,10 @@ class RecordFolder:
                 "was written by another version of this project. Write the dataset again."
             )
         try:
-            _check_types(
-                description, {"class_names": list, "splits": dict, **types}, "dataset.json"
-            )
+            _check_types(description, {**_TYPES, **types}, DATASET_FILE)
             for name, entry in description["splits"].items():
-                _check_types(
-                    entry, {"name": str, "fingerprint": str, "shards": list, **split_types}, name
-                )
-                for shard in entry["shards"]:
-                    if not re.fullmatch(r"[\w.-]+\.tfrecord", shard["file"]) or shard["bytes"] < 0:
-                        raise ValueError(
-                            f"a file of {name} should be a name and a size, not {shard}"
-                        )
+                _check_types(entry, {**_SPLIT_TYPES, **split_types}, name)
+                _check_shards(entry["shards"], name)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ValueError(f"{path} is damaged: {error!r}. {_ADVICE}") from error
         self.description: dict[str, Any] = description

@@ -409,6 +409,7 @@ def _build_index(
 ) -> Arrays:
     """Reads all records, verifying their checksums, and returns the index."""
     import tensorflow as tf
+    from google.protobuf.message import DecodeError
 
     entries: dict[str, list[Any]] = {name: [] for name in INDEX_FIELDS}
     for number, path in enumerate(paths):
@@ -420,7 +421,7 @@ def _build_index(
                 done = len(entries["rows"])
                 if progress is not None and (done % 256 == 0 or done == num_images):
                     progress(done, num_images)
-        except (tf.errors.DataLossError, KeyError, IndexError) as error:
+        except (tf.errors.DataLossError, DecodeError, KeyError, IndexError) as error:
             raise ValueError(
                 f"{path} should contain complete records of this project's schema. Received: "
                 f"{type(error).__name__} after byte {start}. Copy it again, or write it again with "

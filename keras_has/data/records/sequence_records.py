@@ -281,13 +281,14 @@ def read_frames(place: RecordPlace) -> list[bytes]:
         ValueError: If the record is damaged.
     """
     import tensorflow as tf
+    from google.protobuf.message import DecodeError
 
     with tf.io.gfile.GFile(place.path, "rb") as file:
         file.seek(place.offset)
         record = file.read(place.length)
     try:
         example = tf.train.SequenceExample.FromString(record)
-    except Exception as error:  # the error of the protocol buffer library, which is not public
+    except DecodeError as error:
         raise ValueError(
             f"{place.path} should contain a record from byte {place.offset} on. Copy it again."
         ) from error

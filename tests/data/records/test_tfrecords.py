@@ -382,6 +382,17 @@ def test_a_record_that_is_damaged_is_named(written, files):
         tfrecords(written, "train")
 
 
+def test_a_record_that_is_no_example_is_named(written):
+    """Its length and its checksums are correct."""
+    file = next(written.glob("train-*.tfrecord"))
+    content = b"\xff" * (file.stat().st_size - 16)
+    with tf.io.TFRecordWriter(str(file)) as writer:
+        writer.write(content)
+    (written / "train.index.npz").unlink()
+    with pytest.raises(ValueError, match=rf"{file.name}.* DecodeError after byte 0"):
+        tfrecords(written, "train")
+
+
 def test_files_that_were_cut_off_or_lost_are_named(written):
     dataset = tfrecords(written, "train")
     path = written / "train-00001-of-00003.tfrecord"

@@ -1,5 +1,7 @@
 """Splits: from files, from records, and held out for tuning."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -81,3 +83,22 @@ def test_records_of_another_dataset_are_refused_for_sequences_too(tmp_path):
         task = TemporalLocalization(recipe, tmp_path / name)
         with pytest.raises(RunError, match=rf"records of {name}.*watch_untrimmed"):
             task.read_split("train")
+
+
+def test_records_of_another_kind_are_refused_whatever_the_name_of_their_dataset(
+    tiny_recipe, tmp_path
+):
+    images = dataclasses.replace(
+        keras_has.data.generated_parts("val", num_images=8), name="mine/train"
+    )
+    videos = dataclasses.replace(
+        keras_has.data.generated_phases("val", num_videos=3), name="mine/train"
+    )
+    keras_has.data.write_tfrecords({"train": images}, tmp_path / "images")
+    keras_has.data.write_sequence_records({"train": videos}, tmp_path / "videos")
+    with pytest.raises(RunError, match=r"records of mine.*'segments'.*watch_untrimmed"):
+        TemporalLocalization(find_recipe("watch_has"), tmp_path / "images").read_split("train")
+    with pytest.raises(RunError, match=r"records of mine.*'label'.*parts"):
+        ImageLocalization(tiny_recipe(), tmp_path / "videos").read_split("train")
+    recipe = find_recipe("watch_has")
+    assert len(TemporalLocalization(recipe, tmp_path / "videos").read_split("train")) == 3
