@@ -13,19 +13,19 @@ import numpy as np
 class RecordFiles:
     """Where N encoded images lie in TFRecord files.
 
-    A place is that of the image's own bytes within its record, so reading an image means reading a
-    part of a file: no record is parsed, and any order costs the same. Damage that TFRecord's
-    checksums would find is found by comparing the size of the file, and by the decoder.
+    The places are those of the image's own bytes within their records, so reading an image means
+    reading a range of a file: no record is parsed, and every order costs the same. TFRecord's
+    checksums are not verified; damage is detected by the size of the file and by the decoder.
 
     Args:
         paths: The files, local or anything that `tf.io.gfile` reads, such as `"gs://bucket/a"`.
         sizes: The size of each file in bytes.
         files: For each image the index of its file in `paths`, N integers.
         offsets: Where the image's bytes begin in the file, N integers.
-        lengths: How many there are, N integers.
+        lengths: The number of these bytes, N integers.
 
     Raises:
-        ValueError: If the parts do not fit each other, or a place lies outside its file.
+        ValueError: If the arguments have inconsistent lengths, or a place lies outside its file.
 
     Example:
 
@@ -53,9 +53,9 @@ class RecordFiles:
         counts = {len(self.files), len(self.offsets), len(self.lengths)}
         if len(counts) > 1 or len(self.sizes) != len(self.paths):
             raise ValueError(
-                "`files`, `offsets` and `lengths` should have one entry an image, `sizes` one a "
-                f"path. Received: {len(self.files)}, {len(self.offsets)} and {len(self.lengths)} "
-                f"entries, {len(self.sizes)} sizes of {len(self.paths)} paths."
+                "`files`, `offsets` and `lengths` should have one entry per image, `sizes` one "
+                f"per path. Received: {len(self.files)}, {len(self.offsets)} and "
+                f"{len(self.lengths)} entries, {len(self.sizes)} sizes of {len(self.paths)} paths."
             )
         is_sound = (self.files >= 0) & (self.files < len(self.paths))
         is_sound &= (self.offsets >= 0) & (self.lengths >= 0)
@@ -84,7 +84,7 @@ class RecordFiles:
         return f"{self.paths[self.files[row]]} (record with byte {self.offsets[row]})"
 
     def check_sizes(self) -> None:
-        """Compares the size of every file with what it should be, see `check_file_sizes`."""
+        """Checks the size of every file; see `check_file_sizes`."""
         check_file_sizes(self.paths, self.sizes.tolist())
 
     def read(self, rows: Sequence[int] | np.ndarray) -> list[bytes]:
@@ -112,11 +112,11 @@ class RecordFiles:
                 end += 1
             places = order[start:end]
             chosen = rows[places]
-            pieces = _read_pieces(
+            contents = _read_ranges(
                 self.paths[file], self.offsets[chosen].tolist(), self.lengths[chosen].tolist()
             )
-            for place, piece in zip(places.tolist(), pieces, strict=True):
-                encoded[place] = piece
+            for place, content in zip(places.tolist(), contents, strict=True):
+                encoded[place] = content
             start = end
         return encoded
 
@@ -162,37 +162,37 @@ def _size_of(path: str) -> int | None:
         return None
 
 
-def _read_pieces(path: str, offsets: list[int], lengths: list[int]) -> list[bytes]:
-    pieces = []
+def _read_ranges(path: str, offsets: list[int], lengths: list[int]) -> list[bytes]:
+    contents = []
     if is_remote(path):
         import tensorflow as tf
 
         with tf.io.gfile.GFile(path, "rb") as file:
             for offset, length in zip(offsets, lengths, strict=True):
                 file.seek(offset)
-                pieces.append(file.read(length))
+                contents.append(file.read(length))
     else:
         # `pread` shares no position and releases Python's lock: many threads can read at once.
         descriptor = os.open(path, os.O_RDONLY)
         try:
             for offset, length in zip(offsets, lengths, strict=True):
-                pieces.append(_pread(descriptor, length, offset))
+                contents.append(_pread(descriptor, length, offset))
         finally:
             os.close(descriptor)
-    for piece, offset, length in zip(pieces, offsets, lengths, strict=True):
-        if len(piece) != length:
+    for content, offset, length in zip(contents, offsets, lengths, strict=True):
+        if len(content) != length:
             raise OSError(
-                f"{path} should hold {length} bytes from byte {offset} on. Received: {len(piece)}; "
-                "the file was truncated. Copy it again."
+                f"{path} should have {length} bytes from byte {offset} on. Received: "
+                f"{len(content)}; the file was truncated. Copy it again."
             )
-    return pieces
+    return contents
 
 
 def _pread(descriptor: int, length: int, offset: int) -> bytes:
-    piece = os.pread(descriptor, length, offset)
-    while 0 < len(piece) < length:  # The system may return less at once.
-        more = os.pread(descriptor, length - len(piece), offset + len(piece))
+    content = os.pread(descriptor, length, offset)
+    while 0 < len(content) < length:  # The system may return less at once.
+        more = os.pread(descriptor, length - len(content), offset + len(content))
         if not more:
             break
-        piece += more
-    return piece
+        content += more
+    return content

@@ -170,7 +170,7 @@ def test_frames_are_packed_beside_features_or_alone(tmp_path, with_features):
         data.write_sequence_records({"train": dataset}, tmp_path, 2, frames_of, {"fps": 6})
 
 
-def test_an_interrupted_writing_goes_on_with_the_files_that_are_missing(tmp_path):
+def test_an_interrupted_conversion_resumes_with_the_missing_files(tmp_path):
     splits = {"train": make()}
 
     def stop(split, done, total):
@@ -237,7 +237,7 @@ def test_writing_does_not_resume_if_a_source_file_has_changed(tmp_path, kind, kn
     assert shard.stat().st_mtime_ns == written
 
 
-def test_what_is_somebody_elses_is_not_overwritten(tmp_path):
+def test_files_of_others_are_not_overwritten(tmp_path):
     data.write_sequence_records({"train": make()}, tmp_path / "a")
     with pytest.raises(FileExistsError, match="a finished dataset"):
         data.write_sequence_records({"train": make(seed=1)}, tmp_path / "a")
@@ -250,7 +250,7 @@ def test_what_is_somebody_elses_is_not_overwritten(tmp_path):
         data.write_sequence_records({"train": make()}, tmp_path / "a")
 
 
-def test_folders_that_are_not_sound_are_named(tmp_path):
+def test_damaged_folders_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"dataset\.json"):
         data.sequence_records(tmp_path)
     data.write_sequence_records({"train": make()}, tmp_path)

@@ -218,7 +218,7 @@ def test_masks_keep_their_paths(files, tmp_path):
     assert back["ignore_path"].tolist() == ignored
 
 
-def test_a_missing_index_is_built_anew_and_is_the_same(written, files):
+def test_a_missing_index_is_rebuilt_and_is_the_same(written, files):
     path = written / index_name("train")
     with np.load(path) as index:
         before = {name: index[name] for name in index.files}
@@ -245,7 +245,7 @@ def test_remote_folders_are_read_through_tensorflow(written, files):
     assert not is_tfrecords("ram://nothing")
 
 
-def test_an_interrupted_conversion_goes_on_with_the_files_that_are_missing(files, tmp_path):
+def test_an_interrupted_conversion_resumes_with_the_missing_files(files, tmp_path):
     folder = tmp_path / "out"
     whole = tmp_path / "whole"
     write_tfrecords({"train": files}, whole, 3)
@@ -268,7 +268,7 @@ def test_an_interrupted_conversion_goes_on_with_the_files_that_are_missing(files
 
 
 @pytest.mark.parametrize("change", ["seed", "labels", "image", "shards", "offset"])
-def test_a_part_of_something_else_is_not_gone_on_with(files, tmp_path, write_image, change):
+def test_a_part_of_another_dataset_is_not_resumed(files, tmp_path, write_image, change):
     folder = tmp_path / "out"
 
     def stop(split, done, total):
@@ -416,7 +416,7 @@ def test_files_that_were_cut_off_or_lost_are_named(written):
         ("train.index.npz", b"", "complete .npz file"),
     ],
 )
-def test_descriptions_and_indices_that_are_none_are_named(written, file, content, message):
+def test_invalid_descriptions_and_indices_are_named(written, file, content, message):
     (written / file).write_bytes(content)
     with pytest.raises(ValueError, match=f"{file} .*({message})"):
         tfrecords(written, "train")
@@ -466,7 +466,7 @@ def test_wrong_arguments_are_named(files, tmp_path, arguments, message):
 
 @settings(max_examples=20)
 @given(st.lists(st.integers(0, 9), max_size=12), st.data())
-def test_pieces_are_read_in_any_order(tmp_path_factory, rows, data):
+def test_images_are_read_in_any_order(tmp_path_factory, rows, data):
     folder = tmp_path_factory.mktemp("pieces")
     contents = [data.draw(st.binary(max_size=20)) for _ in range(10)]
     files = [b"".join(contents[:4]), b"".join(contents[4:])]
