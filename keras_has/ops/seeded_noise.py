@@ -58,7 +58,7 @@ def seeded_uniform(seeds: Tensor, count: Any, xp: Any = keras.ops) -> Tensor:
     position = _words(xp.arange(count, dtype="int32"), xp) * _constant(_GOLDEN_RATIO)
     words = _hashed(_xor(_hashed(key + position, xp), other_key, xp), xp)
     # float32 holds 24 bits exactly.
-    return xp.cast(_shifted(words, 8, xp), "float32") * np.float32(2.0**-24)
+    return xp.cast(_shifted(words, 8, xp), "float32") * 2.0**-24
 
 
 def _dtype() -> str:
@@ -70,8 +70,10 @@ def _words(integers: Tensor, xp: Any) -> Tensor:
     return xp.cast(integers, _dtype())
 
 
-def _constant(value: int) -> np.ndarray:
-    return np.array(value, "uint32").astype(_dtype())
+def _constant(value: int) -> Any:
+    constant = np.array(value, "uint32").astype(_dtype())
+    # PyTorch tensors and NumPy arrays do not multiply without a warning.
+    return int(constant) if keras.backend.backend() == "torch" else constant
 
 
 def _hashed(words: Tensor, xp: Any) -> Tensor:
