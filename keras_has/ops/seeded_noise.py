@@ -54,42 +54,43 @@ def seeded_uniform(seeds: Tensor, count: Any, xp: Any = keras.ops) -> Tensor:
     seeds = _words(seeds, xp)
     first, second = seeds[:, :1], seeds[:, 1:]
     key = _hashed(_xor(_hashed(first, xp), second, xp), xp)
-    other_key = _hashed(_hashed(_xor(second, _constant(_SECOND_KEY), xp), xp) + first, xp)
-    position = _words(xp.arange(count, dtype="int32"), xp) * _constant(_GOLDEN_RATIO)
+    other_key = _hashed(_hashed(_xor(second, _constant(_SECOND_KEY, xp), xp), xp) + first, xp)
+    position = _words(xp.arange(count, dtype="int32"), xp) * _constant(_GOLDEN_RATIO, xp)
     words = _hashed(_xor(_hashed(key + position, xp), other_key, xp), xp)
     # float32 holds 24 bits exactly.
     return xp.cast(_shifted(words, 8, xp), "float32") * 2.0**-24
 
 
-def _dtype() -> str:
-    # PyTorch has few operations on unsigned integers. Signed ones wrap around alike.
-    return "int32" if keras.backend.backend() == "torch" else "uint32"
+def _is_torch(xp: Any) -> bool:
+    # In tf.data, TensorFlow's functions are used whatever the backend of Keras is.
+    return keras.backend.backend() == "torch" and not hasattr(xp, "bitwise")
 
 
 def _words(integers: Tensor, xp: Any) -> Tensor:
-    return xp.cast(integers, _dtype())
+    # PyTorch has few operations on unsigned integers. Signed ones wrap around alike.
+    return xp.cast(integers, "int32" if _is_torch(xp) else "uint32")
 
 
-def _constant(value: int) -> Any:
-    constant = np.array(value, "uint32").astype(_dtype())
+def _constant(value: int, xp: Any) -> Any:
+    constant = np.array(value, "uint32")
     # PyTorch tensors and NumPy arrays do not multiply without a warning.
-    return int(constant) if keras.backend.backend() == "torch" else constant
+    return int(constant.astype("int32")) if _is_torch(xp) else constant
 
 
 def _hashed(words: Tensor, xp: Any) -> Tensor:
     for shift, multiplier in zip(_SHIFTS, (*_MULTIPLIERS, None), strict=True):
         words = _xor(words, _shifted(words, shift, xp), xp)
         if multiplier is not None:
-            words = words * _constant(multiplier)
+            words = words * _constant(multiplier, xp)
     return words
 
 
 def _shifted(words: Tensor, bits: int, xp: Any) -> Tensor:
     """Shifts to the right and fills with zeros, for signed integers as well."""
     if hasattr(xp, "bitwise"):
-        return xp.bitwise.right_shift(words, _constant(bits))
+        return xp.bitwise.right_shift(words, _constant(bits, xp))
     shifted = ops.right_shift(words, bits)
-    if _dtype() == "uint32":
+    if not _is_torch(xp):
         return shifted
     return ops.bitwise_and(shifted, np.int32((1 << (32 - bits)) - 1))
 

@@ -43,6 +43,7 @@ def half(inputs, start):
     return {key: value[start : start + 4] for key, value in inputs.items()}
 
 
+@pytest.mark.backends
 @kinds
 def test_a_batch_of_eight_equals_two_of_four_and_eight_single_examples(kind):
     make_inputs, make_layer, _ = KINDS[kind]
