@@ -23,6 +23,8 @@ from trainers.tasks.registry import TaskEntry, task_of_fields
 
 RecipeType = TypeVar("RecipeType", bound=Recipe)
 
+_FILES_OF_AN_UNTRAINED_RUN = {"recipe.json", "source.json", "bad_images.json", "logs"}
+
 
 class RunDirectory:
     """The files of one run. Every file is written under another name and renamed when complete.
@@ -47,6 +49,7 @@ class RunDirectory:
         Raises:
             RunError: If the folder contains a different run, or something that is not a run.
         """
+        self._clear_untrained()
         if (self.path / "recipe.json").is_file():
             is_evaluated = (self.path / "results.json").is_file()
             existing = self.read_recipe(type(recipe))
@@ -85,6 +88,19 @@ class RunDirectory:
         if not (self.path / "checkpoint.json").exists():
             for name in ("recipe.json", "source.json"):
                 (self.path / name).unlink(missing_ok=True)
+
+    def _clear_untrained(self) -> None:
+        """Empties a folder that a run claimed and left before its first checkpoint.
+
+        A run that was killed in its first epoch has trained nothing that could be resumed, so it
+        should not block a corrected command. A folder with anything else in it is left alone.
+        """
+        names = {entry.name for entry in self.path.iterdir()} if self.path.is_dir() else set()
+        if names & {"recipe.json", "source.json"} and names <= _FILES_OF_AN_UNTRAINED_RUN:
+            if self.logs.is_dir():
+                shutil.rmtree(self.logs)
+            self.release()
+            (self.path / "bad_images.json").unlink(missing_ok=True)
 
     def write(self, name: str, text: str) -> None:
         """Writes a text file."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from typing import Any
@@ -135,6 +136,39 @@ class _SaveCheckpoints(keras.callbacks.Callback):
         self.directory.save_checkpoint(self.model, self.history)
 
 
+class _StopAtNaN(keras.callbacks.Callback):
+    """Stops a run whose loss is no longer finite; the checkpoint of the last epoch stays.
+
+    Raises:
+        RunError: The message gives epoch, step and loss.
+    """
+
+    def __init__(self, directory: RunDirectory, steps: int, history: list[Any]) -> None:
+        super().__init__()
+        self.directory = directory
+        self.steps = steps
+        self.history = history
+        self.epoch = 0
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        loss = float((logs or {}).get("loss", 0.0))
+        if math.isfinite(loss):
+            return
+        kept = (
+            f"The checkpoint of epoch {len(self.history)} is kept in {self.directory.path}."
+            if self.history
+            else "There is no checkpoint yet."
+        )
+        raise RunError(
+            f"The loss should be finite. Received: loss={loss} in epoch {self.epoch + 1}, step "
+            f"{self.epoch * self.steps + batch + 1}. {kept} Lower --learning_rate, or check the "
+            "data for values that are not finite."
+        )
+
+
 class _AverageReplicaStatistics(keras.callbacks.Callback):
     """Sets the batch normalization statistics of all replicas to their mean after each epoch.
 
@@ -238,6 +272,7 @@ def _fit(task: Task, directory: RunDirectory, strategy: tf.distribute.Strategy) 
     print(f"TensorBoard: tensorboard --logdir {directory.logs}", flush=True)
     _log_recipe(recipe, directory, len(history))
     all_callbacks: list[keras.callbacks.Callback] = [
+        _StopAtNaN(directory, steps, history),
         _EvaluateSomeEpochs(task.evaluation_callback(directory), recipe),
         keras.callbacks.TensorBoard(directory.logs, write_graph=False),
         _PrintEpochs(task),

@@ -14,6 +14,7 @@ from trainers.recipes import ImageRecipe  # noqa: E402
 
 def test_a_folder_of_another_run_or_of_something_else_is_refused(few_parts, tiny_recipe, tmp_path):
     RunDirectory(tmp_path / "run").claim(tiny_recipe(), {"data_dir": None})
+    (tmp_path / "run" / "checkpoint.json").write_text("{}")
     with pytest.raises(RunError, match=r"hide_probability: 0.5 there, 0.25 requested"):
         train_recipe(tiny_recipe(hide_probability=0.25), tmp_path / "run")
     (tmp_path / "other").mkdir()
@@ -34,6 +35,29 @@ def test_a_start_that_fails_leaves_the_run_directory_free(few_parts, tiny_recipe
         train_recipe(tiny_recipe(model="big"), tmp_path / "run")
     assert not list((tmp_path / "run").iterdir())
     train_recipe(tiny_recipe(epochs=1), tmp_path / "run")
+
+
+@pytest.mark.parametrize("left", [["recipe.json", "source.json"], ["source.json"]])
+def test_a_folder_in_which_nothing_was_trained_blocks_no_other_recipe(tiny_recipe, tmp_path, left):
+    directory = RunDirectory(tmp_path / "run")
+    directory.claim(tiny_recipe(), {"data_dir": None})
+    (directory.logs / "train").mkdir(parents=True)
+    (directory.logs / "train" / "events").touch()
+    for name in {"recipe.json", "source.json"} - set(left):
+        (directory.path / name).unlink()
+    corrected = tiny_recipe(hide_probability=0.25)
+    directory.claim(corrected, {"data_dir": None})
+    assert directory.read_recipe(type(corrected)) == corrected
+    assert not directory.logs.exists()
+
+
+def test_a_folder_with_files_of_others_is_never_cleared(tiny_recipe, tmp_path):
+    directory = RunDirectory(tmp_path / "run")
+    directory.claim(tiny_recipe(), {"data_dir": None})
+    (directory.path / "notes.txt").touch()
+    with pytest.raises(RunError, match="hide_probability"):
+        directory.claim(tiny_recipe(hide_probability=0.25), {"data_dir": None})
+    assert (directory.path / "notes.txt").exists()
 
 
 def test_damaged_files_of_a_run_are_named_with_a_remedy(few_parts, tiny_recipe, tmp_path):

@@ -163,3 +163,30 @@ def test_a_network_trained_on_other_data_is_not_taken_over(own_recipe, folder, t
     train_recipe(recipe, tmp_path / "run", folder)
     with pytest.raises(RunError, match="trained on other data"):
         train_recipe(recipe, tmp_path / "other", tmp_path / "copy", network_from=tmp_path / "run")
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(
+    few_parts, tiny_recipe, tmp_path, monkeypatch
+):
+    recipe = tiny_recipe()
+
+    class Poison(keras.callbacks.Callback):
+        """Stands in for a diverging network: NaN weights from the second epoch on."""
+
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                for variable in self.model.trainable_variables:
+                    variable.assign(np.full(variable.shape, np.nan))
+
+    plain_fit = keras.Model.fit
+
+    def poisoned_fit(self, *args, callbacks, **kwargs):
+        return plain_fit(self, *args, callbacks=[*callbacks, Poison()], **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(keras.Model, "fit", poisoned_fit)
+        with pytest.raises(RunError, match=r"loss=nan in epoch 2, step \d+.*epoch 1 is kept"):
+            train_recipe(recipe, tmp_path / "run")
+    assert not (tmp_path / "run" / "results.json").exists()
+    assert len(RunDirectory(tmp_path / "run").read_json("checkpoint.json")["history"]) == 1
+    assert np.isfinite(train_recipe(recipe, tmp_path / "run")["gt_known_loc"])
