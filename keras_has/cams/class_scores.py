@@ -23,8 +23,8 @@ class ClassScores:
         tensor: The symbolic tensor inside the model whose value `logits` takes.
 
     Raises:
-        ValueError: If the model ends in another way. A sigmoid is refused too, because its scores
-            do not compete.
+        ValueError: If the model ends in another way, or has a single output. A sigmoid is refused
+            too, because its scores do not compete.
 
     Example:
 
@@ -59,6 +59,13 @@ class ClassScores:
             activation = getattr(call.layer, "activation", None)
             name = "" if activation is None else f" with activation {activation.__name__}"
             raise _refusal(graph, f"{type(call.layer).__name__} '{call.layer.name}'{name}")
+        classes = graph.scores.shape[-1]
+        if classes == 1:
+            raise ValueError(
+                "`model` should have at least two classes: the softmax of a single score is always "
+                "1. Replace the last layer by two units, one per class, with the score s of a "
+                f"sigmoid becoming (0, s). Received: model '{graph.name}' with one output"
+            )
 
     def logits(self, value: tf.Tensor) -> tf.Tensor:
         """Returns the scores (B, K), float32.

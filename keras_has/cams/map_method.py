@@ -75,8 +75,19 @@ def chosen_class(probabilities: tf.Tensor, class_index: tf.Tensor | None) -> tf.
 
     Args:
         probabilities: (B, K).
-        class_index: (B,) integers, or `None`.
+        class_index: (B,) integers in `[0, K)`, or `None`.
+
+    Raises:
+        tf.errors.InvalidArgumentError: If an index is not in `[0, K)`. Negative indices do not
+            count from the end.
     """
     if class_index is None:
         return tf.argmax(probabilities, axis=1, output_type=tf.int32)
-    return tf.cast(class_index, tf.int32)
+    class_index = tf.cast(class_index, tf.int32)
+    classes = tf.shape(probabilities)[1]
+    is_class = tf.reduce_all((class_index >= 0) & (class_index < classes))
+    message = "`class_index` should contain integers from 0 to the number of classes - 1. Received:"
+    check = tf.debugging.Assert(is_class, [message, class_index, "for classes:", classes])
+    # Eagerly, `Assert` raises at once and returns nothing.
+    with tf.control_dependencies([] if check is None else [check]):
+        return tf.identity(class_index)
