@@ -37,6 +37,8 @@ _FRAME = ("Graph execution error", "Node:", "function_node", "(most recent", "Fi
 def find_images(path: Path, out: Path) -> list[Path]:
     """Returns the image itself, or all images below a folder in order, except those below `out`.
 
+    Skips hidden files, such as the `._NAME.jpg` that macOS writes beside its files.
+
     Raises:
         FileNotFoundError: If there is no image.
     """
@@ -46,6 +48,7 @@ def find_images(path: Path, out: Path) -> list[Path]:
         file
         for file in path.rglob("*")
         if file.suffix.lower() in IMAGE_EXTENSIONS
+        and not file.name.startswith(".")
         and not file.resolve().is_relative_to(out.resolve())
     )
     if not found:

@@ -9,7 +9,11 @@ from typing import TypeVar
 Result = TypeVar("Result")
 
 _FILES_AT_ONCE = 256
-IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+_SYSTEM_NAMES = ("__MACOSX", "$RECYCLE.BIN", "System Volume Information")
+IMAGE_EXTENSIONS = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif"),
+    *(".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"),
+)
 
 
 def not_found(path: str | os.PathLike[str], expected: str, advice: str) -> FileNotFoundError:
@@ -41,15 +45,13 @@ def require_file(path: Path, expected: str, advice: str) -> Path:
 
 
 def subfolder_names(folder: Path) -> list[str]:
-    """Returns the sorted names of the subfolders of a folder, without hidden ones.
+    """Returns the sorted names of the subfolders of a folder, without hidden and system folders.
 
     Raises:
         ValueError: If a name is not UTF-8.
     """
     with os.scandir(folder) as entries:
-        names = sorted(
-            entry.name for entry in entries if entry.is_dir() and _is_visible(entry.name)
-        )
+        names = sorted(entry.name for entry in entries if entry.is_dir() and is_visible(entry.name))
     return _checked(names, folder)
 
 
@@ -66,13 +68,15 @@ def file_names(folder: Path, extensions: tuple[str, ...] = IMAGE_EXTENSIONS) -> 
         names = sorted(
             entry.name
             for entry in entries
-            if entry.name.lower().endswith(extensions) and _is_visible(entry.name)
+            if entry.name.lower().endswith(extensions) and not entry.name.startswith(".")
         )
     return _checked(names, folder)
 
 
-def _is_visible(name: str) -> bool:
-    return not name.startswith(".")
+def is_visible(name: str) -> bool:
+    """Returns whether a name is neither hidden nor a folder of an operating system."""
+    # Names that begin with "@" or "#" belong to network storage, such as Synology's @eaDir.
+    return not name.startswith((".", "@", "#")) and name not in _SYSTEM_NAMES
 
 
 def _checked(names: list[str], folder: Path) -> list[str]:

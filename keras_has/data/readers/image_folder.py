@@ -9,8 +9,10 @@ import numpy as np
 
 from keras_has.data.dataset import Dataset
 from keras_has.data.folders import (
+    IMAGE_EXTENSIONS,
     file_names,
     for_each_file,
+    is_visible,
     not_found,
     require_folder,
     subfolder_names,
@@ -39,7 +41,7 @@ def image_folder(
     """Reads the index of your own images, one folder per class, and their boxes if there are any.
 
     ```
-    train/CLASS/*.jpg                    .jpg, .png, .bmp, .gif, .webp, .tif, in any case
+    train/CLASS/*.jpg                    .jpg, .jfif, .png, .bmp, .gif, .webp, .tif, in any case
     val/CLASS/*.jpg                      classes that train also has
     boxes.csv                            either this,
     train/CLASS/*.xml                    or a VOC file beside an image,
@@ -63,7 +65,8 @@ def image_folder(
 
     Returns:
         A `Dataset`, sorted by class and name. It has the column `image_size` if every image has
-        an annotation.
+        an annotation. Its `problems` count the files and folders that are not read, and name
+        classes without images in the split.
 
     Raises:
         FileNotFoundError: If a part is missing; the message names it and says what to do.
@@ -90,14 +93,20 @@ def image_folder(
         )
     image_ids: list[str] = []
     labels: list[int] = []
+    problems: list[str] = []
     for label, class_name in enumerate(class_names):
         names = _list_images(folder / class_name)
         if not names and split == "train":
             raise not_found(folder / class_name / "*.jpg", "images of the class", _ADVICE)
+        if not names:
+            problems.append(f"{folder / class_name}: no image of this class")
+        problems += _left_out(folder / class_name)
         image_ids += [f"{split}/{class_name}/{name}" for name in names]
         labels += [label] * len(names)
     if not image_ids:
         raise not_found(folder / "CLASS" / "*.jpg", "images", _ADVICE)
+    if len(class_names) == 1:
+        problems.append(f"{train}: only one class, {class_names[0]!r}: nothing can be learned")
 
     boxes: Sequence[np.ndarray] = [np.zeros((0, 4), np.float32)] * len(image_ids)
     image_sizes = None
@@ -113,7 +122,25 @@ def image_folder(
         },
         source=FileImages(np.array([f"{data_dir}/{image_id}" for image_id in image_ids], np.str_)),
         class_names=tuple(class_names),
+        problems=tuple(problems),
     )
+
+
+def _left_out(folder: Path) -> list[str]:
+    """Returns one sentence for each kind of entry of a class folder that is not read."""
+    counts: dict[str, list[str]] = {}
+    if folder.is_dir():
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                extension = Path(entry.name).suffix.lower()
+                if not is_visible(entry.name) or extension in (*IMAGE_EXTENSIONS, ".xml"):
+                    continue
+                kind = "folder" if entry.is_dir() else extension or "without an extension"
+                counts.setdefault(kind, []).append(entry.name)
+    return [
+        f"{folder}: {len(names)} not read, {kind}, such as {min(names)!r}"
+        for kind, names in sorted(counts.items())
+    ]
 
 
 def _list_images(folder: Path) -> list[str]:

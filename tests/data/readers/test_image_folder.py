@@ -44,7 +44,38 @@ def test_other_files_are_left_alone(folder, write_text, write_image):
     write_image(folder / "train" / "dog" / ".hidden.png")
     write_image(folder / "train" / ".thumbnails" / "a.png")
     (folder / "train" / "dog" / "older").mkdir()
-    assert len(image_folder(folder)) == 3
+    write_image(folder / "train" / "@eaDir" / "a.png")
+    dataset = image_folder(folder)
+    assert len(dataset) == 3
+    assert dataset.class_names == ("cat", "dog")
+
+
+def test_everything_that_is_not_read_is_counted_and_named(folder, write_text, write_image):
+    write_text(folder / "train" / "dog" / "b.txt", "")
+    write_text(folder / "train" / "dog" / "a.TXT", "")
+    write_text(folder / "train" / "dog" / "README", "")
+    write_image(folder / "train" / "dog" / "older" / "1.png")
+    assert image_folder(folder).problems == (
+        f"{folder}/train/dog: 2 not read, .txt, such as 'a.TXT'",
+        f"{folder}/train/dog: 1 not read, folder, such as 'older'",
+        f"{folder}/train/dog: 1 not read, without an extension, such as 'README'",
+    )
+
+
+def test_jpegs_are_read_under_any_of_their_extensions(folder, write_image):
+    for name in ("3.jpe", "4.JFIF"):
+        write_image(folder / "train" / "dog" / "tmp.jpg").rename(folder / "train" / "dog" / name)
+    dataset = image_folder(folder)
+    assert dataset.ids.tolist()[-2:] == ["train/dog/3.jpe", "train/dog/4.JFIF"]
+    assert len(list(dataset.examples())) == 5
+
+
+def test_classes_without_images_and_a_single_class_are_reported(folder, write_image):
+    (problem,) = image_folder(folder, "val").problems
+    assert problem == f"{folder}/val/cat: no image of this class"
+    shutil.rmtree(folder / "train" / "cat")
+    (problem,) = image_folder(folder).problems
+    assert "only one class, 'dog'" in problem
 
 
 def test_boxes_come_from_a_table(folder, write_text):
