@@ -59,12 +59,10 @@ class ClassScores:
             activation = getattr(call.layer, "activation", None)
             name = "" if activation is None else f" with activation {activation.__name__}"
             raise _refusal(graph, f"{type(call.layer).__name__} '{call.layer.name}'{name}")
-        classes = graph.scores.shape[-1]
-        if classes == 1:
+        if graph.scores.shape[-1] == 1:
             raise ValueError(
-                "`model` should have at least two classes: the softmax of a single score is always "
-                "1. Replace the last layer by two units, one per class, with the score s of a "
-                f"sigmoid becoming (0, s). Received: model '{graph.name}' with one output"
+                "`model` should have at least two outputs, one per class, because the softmax of a "
+                f"single score is always 1. Received: model '{graph.name}' with one output"
             )
 
     def logits(self, value: tf.Tensor) -> tf.Tensor:

@@ -65,6 +65,13 @@ def test_two_replicas_give_what_one_gives(features, two_replicas):
     np.testing.assert_allclose(np.concatenate(parts), method(features[:2])[0], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("class_index", [[-1, 0, 0], [0, 0, 4]])
+def test_a_class_that_does_not_exist_is_refused(features, class_index):
+    method = TemporalCAM(TemporalGAP(4, (None, 5), widths=(6,)))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="class_index"):
+        method(features, class_index)
+
+
 @pytest.mark.parametrize("name", ["cam_features", "predictions"])
 def test_a_missing_layer_is_named(name):
     inputs = keras.Input((None, 5))

@@ -79,6 +79,11 @@ def test_a_class_that_is_known_is_localized(model, exported):
         )
         np.testing.assert_array_equal(out["class_index"], wanted)
         np.testing.assert_allclose(out["box"], in_process(model, images, wanted)[2], atol=1e-3)
+    for missing in (-1, 3):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="class_index"):
+            loaded.signatures["of_class"](
+                images=tf.constant(images), class_index=tf.constant([0, missing, 1], tf.int64)
+            )
 
 
 def test_files_of_different_sizes_go_in_together(model, exported):
