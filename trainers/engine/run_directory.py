@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import keras
 import numpy as np
 
+from keras_has.atomic_files import SUFFIX as PARTIAL_SUFFIX
 from keras_has.atomic_files import atomic_path, write_atomically
 from trainers.engine import json_files
 from trainers.engine.run_error import RunError
@@ -23,6 +24,7 @@ from trainers.tasks.registry import TaskEntry, task_of_fields
 
 RecipeType = TypeVar("RecipeType", bound=Recipe)
 
+_PARTIAL_CHECKPOINT = "partial_checkpoint_"
 _FILES_OF_AN_UNTRAINED_RUN = {"recipe.json", "source.json", "bad_images.json", "logs"}
 
 
@@ -42,6 +44,8 @@ class RunDirectory:
     def claim(self, recipe: Recipe, source: dict[str, str | None]) -> None:
         """Writes recipe and source, or checks that an existing run has the same ones.
 
+        Starts anew in a folder whose run stopped before its first checkpoint.
+
         Args:
             recipe: The recipe to run.
             source: What else determines the result, by name: the folder of the data.
@@ -49,7 +53,7 @@ class RunDirectory:
         Raises:
             RunError: If the folder contains a different run, or something that is not a run.
         """
-        self._clear_untrained()
+        self.release()
         if (self.path / "recipe.json").is_file():
             is_evaluated = (self.path / "results.json").is_file()
             existing = self.read_recipe(type(recipe))
@@ -84,23 +88,26 @@ class RunDirectory:
         self.write("recipe.json", recipe.to_json())
 
     def release(self) -> None:
-        """Undoes `claim` if nothing has been trained, so that a corrected command can run."""
-        if not (self.path / "checkpoint.json").exists():
-            for name in ("recipe.json", "source.json"):
-                (self.path / name).unlink(missing_ok=True)
+        """Deletes what a run left that trained nothing, so that a corrected command can start.
 
-    def _clear_untrained(self) -> None:
-        """Empties a folder that a run claimed and left before its first checkpoint.
-
-        A run that was killed in its first epoch has trained nothing that could be resumed, so it
-        should not block a corrected command. A folder with anything else in it is left alone.
+        A folder with a checkpoint, or with anything that a run does not write before its first
+        checkpoint, is left as it is.
         """
-        names = {entry.name for entry in self.path.iterdir()} if self.path.is_dir() else set()
-        if names & {"recipe.json", "source.json"} and names <= _FILES_OF_AN_UNTRAINED_RUN:
-            if self.logs.is_dir():
-                shutil.rmtree(self.logs)
-            self.release()
-            (self.path / "bad_images.json").unlink(missing_ok=True)
+        entries = list(self.path.iterdir()) if self.path.is_dir() else []
+        names = {
+            entry.name.removesuffix(PARTIAL_SUFFIX)
+            for entry in entries
+            if not entry.name.startswith(_PARTIAL_CHECKPOINT)
+        }
+        is_claimed = "recipe.json" in names or names == {"source.json"}
+        if not is_claimed or not names <= _FILES_OF_AN_UNTRAINED_RUN:
+            return
+        # A kill in between has to leave a folder that is still recognized.
+        for entry in sorted(entries, key=lambda entry: entry.name == "recipe.json"):
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
 
     def write(self, name: str, text: str) -> None:
         """Writes a text file."""

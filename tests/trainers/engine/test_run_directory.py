@@ -37,27 +37,36 @@ def test_a_start_that_fails_leaves_the_run_directory_free(few_parts, tiny_recipe
     train_recipe(tiny_recipe(epochs=1), tmp_path / "run")
 
 
-@pytest.mark.parametrize("left", [["recipe.json", "source.json"], ["source.json"]])
-def test_a_folder_in_which_nothing_was_trained_blocks_no_other_recipe(tiny_recipe, tmp_path, left):
+@pytest.mark.parametrize("without", [[], ["recipe.json", "logs"]])
+def test_a_folder_in_which_nothing_was_trained_blocks_no_other_recipe(
+    tiny_recipe, tmp_path, without
+):
     directory = RunDirectory(tmp_path / "run")
     directory.claim(tiny_recipe(), {"data_dir": None})
-    (directory.logs / "train").mkdir(parents=True)
-    (directory.logs / "train" / "events").touch()
-    for name in {"recipe.json", "source.json"} - set(left):
-        (directory.path / name).unlink()
+    if "logs" not in without:
+        (directory.logs / "train").mkdir(parents=True)
+        (directory.logs / "train" / "events").touch()
+        (directory.path / "partial_checkpoint_0001.weights.h5").touch()
+    if "recipe.json" in without:  # Killed while the second of the two files was written.
+        (directory.path / "recipe.json").rename(directory.path / "recipe.json.partial")
     corrected = tiny_recipe(hide_probability=0.25)
-    directory.claim(corrected, {"data_dir": None})
+    directory.claim(corrected, {"data_dir": "elsewhere"})
     assert directory.read_recipe(type(corrected)) == corrected
-    assert not directory.logs.exists()
+    assert directory.read_json("source.json") == {"data_dir": "elsewhere"}
+    assert {file.name for file in directory.path.iterdir()} == {"recipe.json", "source.json"}
 
 
-def test_a_folder_with_files_of_others_is_never_cleared(tiny_recipe, tmp_path):
+@pytest.mark.parametrize("names", [["recipe.json", "notes.txt"], ["source.json", "logs"]])
+def test_a_folder_that_may_be_of_someone_else_is_not_emptied(tiny_recipe, tmp_path, names):
     directory = RunDirectory(tmp_path / "run")
     directory.claim(tiny_recipe(), {"data_dir": None})
-    (directory.path / "notes.txt").touch()
-    with pytest.raises(RunError, match="hide_probability"):
+    for name in {"recipe.json", "source.json"} - set(names):
+        (directory.path / name).unlink()
+    for name in set(names) - {"recipe.json", "source.json"}:
+        (directory.path / name).touch()
+    with pytest.raises(RunError, match=r"hide_probability|contains no run"):
         directory.claim(tiny_recipe(hide_probability=0.25), {"data_dir": None})
-    assert (directory.path / "notes.txt").exists()
+    assert sorted(file.name for file in directory.path.iterdir()) == sorted(names)
 
 
 def test_damaged_files_of_a_run_are_named_with_a_remedy(few_parts, tiny_recipe, tmp_path):
