@@ -21,7 +21,7 @@ import numpy as np
 from absl import app, flags, logging
 
 from keras_has.atomic_files import write_atomically
-from keras_has.data.folders import IMAGE_EXTENSIONS
+from keras_has.data.folders import IMAGE_EXTENSIONS, is_hidden
 from trainers.engine.command import exit_on_error, refuse_arguments
 from trainers.engine.console import print_problems, progress
 
@@ -48,7 +48,7 @@ def find_images(path: Path, out: Path) -> list[Path]:
         file
         for file in path.rglob("*")
         if file.suffix.lower() in IMAGE_EXTENSIONS
-        and not file.name.startswith(".")
+        and not is_hidden(file.name)
         and not file.resolve().is_relative_to(out.resolve())
     )
     if not found:

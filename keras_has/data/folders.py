@@ -9,11 +9,13 @@ from typing import TypeVar
 Result = TypeVar("Result")
 
 _FILES_AT_ONCE = 256
-_SYSTEM_NAMES = ("__MACOSX", "$RECYCLE.BIN", "System Volume Information")
-IMAGE_EXTENSIONS = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif"),
-    *(".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"),
-)
+_JPEG_EXTENSIONS = (".jpg", ".jpeg", ".jpe", ".jfif")
+IMAGE_EXTENSIONS = (*_JPEG_EXTENSIONS, ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+# Folders that operating systems and network storage create next to the user's own.
+_SYSTEM_FOLDERS = {
+    *("@eaDir", "@Recycle", "#recycle", "#snapshot"),
+    *("__MACOSX", "$RECYCLE.BIN", "System Volume Information", "lost+found"),
+}
 
 
 def not_found(path: str | os.PathLike[str], expected: str, advice: str) -> FileNotFoundError:
@@ -51,7 +53,9 @@ def subfolder_names(folder: Path) -> list[str]:
         ValueError: If a name is not UTF-8.
     """
     with os.scandir(folder) as entries:
-        names = sorted(entry.name for entry in entries if entry.is_dir() and is_visible(entry.name))
+        names = sorted(
+            entry.name for entry in entries if entry.is_dir() and not is_system_folder(entry.name)
+        )
     return _checked(names, folder)
 
 
@@ -68,15 +72,19 @@ def file_names(folder: Path, extensions: tuple[str, ...] = IMAGE_EXTENSIONS) -> 
         names = sorted(
             entry.name
             for entry in entries
-            if entry.name.lower().endswith(extensions) and not entry.name.startswith(".")
+            if entry.name.lower().endswith(extensions) and not is_hidden(entry.name)
         )
     return _checked(names, folder)
 
 
-def is_visible(name: str) -> bool:
-    """Returns whether a name is neither hidden nor a folder of an operating system."""
-    # Names that begin with "@" or "#" belong to network storage, such as Synology's @eaDir.
-    return not name.startswith((".", "@", "#")) and name not in _SYSTEM_NAMES
+def is_hidden(name: str) -> bool:
+    """Returns whether the name is that of a hidden file or folder."""
+    return name.startswith(".")
+
+
+def is_system_folder(name: str) -> bool:
+    """Returns whether a folder of this name is hidden or belongs to the operating system."""
+    return is_hidden(name) or name in _SYSTEM_FOLDERS
 
 
 def _checked(names: list[str], folder: Path) -> list[str]:

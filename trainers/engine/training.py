@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 
 from keras_has.callbacks import Regimes
-from trainers.engine.console import epoch_line, is_terminal
+from trainers.engine.console import epoch_line, is_terminal, print_problems
 from trainers.engine.run_directory import RunDirectory
 from trainers.engine.run_error import RunError
 from trainers.engine.strategies import choose_strategy
@@ -136,35 +136,31 @@ class _SaveCheckpoints(keras.callbacks.Callback):
         self.directory.save_checkpoint(self.model, self.history)
 
 
-class _StopAtNaN(keras.callbacks.Callback):
-    """Stops a run whose loss is no longer finite; the checkpoint of the last epoch stays.
+class _StopAtInvalidLoss(keras.callbacks.Callback):
+    """Stops a run whose loss is NaN or infinite, before an epoch with it can become a checkpoint.
 
     Raises:
-        RunError: The message gives epoch, step and loss.
+        RunError: The message gives the loss, epoch and step, and what was kept.
     """
 
-    def __init__(self, directory: RunDirectory, steps: int, history: list[Any]) -> None:
+    def __init__(self, directory: RunDirectory, history: list[dict[str, float]]) -> None:
         super().__init__()
         self.directory = directory
-        self.steps = steps
         self.history = history
-        self.epoch = 0
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self.epoch = epoch
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         loss = float((logs or {}).get("loss", 0.0))
         if math.isfinite(loss):
             return
+        done = len(self.history)
         kept = (
-            f"The checkpoint of epoch {len(self.history)} is kept in {self.directory.path}."
-            if self.history
+            f"The checkpoint of epoch {done} is kept in {self.directory.path}."
+            if done
             else "There is no checkpoint yet."
         )
         raise RunError(
-            f"The loss should be finite. Received: loss={loss} in epoch {self.epoch + 1}, step "
-            f"{self.epoch * self.steps + batch + 1}. {kept} Lower --learning_rate, or check the "
+            f"The loss should be finite. Received: loss={loss} in epoch {done + 1}, step "
+            f"{int(self.model.optimizer.iterations)}. {kept} Lower the learning rate, or check the "
             "data for values that are not finite."
         )
 
@@ -269,10 +265,11 @@ def _fit(task: Task, directory: RunDirectory, strategy: tf.distribute.Strategy) 
     )
     if 0 < len(history) < recipe.epochs:
         print(f"resuming after epoch {len(history)}")
+    print_problems("problems in the data", task.problems)
     print(f"TensorBoard: tensorboard --logdir {directory.logs}", flush=True)
     _log_recipe(recipe, directory, len(history))
     all_callbacks: list[keras.callbacks.Callback] = [
-        _StopAtNaN(directory, steps, history),
+        _StopAtInvalidLoss(directory, history),
         _EvaluateSomeEpochs(task.evaluation_callback(directory), recipe),
         keras.callbacks.TensorBoard(directory.logs, write_graph=False),
         _PrintEpochs(task),

@@ -13,7 +13,7 @@ from keras_has.data import Dataset
 from keras_has.export import export_localizer
 from keras_has.metrics.localization_curve import THRESHOLDS
 from keras_has.ops.boxes import best_centred_side
-from trainers.engine.console import percent_rows, print_problems, progress
+from trainers.engine.console import percent_rows, progress
 from trainers.engine.run_directory import RunDirectory
 from trainers.recipes import ImageRecipe
 from trainers.tasks.image_task import ImageTask
@@ -62,8 +62,6 @@ class ImageLocalization(ImageTask):
     def describe(self, model: keras.Model) -> str:
         """Returns numbers of images, classes and parameters."""
         unboxed = sum(len(boxes) == 0 for boxes in self.val_split["boxes"])
-        problems = list(dict.fromkeys((*self.train_split.problems, *self.val_split.problems)))
-        print_problems("problems in the data", problems)
         return (
             f"{len(self.train_split)} training images, {len(self.val_split)} "
             f"{self.evaluated_examples}"

@@ -95,6 +95,11 @@ class Task(abc.ABC):
         self.train_split, self.val_split = train, val
 
     @property
+    def problems(self) -> list[str]:
+        """What the readers of both splits left out or found odd."""
+        return list(dict.fromkeys((*self.train_split.problems, *self.val_split.problems)))
+
+    @property
     def steps_per_epoch(self) -> int:
         """Batches per epoch: the recipe's number, or as many as the training data fill."""
         recipe = self.recipe

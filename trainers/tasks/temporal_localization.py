@@ -129,18 +129,13 @@ class TemporalLocalization(Task):
         )
 
     def describe(self, model: keras.Model) -> str:
-        """Returns numbers of videos, segments, classes and parameters, and annotation problems."""
+        """Returns numbers of videos, segments, classes and parameters."""
         segments = sum(len(segments) for segments in self.val_split["segments"])
-        line = (
+        return (
             f"{len(self.train_split)} training videos, {len(self.val_split)} validation videos "
             f"with {segments} segments, {len(self.train_split.class_names)} classes; "
             f"{model.count_params():,} parameters"
         )
-        problems = list(dict.fromkeys((*self.train_split.problems, *self.val_split.problems)))
-        if not problems:
-            return line
-        head = f"{len(problems)} problems in the annotations, such as:"
-        return "\n".join([head, *(f"  {problem}" for problem in problems[:3]), line])
 
     def evaluation_callback(self, directory: RunDirectory) -> callbacks.TemporalLocalization:
         """Returns the evaluation of an epoch: the detections in each video."""

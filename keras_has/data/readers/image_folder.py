@@ -12,7 +12,8 @@ from keras_has.data.folders import (
     IMAGE_EXTENSIONS,
     file_names,
     for_each_file,
-    is_visible,
+    is_hidden,
+    is_system_folder,
     not_found,
     require_folder,
     subfolder_names,
@@ -66,7 +67,7 @@ def image_folder(
     Returns:
         A `Dataset`, sorted by class and name. It has the column `image_size` if every image has
         an annotation. Its `problems` count the files and folders that are not read, and name
-        classes without images in the split.
+        classes without images.
 
     Raises:
         FileNotFoundError: If a part is missing; the message names it and says what to do.
@@ -100,13 +101,14 @@ def image_folder(
             raise not_found(folder / class_name / "*.jpg", "images of the class", _ADVICE)
         if not names:
             problems.append(f"{folder / class_name}: no image of this class")
-        problems += _left_out(folder / class_name)
+        if (folder / class_name).is_dir():
+            problems += _files_not_read(folder / class_name)
         image_ids += [f"{split}/{class_name}/{name}" for name in names]
         labels += [label] * len(names)
     if not image_ids:
         raise not_found(folder / "CLASS" / "*.jpg", "images", _ADVICE)
     if len(class_names) == 1:
-        problems.append(f"{train}: only one class, {class_names[0]!r}: nothing can be learned")
+        problems.append(f"{train}: only one class, {class_names[0]!r}; classification needs two")
 
     boxes: Sequence[np.ndarray] = [np.zeros((0, 4), np.float32)] * len(image_ids)
     image_sizes = None
@@ -126,20 +128,21 @@ def image_folder(
     )
 
 
-def _left_out(folder: Path) -> list[str]:
+def _files_not_read(folder: Path) -> list[str]:
     """Returns one sentence for each kind of entry of a class folder that is not read."""
-    counts: dict[str, list[str]] = {}
-    if folder.is_dir():
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                extension = Path(entry.name).suffix.lower()
-                if not is_visible(entry.name) or extension in (*IMAGE_EXTENSIONS, ".xml"):
-                    continue
-                kind = "folder" if entry.is_dir() else extension or "without an extension"
-                counts.setdefault(kind, []).append(entry.name)
+    found: dict[str, list[str]] = {}
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            extension = Path(entry.name).suffix.lower()
+            if extension in (*IMAGE_EXTENSIONS, ".xml") or is_hidden(entry.name):
+                continue  # By the name alone: asking what each image is would take long.
+            if not entry.is_dir():
+                found.setdefault(extension or "without extension", []).append(entry.name)
+            elif not is_system_folder(entry.name):
+                found.setdefault("folder", []).append(entry.name)
     return [
-        f"{folder}: {len(names)} not read, {kind}, such as {min(names)!r}"
-        for kind, names in sorted(counts.items())
+        f"{folder}: entries not read: {len(names)} ({kind}), such as {min(names)!r}"
+        for kind, names in sorted(found.items())
     ]
 
 

@@ -50,15 +50,25 @@ def test_other_files_are_left_alone(folder, write_text, write_image):
     assert dataset.class_names == ("cat", "dog")
 
 
+def test_names_that_begin_like_those_of_system_folders_are_read(folder, write_image):
+    write_image(folder / "train" / "@home" / "#1.png")
+    write_image(folder / "train" / "#food" / "@a.png")
+    dataset = image_folder(folder)
+    assert dataset.class_names == ("#food", "@home", "cat", "dog")
+    assert dataset.ids.tolist()[:2] == ["train/#food/@a.png", "train/@home/#1.png"]
+
+
 def test_everything_that_is_not_read_is_counted_and_named(folder, write_text, write_image):
     write_text(folder / "train" / "dog" / "b.txt", "")
     write_text(folder / "train" / "dog" / "a.TXT", "")
     write_text(folder / "train" / "dog" / "README", "")
+    write_text(folder / "train" / "dog" / "#1.txt", "")
     write_image(folder / "train" / "dog" / "older" / "1.png")
+    write_image(folder / "train" / "dog" / "@eaDir" / "1.png")
     assert image_folder(folder).problems == (
-        f"{folder}/train/dog: 2 not read, .txt, such as 'a.TXT'",
-        f"{folder}/train/dog: 1 not read, folder, such as 'older'",
-        f"{folder}/train/dog: 1 not read, without an extension, such as 'README'",
+        f"{folder}/train/dog: entries not read: 3 (.txt), such as '#1.txt'",
+        f"{folder}/train/dog: entries not read: 1 (folder), such as 'older'",
+        f"{folder}/train/dog: entries not read: 1 (without extension), such as 'README'",
     )
 
 

@@ -1,5 +1,6 @@
 """A run from start to end, interrupted and resumed, and on two replicas."""
 
+import contextlib
 import json
 
 import keras
@@ -28,9 +29,26 @@ def test_tensorboard_holds_the_recipe_the_scalars_and_the_panel(few_parts, tiny_
     assert len(events.Tensors("localization", "localization/gt_known_loc")) == 2
 
 
+@pytest.fixture
+def fit_with(monkeypatch):
+    """Returns a context in which every `fit` gets one more callback."""
+    plain_fit = keras.Model.fit
+
+    @contextlib.contextmanager
+    def context(callback):
+        def fit(self, *args, callbacks, **kwargs):
+            return plain_fit(self, *args, callbacks=[*callbacks, callback], **kwargs)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(keras.Model, "fit", fit)
+            yield
+
+    return context
+
+
 @pytest.mark.parametrize("kind", ["cosine", "regimes with dropout"])
 def test_a_run_interrupted_and_continued_equals_one_that_was_not(
-    few_parts, weights_of, tiny_recipe, tmp_path, monkeypatch, kind
+    few_parts, weights_of, tiny_recipe, tmp_path, fit_with, kind
 ):
     fields = {}
     if kind != "cosine":
@@ -47,15 +65,11 @@ def test_a_run_interrupted_and_continued_equals_one_that_was_not(
             if self.model.optimizer.iterations == 5:
                 raise KeyboardInterrupt
 
-    plain_fit = keras.Model.fit
-
-    def interrupted_fit(self, *args, callbacks, **kwargs):
-        return plain_fit(self, *args, callbacks=[*callbacks, Interrupt()], **kwargs)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(keras.Model, "fit", interrupted_fit)
-        with pytest.raises(RunError, match=r"after epoch 1 of 3.*resumes the run"):
-            train_recipe(recipe, tmp_path / "cut")
+    with (
+        fit_with(Interrupt()),
+        pytest.raises(RunError, match=r"after epoch 1 of 3.*resumes the run"),
+    ):
+        train_recipe(recipe, tmp_path / "cut")
     assert not (tmp_path / "cut" / "results.json").exists()
     continued = train_recipe(recipe, tmp_path / "cut")
     expected, got = weights_of(tmp_path / "whole"), weights_of(tmp_path / "cut")
@@ -165,28 +179,54 @@ def test_a_network_trained_on_other_data_is_not_taken_over(own_recipe, folder, t
         train_recipe(recipe, tmp_path / "other", tmp_path / "copy", network_from=tmp_path / "run")
 
 
+class Poison(keras.callbacks.Callback):
+    """Stands in for a network that diverges: sets the weights at the start of one epoch."""
+
+    def __init__(self, epoch, value):
+        super().__init__()
+        self.epoch = epoch
+        self.value = value
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == self.epoch:
+            for variable in self.model.trainable_variables:
+                variable.assign(np.full(variable.shape, self.value))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(
-    few_parts, tiny_recipe, tmp_path, monkeypatch
+    few_parts, tiny_recipe, tmp_path, fit_with, value
 ):
     recipe = tiny_recipe()
+    whole = train_recipe(recipe, tmp_path / "whole")
+    directory = RunDirectory(tmp_path / "run")
+    with (
+        fit_with(Poison(1, value)),
+        pytest.raises(RunError, match=r"loss=(nan|inf) in epoch 2, step \d+.*epoch 1 is kept"),
+    ):
+        train_recipe(recipe, directory.path)
+    assert directory.read_results() is None
+    assert len(directory.read_json("checkpoint.json")["history"]) == 1
+    assert train_recipe(recipe, directory.path) == whole
 
-    class Poison(keras.callbacks.Callback):
-        """Stands in for a diverging network: NaN weights from the second epoch on."""
 
-        def on_epoch_begin(self, epoch, logs=None):
-            if epoch == 1:
-                for variable in self.model.trainable_variables:
-                    variable.assign(np.full(variable.shape, np.nan))
+def test_a_run_that_stops_in_its_first_epoch_leaves_nothing_that_blocks_another(
+    few_parts, tiny_recipe, tmp_path, fit_with
+):
+    with (
+        fit_with(Poison(0, np.nan)),
+        pytest.raises(RunError, match=r"in epoch 1, step 1\b.*no checkpoint"),
+    ):
+        train_recipe(tiny_recipe(), tmp_path / "run")
+    assert not list((tmp_path / "run").iterdir())
+    train_recipe(tiny_recipe(epochs=1, hide_probability=0.25), tmp_path / "run")
 
-    plain_fit = keras.Model.fit
 
-    def poisoned_fit(self, *args, callbacks, **kwargs):
-        return plain_fit(self, *args, callbacks=[*callbacks, Poison()], **kwargs)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(keras.Model, "fit", poisoned_fit)
-        with pytest.raises(RunError, match=r"loss=nan in epoch 2, step \d+.*epoch 1 is kept"):
-            train_recipe(recipe, tmp_path / "run")
-    assert not (tmp_path / "run" / "results.json").exists()
-    assert len(RunDirectory(tmp_path / "run").read_json("checkpoint.json")["history"]) == 1
-    assert np.isfinite(train_recipe(recipe, tmp_path / "run")["gt_known_loc"])
+def test_what_the_readers_left_out_is_printed_with_its_count(own_recipe, folder, tmp_path, capsys):
+    (folder / "train" / "red" / "notes.txt").touch()
+    (folder / "val" / "blue" / "raw.psd").touch()
+    train_recipe(own_recipe(epochs=1), tmp_path / "run", folder)
+    printed = capsys.readouterr().out
+    assert "2 problems in the data:" in printed
+    assert "(.txt), such as 'notes.txt'" in printed
+    assert "(.psd), such as 'raw.psd'" in printed
