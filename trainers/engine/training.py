@@ -294,6 +294,8 @@ def _fit(task: Task, directory: RunDirectory, strategy: tf.distribute.Strategy) 
             raise RunError(
                 f"Interrupted after epoch {len(history)} of {recipe.epochs}. "
                 "The same command resumes the run."
+                if history
+                else "Interrupted in the first epoch. The same command starts the run again."
             ) from None
     return model
 

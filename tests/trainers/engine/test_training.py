@@ -179,6 +179,18 @@ def test_a_network_trained_on_other_data_is_not_taken_over(own_recipe, folder, t
         train_recipe(recipe, tmp_path / "other", tmp_path / "copy", network_from=tmp_path / "run")
 
 
+def test_an_interrupted_first_epoch_leaves_nothing_that_blocks_another_run(
+    few_parts, tiny_recipe, tmp_path, fit_with
+):
+    class Interrupt(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            raise KeyboardInterrupt
+
+    with fit_with(Interrupt()), pytest.raises(RunError, match="first epoch.*starts the run again"):
+        train_recipe(tiny_recipe(), tmp_path / "run")
+    assert not list((tmp_path / "run").iterdir())
+
+
 class Poison(keras.callbacks.Callback):
     """Stands in for a network that diverges: sets the weights at the start of one epoch."""
 
