@@ -21,7 +21,7 @@ import numpy as np
 from absl import app, flags, logging
 
 from keras_has.atomic_files import write_atomically
-from keras_has.data.folders import IMAGE_EXTENSIONS, is_hidden
+from keras_has.data.folders import find_images
 from trainers.engine.command import exit_on_error, refuse_arguments
 from trainers.engine.console import print_problems, progress
 
@@ -32,31 +32,6 @@ _HEAT_MAP = flags.DEFINE_boolean("heat_map", True, "Whether to draw the map next
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Images per batch.", lower_bound=1)
 flags.mark_flags_as_required(["model", "images", "out"])
 _FRAME = ("Graph execution error", "Node:", "function_node", "(most recent", "File ")
-
-
-def find_images(path: Path, out: Path) -> list[Path]:
-    """Returns the image itself, or all images below a folder in order, except those below `out`.
-
-    Skips hidden files, such as the `._NAME.jpg` that macOS writes beside its files.
-
-    Raises:
-        FileNotFoundError: If there is no image.
-    """
-    if path.is_file():
-        return [path]
-    found = sorted(
-        file
-        for file in path.rglob("*")
-        if file.suffix.lower() in IMAGE_EXTENSIONS
-        and not is_hidden(file.name)
-        and not file.resolve().is_relative_to(out.resolve())
-    )
-    if not found:
-        raise FileNotFoundError(
-            f"{path} contains no image ({', '.join(IMAGE_EXTENSIONS)}): --images should be an "
-            "image or a folder of images."
-        )
-    return found
 
 
 def printable(path: Path) -> str:

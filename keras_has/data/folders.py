@@ -77,6 +77,36 @@ def file_names(folder: Path, extensions: tuple[str, ...] = IMAGE_EXTENSIONS) -> 
     return _checked(names, folder)
 
 
+def find_images(path: Path, excluded: Path) -> list[Path]:
+    """Returns the file itself, or all images below a folder in order.
+
+    Skips hidden files, such as the `._NAME.jpg` that macOS writes next to its files.
+
+    Args:
+        path: A file, whatever its name, or a folder, which is searched recursively.
+        excluded: A folder that is not searched, such as the one for the results.
+
+    Raises:
+        FileNotFoundError: If there is no image.
+    """
+    if path.is_file():
+        return [path]
+    found = sorted(
+        file
+        for file in path.rglob("*")
+        if file.suffix.lower() in IMAGE_EXTENSIONS
+        and not is_hidden(file.name)
+        and not file.resolve().is_relative_to(excluded.resolve())
+    )
+    if not found:
+        raise not_found(
+            path,
+            "an image or a folder of images",
+            f"Images end in {', '.join(IMAGE_EXTENSIONS)}.",
+        )
+    return found
+
+
 def is_hidden(name: str) -> bool:
     """Returns whether the name is that of a hidden file or folder."""
     return name.startswith(".")
