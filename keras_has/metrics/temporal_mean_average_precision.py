@@ -15,6 +15,9 @@ from keras_has.ops.segments import temporal_iou
 PROTOCOLS = ("thumos14", "thumos14_11point", "activitynet", "wtalc")
 IOU_THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5)
 
+# MATLAB's 0:0.1:1: the nearest numbers to the tenths, except for 3 * 0.1 = 0.30000000000000004.
+_RECALLS = np.array([0.0, 0.1, 0.2, 3 * 0.1, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0])
+
 _COLUMNS = {
     "detections": ("video", "label", "start", "end", "score"),
     "truths": ("video", "label", "start", "end"),
@@ -30,9 +33,12 @@ class TemporalMeanAveragePrecision(keras.metrics.Metric):
 
     - `"thumos14"`: in each video, every true segment in order takes the unmatched detection with
       the largest IoU, if it exceeds the threshold. Average precision is the sum of the precision
-      at each true positive, divided by the number of true segments. The later THUMOS14 kit.
+      at each true positive, divided by the number of true segments. The later THUMOS14 kit, which
+      is in general use.
     - `"thumos14_11point"`: the same matching. Average precision is the mean over the recalls 0,
-      0.1, ..., 1 of the largest precision at that recall or above. The first THUMOS14 kit.
+      0.1, ..., 1 of the largest precision at that recall or above. The first THUMOS14 kit. A
+      recall of exactly 3/10 does not count as 0.3: the kit takes its recalls from MATLAB's
+      `0:0.1:1`, whose fourth value is 0.30000000000000004.
     - `"activitynet"`: the detections of all videos, by decreasing score, take the unmatched true
       segment with the largest IoU, if it reaches the threshold. Average precision is the area under
       the monotone envelope of precision over recall.
@@ -42,9 +48,10 @@ class TemporalMeanAveragePrecision(keras.metrics.Metric):
     THUMOS14 marks ambiguous intervals. Under the THUMOS14 protocols, a detection of any class that
     overlaps one is not counted as a false positive, but may still be a true positive. Under
     `"wtalc"`, such detections are removed beforehand. `"activitynet"` ignores ambiguous intervals.
-    Detections of equal score are ordered true positives first under the THUMOS14 protocols, as in
-    their tool, and keep their input order under the others. `"wtalc"` compares seconds here, while
-    its tool rounds to frames.
+    Detections of equal score keep the order of their videos and, within a video, of the detections,
+    however the videos are batched. The first kit, `"thumos14_11point"`, counts the true positives
+    among them first, which raises average precision if many scores are equal. `"wtalc"` compares
+    seconds here, while its tool rounds to frames.
 
     Detections of all classes are counted. If the classes of a video are assumed to be known, as in
     Table 7 of the Hide-and-Seek paper, leave the other classes out of the detections.
@@ -253,6 +260,7 @@ class TemporalMeanAveragePrecision(keras.metrics.Metric):
         if self.protocol.startswith("thumos14"):
             is_counted = is_true | ~is_ambiguous
             is_true, score = is_true[is_counted], score[is_counted]
+        if self.protocol == "thumos14_11point":
             is_true = is_true[np.lexsort((~is_true, -score))]
         hits = np.cumsum(is_true)
         precision = hits / np.arange(1, len(hits) + 1)
@@ -262,8 +270,7 @@ class TemporalMeanAveragePrecision(keras.metrics.Metric):
         envelope = np.maximum.accumulate(precision[::-1])[::-1]
         if self.protocol == "activitynet":
             return float(envelope[is_true].sum() / positives)
-        # Where recall first reaches each tenth; integers keep 3 of 10 exactly three tenths.
-        places = np.searchsorted(hits * 10, np.arange(11) * positives)
+        places = np.searchsorted(hits / positives, _RECALLS)
         return float(np.append(envelope, 0.0)[places].mean())
 
     @property

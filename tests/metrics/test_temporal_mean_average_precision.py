@@ -72,10 +72,15 @@ def test_precision_is_averaged_in_three_ways():
     assert figures["activitynet"] == pytest.approx(2 / 3)
 
 
-def test_three_of_ten_is_a_recall_of_three_tenths():
-    truth = [[10 * n, 10 * n + 5] for n in range(10)]
-    detections = [(10 * n, 10 * n + 5, 1 - n / 10) for n in range(3)]
-    assert average_precision("thumos14_11point", truth, detections) == pytest.approx(4 / 11)
+@pytest.mark.parametrize("positives", [10, 20, 30, 70])
+@pytest.mark.parametrize("tenths", range(11))
+def test_every_recall_of_exactly_so_many_tenths_is_reached_except_for_three(tenths, positives):
+    truth = [[10 * n, 10 * n + 5] for n in range(positives)]
+    found = tenths * positives // 10
+    detections = [(10 * n, 10 * n + 5, 1 - n / 100) for n in range(found)]
+    reached = tenths + (tenths != 3 and found > 0)  # MATLAB's fourth recall is just above 0.3.
+    figure = average_precision("thumos14_11point", truth, detections)
+    assert figure == pytest.approx(reached / 11)
 
 
 def test_ambiguous_intervals():
@@ -110,9 +115,25 @@ def test_ambiguous_intervals_are_those_of_the_same_video_and_of_any_class():
         assert metric.average_precisions()[0].tolist() == [expected, 0]
 
 
-def test_equal_scores_put_true_ones_first_in_thumos_and_keep_their_order_elsewhere():
+def test_equal_scores_keep_their_order_and_count_true_positives_first_in_the_first_thumos_kit():
     figures = of_every_protocol([[0, 10]], [(40, 50, 0.5), (0, 10, 0.5)])
-    assert figures == {"thumos14": 1, "thumos14_11point": 1, "activitynet": 0.5, "wtalc": 0.5}
+    assert figures == {"thumos14": 0.5, "thumos14_11point": 1, "activitynet": 0.5, "wtalc": 0.5}
+
+
+@pytest.mark.parametrize("batches", [[1, 1, 1], [2, 1], [1, 2], [3]])
+def test_equal_scores_keep_the_order_of_the_videos_in_any_batching(batches):
+    """All scores are equal; the detections of the second and third video are true."""
+    metric = TemporalMeanAveragePrecision(1, [0.5])
+    segments = np.array([[[50, 60]], [[0, 10]], [[0, 10]]])
+    start = 0
+    for size in batches:
+        y_pred = {"segments": segments[start : start + size], "labels": np.zeros((size, 1))}
+        metric.update_state(
+            {"segments": [[[0, 10]]] * size, "segment_labels": [[0]] * size},
+            {**y_pred, "scores": np.full((size, 1), 0.5)},
+        )
+        start += size
+    assert metric.average_precisions()[0, 0] == pytest.approx((1 / 2 + 2 / 3) / 3)
 
 
 def test_a_second_detection_of_the_same_segment_is_false():
@@ -145,7 +166,6 @@ def as_their_tool_does(protocol, videos, threshold):
     positives = sum(len(truth) for truth, _, _ in videos)
     marks = []  # score, is true
     if protocol.startswith("thumos14"):
-        true, false = [], []
         for truth, found, ambiguous in videos:
             found = sorted(found, key=lambda each: -each[2])
             free = set(range(len(found)))
@@ -153,12 +173,12 @@ def as_their_tool_does(protocol, videos, threshold):
                 best = max(sorted(free), key=lambda n: iou(segment, found[n]), default=None)
                 if best is not None and iou(segment, found[best]) > threshold:
                     free.remove(best)
-                    true.append(found[best][2])
-            for n in free:
-                if not any(iou(found[n], each) > 0 for each in ambiguous):
-                    false.append(found[n][2])
-        marks = sorted([(-s, 0) for s in true] + [(-s, 1) for s in false])
-        marks = [(score, not is_false) for score, is_false in marks]
+            for n in range(len(found)):
+                is_false = n in free
+                if not is_false or not any(iou(found[n], other) > 0 for other in ambiguous):
+                    marks.append((-found[n][2], is_false))
+        ties = (lambda mark: mark) if protocol == "thumos14_11point" else (lambda mark: mark[0])
+        marks = [(score, not is_false) for score, is_false in sorted(marks, key=ties)]
     else:
         found = [(v, *each) for v, (_, found, _) in enumerate(videos) for each in found]
         if protocol == "wtalc":
@@ -181,7 +201,8 @@ def as_their_tool_does(protocol, videos, threshold):
     if protocol == "activitynet":
         at = [max(p for h, p, _ in points if h >= n) for n in range(1, hits + 1)]
         return sum(at) / positives
-    at = [max((p for h, p, _ in points if 10 * h >= t * positives), default=0) for t in range(11)]
+    recalls = [n * 0.1 for n in range(6)] + [1 - n * 0.1 for n in reversed(range(5))]  # 0:0.1:1
+    at = [max((p for h, p, _ in points if h / positives >= r), default=0) for r in recalls]
     return sum(at) / 11
 
 
