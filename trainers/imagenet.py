@@ -12,6 +12,10 @@ Every field of a recipe is a flag of the same name, which overrides it:
 
   python -m trainers.imagenet --recipe=alexnet_has_mixed --data_dir=DIR --batch_size=256
 
+Classification alone, as in Table 8 of the extended paper:
+
+  python -m trainers.imagenet --recipe=resnet50_has --data_dir=DIR
+
 The same command resumes an interrupted run after its last finished epoch.
 """
 
@@ -25,6 +29,7 @@ from trainers.engine.command import training_command
 
 main = training_command(
     "image_localization",
+    "classification",
     on_bad_image=flags.DEFINE_enum(
         "on_bad_image",
         "error",

@@ -167,12 +167,14 @@ def notes_of(table: Table, measured: Results, dataset: str | None) -> str:
         return "There are no runs of this table."
     notes = ""
     if dataset is not None:
-        published = "THUMOS'14" if table.task == "temporal_localization" else "ILSVRC 2012"
         kind = ", which is semi-synthetic," if dataset == "watch_untrimmed" else ""
-        notes = (
-            f"Measured on {dataset}{kind} with a small network, published on {published} with the "
-            "paper's: compare differences, not figures. "
-        )
+        notes = f"Measured on {dataset}{kind} with a small network"
+        if any(row.published for row in table.rows):
+            notes += (
+                f", published on {table.published_on} with the paper's: compare differences, not "
+                "figures"
+            )
+        notes += ". "
     notes += "Percent; mean and standard deviation over the seeds; differences are paired by seed."
     return f"{notes} {find_task(table.task).task_class().table_notes(all_results)}"
 
@@ -222,11 +224,12 @@ def main(argv: Sequence[str]) -> None:
     if run_flags and not is_small:
         raise app.UsageError(f"unknown arguments without --scale=small: {' '.join(run_flags)}")
     table, out = TABLES[values.table], Path(values.runs)
-    dataset = values.dataset or table.small_datasets[0] if is_small else None
-    if dataset is not None and dataset not in table.small_datasets:
+    table = table.small_table or table if is_small else table
+    dataset = values.dataset or table.datasets[0] if is_small else None
+    if dataset is not None and dataset not in table.datasets:
         raise app.UsageError(
             f"--dataset of table {values.table} should be one of "
-            f"{', '.join(table.small_datasets)}. Received: {dataset}"
+            f"{', '.join(table.datasets)}. Received: {dataset}"
         )
     try:
         runs = TableExperiment(table, out, range(values.seeds), dataset, values.jobs, run_flags)
@@ -255,7 +258,7 @@ def define_flags() -> None:
         ["full", "small"],
         "full: existing runs on the paper's data; small: runs on a small dataset.",
     )
-    datasets = sorted({name for table in TABLES.values() for name in table.small_datasets})
+    datasets = sorted({name for table in TABLES.values() for name in table.datasets})
     flags.DEFINE_enum("dataset", None, datasets, "The small dataset. Default: the generated one.")
     flags.DEFINE_integer("seeds", 3, "Number of seeds, starting at 0.", lower_bound=1)
     flags.DEFINE_integer(

@@ -17,6 +17,7 @@ from keras_has.data.batches import training_batches as training_batches
 from keras_has.data.columns import Column as Column
 from keras_has.data.columns import DenseColumn as DenseColumn
 from keras_has.data.columns import RaggedColumn as RaggedColumn
+from keras_has.data.cut_mix import cut_mix as cut_mix
 from keras_has.data.dataset import Dataset as Dataset
 from keras_has.data.feature_files import read_features as read_features
 from keras_has.data.former_datasets import ImageDataset as ImageDataset
@@ -29,7 +30,8 @@ from keras_has.data.hide_video_segments import (
 )
 from keras_has.data.masks import load_mask as load_mask
 from keras_has.data.readers.activitynet import activitynet as activitynet
-from keras_has.data.readers.cifar10 import cifar10 as cifar10
+from keras_has.data.readers.cifar import cifar10 as cifar10
+from keras_has.data.readers.cifar import cifar100 as cifar100
 from keras_has.data.readers.cub import cub as cub
 from keras_has.data.readers.generated_parts import generated_parts as generated_parts
 from keras_has.data.readers.generated_phases import generated_phases as generated_phases

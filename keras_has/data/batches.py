@@ -196,17 +196,20 @@ def evaluation_batches(
     batch_size: int,
     image_size: int,
     columns: Sequence[str] = ("label", "boxes"),
+    center_share: float | None = None,
 ) -> tf.data.Dataset:
     """Returns the whole dataset once, in order, in batches for evaluation.
 
     The full image is resized to a square without keeping its aspect ratio, as in the class
-    activation map protocol. Nothing is hidden.
+    activation map protocol, unless `center_share` is given. Nothing is hidden.
 
     Args:
         dataset: What to evaluate on.
         batch_size: Images per batch; the last batch may be smaller.
         image_size: Side of the square in pixels.
         columns: Which columns the batches contain. Defaults to `("label", "boxes")`.
+        center_share: Side of the square in the center that is resized instead, as a share of the
+            short side, such as 224 / 256; `None` (default) for the full image. Boxes are not moved.
 
     Returns:
         A dataset of dicts: `"image"` uint8 (B, image_size, image_size, 3); the columns, by default
@@ -225,7 +228,7 @@ def evaluation_batches(
         tables["image_id"] = tf.constant(dataset.ids)
     source = dataset.image_source
     rows = tf.data.Dataset.range(len(dataset)).batch(batch_size)
-    if source.has_size(image_size, image_size):
+    if center_share in (None, 1.0) and source.has_size(image_size, image_size):
 
         def whole_batch(rows: tf.Tensor) -> dict[str, tf.Tensor]:
             size = tf.fill([tf.size(rows), 2], tf.cast(image_size, tf.float32))
@@ -235,9 +238,11 @@ def evaluation_batches(
         return rows.map(whole_batch, num_parallel_calls=2).prefetch(2)
 
     def one(loaded: tf.Tensor, row: tf.Tensor) -> dict[str, tf.Tensor]:
-        image = source.decode(loaded)
+        image = window = source.decode(loaded)
+        if center_share is not None:
+            window = transforms.center_square({"image": image}, center_share)["image"]
         return {
-            "image": resize_image(image, image_size),
+            "image": resize_image(window, image_size),
             "size": tf.cast(tf.shape(image)[:2], tf.float32),
             **{key: table[row] for key, table in tables.items()},
         }

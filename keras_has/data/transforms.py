@@ -146,6 +146,57 @@ def random_crop(example: Example, seed: tf.Tensor, height: tf.Tensor, width: tf.
     return crop(example, top, left, height, width)
 
 
+def random_area_crop(
+    example: Example,
+    seed: tf.Tensor,
+    min_area: float,
+    aspect_ratios: tuple[float, float] = (3 / 4, 4 / 3),
+) -> Example:
+    """Crops an example to a window of random area, aspect ratio and place.
+
+    The whole image is kept where no window was found in 100 tries.
+
+    Args:
+        example: Any example with an image.
+        seed: int32 tensor of shape (2,).
+        min_area: Smallest area of the window as a fraction of the image's, in (0, 1].
+        aspect_ratios: Smallest and largest width divided by height.
+
+    Raises:
+        ValueError: If `min_area` is out of range.
+
+    Reference:
+        [Szegedy et al., 2015](https://arxiv.org/abs/1409.4842), section 6.
+    """
+    if not 0 < min_area <= 1:
+        raise ValueError(f"`min_area` should be in (0, 1]. Received: min_area={min_area}")
+    begin, size, _ = tf.image.stateless_sample_distorted_bounding_box(
+        tf.shape(example["image"]),
+        bounding_boxes=tf.constant([[[0.0, 0.0, 1.0, 1.0]]]),
+        seed=seed,
+        min_object_covered=0.0,
+        aspect_ratio_range=aspect_ratios,
+        area_range=(min_area, 1.0),
+        use_image_if_no_bounding_boxes=True,
+    )
+    return crop(example, begin[0], begin[1], size[0], size[1])
+
+
+def center_square(example: Example, share: float) -> Example:
+    """Crops an example to the square in its center.
+
+    Args:
+        example: Any example with an image.
+        share: Side of the square as a share of the image's short side, in (0, 1].
+
+    Raises:
+        ValueError: If `share` is out of range.
+    """
+    side, size = _square_side(example, share)
+    top, left = tf.unstack((size - side) // 2)
+    return crop(example, top, left, side, side)
+
+
 def random_square(example: Example, seed: tf.Tensor, share: float) -> Example:
     """Crops an example to a square at a random place.
 
@@ -157,9 +208,14 @@ def random_square(example: Example, seed: tf.Tensor, share: float) -> Example:
     Raises:
         ValueError: If `share` is out of range.
     """
+    side, _ = _square_side(example, share)
+    return random_crop(example, seed, side, side)
+
+
+def _square_side(example: Example, share: float) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the side of a square that is a share of the short side, and the image's size."""
     if not 0 < share <= 1:
         raise ValueError(f"`share` should be in (0, 1]. Received: share={share}")
-    height, width = tf.unstack(tf.shape(example["image"])[:2])
-    short = tf.cast(tf.minimum(height, width), tf.float32)
-    side = tf.maximum(tf.cast(tf.round(short * share), tf.int32), 1)
-    return random_crop(example, seed, side, side)
+    size = tf.shape(example["image"])[:2]
+    short = tf.cast(tf.reduce_min(size), tf.float32)
+    return tf.maximum(tf.cast(tf.round(short * share), tf.int32), 1), size

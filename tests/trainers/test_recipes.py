@@ -8,6 +8,8 @@ tf = pytest.importorskip("tensorflow")
 from trainers.engine.training import train_recipe  # noqa: E402
 from trainers.recipes import ImageRecipe, VideoRecipe  # noqa: E402
 from trainers.recipes.tables import TABLES  # noqa: E402
+from trainers.tasks.classification import Classification  # noqa: E402
+from trainers.tasks.networks import build_network  # noqa: E402
 from trainers.tasks.registry import TASKS, find_recipe  # noqa: E402
 
 RECIPES = TASKS["image_localization"].recipes
@@ -261,10 +263,117 @@ def test_every_row_names_runs_that_there_are_and_a_base_of_its_table():
         assert set(table.bases) | set(table.bases.values()) <= set(titles)
         for row in table.rows:
             for name in row.recipes:
-                assert name in {**RECIPES, **VIDEO_RECIPES}
-                for dataset in table.small_datasets:
-                    small = table.recipe_name(name, dataset)
-                    assert {**RECIPES, **VIDEO_RECIPES}[small].dataset == dataset
+                assert name in TASKS[table.task].recipes
+        small_table = table.small_table or table
+        for row in small_table.rows:
+            for name in row.recipes:
+                for dataset in small_table.datasets:
+                    small = small_table.recipe_name(name, dataset)
+                    assert TASKS[table.task].recipes[small].dataset == dataset
+
+
+@pytest.mark.parametrize(
+    ("title", "full", "has"),
+    [
+        ("CIFAR-10, ResNet-44", 94.19, 94.97),
+        ("CIFAR-10, ResNet-56", 94.66, 95.41),
+        ("CIFAR-10, ResNet-110", 94.87, 95.53),
+        ("CIFAR-100, ResNet-44", 74.37, 75.82),
+        ("CIFAR-100, ResNet-56", 75.24, 76.47),
+        ("CIFAR-100, ResNet-110", 77.44, 78.13),
+        ("ImageNet, ResNet-50", 76.15, 77.20),
+    ],
+)
+def test_rows_of_table_8_hold_their_published_figures_and_differ_in_hiding_alone(title, full, has):
+    rows = {row.title: row for row in TABLES[8].rows}
+    without, hiding = rows[f"{title}, full"], rows[f"{title}, HaS"]
+    assert without.published == {"best_top1_clas": full}
+    assert hiding.published == {"best_top1_clas": has}
+    assert TABLES[8].bases[hiding.title] == without.title
+    differences = find_recipe(without.recipe).training_differences(find_recipe(hiding.recipe))
+    assert [text.split(":")[0] for text in differences] == ["patch_size"]
+    assert find_recipe(hiding.recipe).hide_probability == 0.5
+
+
+def test_the_small_rows_of_table_8_have_the_same_budget():
+    base, *peers = (find_recipe(row.recipe) for row in TABLES[8].small_table.rows)
+    for peer in peers:
+        differences = base.training_differences(peer)
+        assert {text.split(":")[0] for text in differences} <= {"patch_size", "augmentation"}
+        assert len(differences) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "weight_layers", "parameters"),
+    [
+        ("resnet44_full", 65, 684_058),
+        ("resnet56_has", 83, 869_530),
+        ("resnet110_full", 164, 1_704_154),
+        ("cifar100_resnet44_has", 65, 707_188),
+        ("cifar100_resnet56_full", 83, 892_660),
+        ("cifar100_resnet110_has", 164, 1_727_284),
+    ],
+)
+def test_cifar_recipes_of_the_paper_build_its_networks(name, weight_layers, parameters):
+    recipe = find_recipe(name)
+    classes = 100 if recipe.dataset == "cifar100" else 10
+    scaling = tf.keras.layers.Normalization(mean=recipe.mean, variance=np.square(recipe.std))
+    model = build_network(recipe, classes, scaling)
+    assert sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) == parameters
+    on_the_way = [
+        layer
+        for layer in model.layers
+        if isinstance(layer, (tf.keras.layers.Conv2D, tf.keras.layers.Dense))
+        and "shortcut" not in layer.name
+    ]
+    assert len(on_the_way) == weight_layers
+
+
+def test_cifar_recipes_of_the_paper_follow_the_schedule_of_random_erasing():
+    recipe = find_recipe("resnet110_has")
+    assert (recipe.epochs, recipe.batch_size, recipe.padding) == (300, 128, 4)
+    assert (recipe.momentum, recipe.nesterov, recipe.weight_decay) == (0.9, False, 5e-4)
+    np.testing.assert_allclose(np.divide(recipe.mean, 255), (0.4914, 0.4822, 0.4465), atol=1e-5)
+    np.testing.assert_allclose(np.divide(recipe.std, 255), (0.2023, 0.1994, 0.2010), atol=1e-5)
+    task = Classification(recipe, "unused")
+    task.train_split = range(50_000)
+    optimizer = task.optimizer()
+    steps = 50_000 // 128
+    published = {0: 0.1, 149: 0.1, 150: 0.01, 224: 0.01, 225: 0.001, 299: 0.001}
+    for epoch, expected in published.items():
+        for step in (epoch * steps, (epoch + 1) * steps - 1):
+            optimizer.iterations.assign(step)
+            assert float(optimizer.learning_rate) == pytest.approx(expected), epoch
+
+
+def test_weight_decay_acts_on_every_trainable_variable_of_a_cifar_network():
+    recipe = find_recipe("resnet44_full").override(depth=8)
+    model = build_network(recipe, 10, tf.keras.layers.Rescaling(1.0))
+    task = Classification(recipe, "unused")
+    task.train_split = range(128)
+    optimizer = task.optimizer()
+    before = [np.array(variable) for variable in model.trainable_variables]
+    zeros = [tf.zeros(variable.shape) for variable in model.trainable_variables]
+    optimizer.apply(zeros, model.trainable_variables)
+    for old, variable in zip(before, model.trainable_variables, strict=True):
+        np.testing.assert_allclose(np.array(variable), old * (1 - 0.1 * 5e-4), rtol=1e-6)
+
+
+def test_steps_stretch_with_the_epochs():
+    recipe = find_recipe("resnet44_full")
+    assert recipe.override(epochs=30).step_epochs == (15, 22)
+    assert recipe.override(epochs=1).step_epochs == (1,)
+    assert recipe.override(schedule="cosine").step_epochs == ()
+    for fields in (
+        {"step_epochs": ()},
+        {"step_epochs": (3, 2)},
+        {"step_epochs": (0, 2)},
+        {"step_factor": 2.0},
+    ):
+        with pytest.raises(ValueError, match=next(iter(fields))):
+            recipe.override(**fields)
+    with pytest.raises(ValueError, match="step_epochs"):
+        find_recipe("cifar10_small_full").override(step_epochs=(3,))
 
 
 def test_small_rows_keep_what_the_row_is_about():

@@ -43,20 +43,21 @@ def refuse_arguments(argv: Sequence[str]) -> None:
 
 
 def training_command(
-    task: str, **options: flags.FlagHolder[Any]
+    *tasks: str, **options: flags.FlagHolder[Any]
 ) -> Callable[[Sequence[str]], None]:
     """Defines the flags of a training command and returns its main function.
 
     TensorFlow is loaded when a run starts, so that `--help` and usage errors are quick.
 
     Args:
-        task: The name of the task in the registry.
+        *tasks: The names of the tasks in the registry. The first one has the default recipes.
         **options: Further arguments of the task, as the flags that hold their values.
 
     Returns:
         The function to pass to `absl.app.run`.
     """
-    entry = find_task(task)
+    entries = [find_task(task) for task in tasks]
+    recipes = {name: recipe for entry in entries for name, recipe in entry.recipes.items()}
     flags.DEFINE_string("run_dir", None, "Folder of the run. Default: runs/RECIPE-seedSEED.")
     flags.DEFINE_string(
         "data_dir",
@@ -66,8 +67,9 @@ def training_command(
     flags.DEFINE_enum(
         "recipe",
         None,
-        sorted(entry.recipes),
-        "The recipe to run. Default: the default recipe of the dataset.",
+        sorted(recipes),
+        "The recipe to run. Default: the default recipe of the dataset. If there is one named "
+        "DATASET_RECIPE, it is used.",
     )
     flags.DEFINE_string(
         "network_from",
@@ -75,15 +77,16 @@ def training_command(
         "Folder of a finished run that was trained in the same way: its network is evaluated "
         "instead of training one.",
     )
-    define_recipe_flags(entry.recipe_class)
+    define_recipe_flags(*(entry.recipe_class for entry in entries))
 
     def main(argv: Sequence[str]) -> None:
         refuse_arguments(argv)
         values = flags.FLAGS
         try:
-            defaults = entry.default_recipes
+            defaults = entries[0].default_recipes
             name = values.recipe or defaults[values.dataset or next(iter(defaults))]
-            recipe = recipe_from_flags(entry.recipes[name])
+            of_dataset = f"{values.dataset}_{name}"
+            recipe = recipe_from_flags(recipes[of_dataset if of_dataset in recipes else name])
         except ValueError as error:
             raise app.UsageError(str(error)) from error
         run_dir = values.run_dir or f"runs/{recipe.name}-seed{recipe.seed}"

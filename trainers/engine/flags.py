@@ -12,18 +12,22 @@ RecipeType = TypeVar("RecipeType", bound=Recipe)
 flags.disclaim_key_flags()  # --help shows them as flags of the command that defines them
 
 _REGIMES = tuple[tuple[int, float, float], ...]
+_recipe_flags: set[str] = set()
 
 
-def define_recipe_flags(recipe_class: type[Recipe]) -> None:
-    """Defines a flag for each field of a recipe; its help is the help of the field.
+def define_recipe_flags(*recipe_classes: type[Recipe]) -> None:
+    """Defines a flag for each field of some recipes; its help is the help of the field.
 
     Args:
-        recipe_class: The class of the recipe.
+        *recipe_classes: The classes of the recipes. A field of several of them has one flag.
     """
-    for field in _flag_fields(recipe_class):
+    datasets = dict.fromkeys(name for kind in recipe_classes for name in kind.DATASETS)
+    all_fields = {field.name: field for kind in recipe_classes for field in _flag_fields(kind)}
+    _recipe_flags.update(all_fields)
+    for field in all_fields.values():
         text = f"{field.metadata['help']} Default: the recipe's."
         if field.name == "dataset":
-            flags.DEFINE_enum("dataset", None, recipe_class.DATASETS, text)
+            flags.DEFINE_enum("dataset", None, list(datasets), text)
         elif field.type is bool:
             flags.DEFINE_boolean(field.name, None, text)
         elif field.type is int:
@@ -46,9 +50,16 @@ def recipe_from_flags(recipe: RecipeType) -> RecipeType:
     """Returns a recipe with the fields that the flags override.
 
     Raises:
-        ValueError: If a value is out of range.
+        ValueError: If a value is out of range, or a flag is a field of other recipes only.
     """
     values = flags.FLAGS.flag_values_dict()
+    names = {field.name for field in dataclasses.fields(recipe)}
+    for name in _recipe_flags - names:
+        if values.get(name) is not None:
+            raise ValueError(
+                f"--{name} is no setting of the recipe {recipe.name}. "
+                f"Received: --{name}={values[name]}"
+            )
     overrides = {
         field.name: _parse(values[field.name], field)
         for field in _flag_fields(type(recipe))

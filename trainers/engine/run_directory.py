@@ -206,6 +206,18 @@ class RunDirectory:
             state.assign(np.asarray(value, state.dtype))
         return list(history)
 
+    def read_history(self) -> list[dict[str, float]]:
+        """Returns the figures of each epoch up to the last checkpoint, [] without a checkpoint.
+
+        Raises:
+            RunError: If they cannot be read.
+        """
+        checkpoint = self.read_json("checkpoint.json")
+        try:
+            return [] if checkpoint is None else list(checkpoint["history"])
+        except (KeyError, TypeError) as error:
+            raise self._damaged("checkpoint.json", error) from error
+
     def copy_checkpoint(self, other: RunDirectory) -> None:
         """Copies the checkpoint of another run.
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 from trainers.recipes.fields import field
 
-SCHEDULES = ("cosine", "regimes")
+SCHEDULES = ("cosine", "regimes", "steps")
 SEED_LIMIT = 2**31  # seeds of TensorFlow and Keras have 32 bits
 
 
@@ -29,14 +29,22 @@ class Recipe:
     )
     batch_size: int = field(64, help="Examples per batch, over all devices.")
     schedule: str = field(
-        "cosine", help='"cosine", which decays `learning_rate` to 0, or "regimes".'
+        "cosine",
+        help='"cosine", which decays `learning_rate` to 0; "steps", which multiplies it at some '
+        'epochs; or "regimes".',
     )
-    learning_rate: float = field(0.05, help='Initial learning rate for "cosine".')
+    learning_rate: float = field(0.05, help='Initial learning rate for "cosine" and "steps".')
     momentum: float = field(0.9, help="Momentum of stochastic gradient descent.")
     nesterov: bool = field(True, help="Whether to use Nesterov momentum.")
     weight_decay: float = field(
-        5e-4, help='Weight decay for "cosine"; added to the gradient, as in PyTorch.'
+        5e-4, help='Weight decay for "cosine" and "steps"; added to the gradient, as in PyTorch.'
     )
+    step_epochs: tuple[int, ...] = field(
+        (),
+        help='For "steps": the epochs, counted from 0, before which the learning rate is '
+        "multiplied by `step_factor`. If `epochs` is overridden, they are stretched to match.",
+    )
+    step_factor: float = field(0.1, help='For "steps": the factor.')
     regimes: tuple[tuple[int, float, float], ...] = field(
         (),
         help='For "regimes": (first epoch from 0, learning rate, weight decay); each regime resets '
@@ -82,6 +90,19 @@ class Recipe:
                 '`regimes` should be given if and only if `schedule="regimes"`. '
                 f"Received: schedule={self.schedule!r}, regimes={self.regimes}"
             )
+        if (self.schedule == "steps") != bool(self.step_epochs):
+            raise ValueError(
+                '`step_epochs` should be given if and only if `schedule="steps"`. '
+                f"Received: schedule={self.schedule!r}, step_epochs={self.step_epochs}"
+            )
+        if self.step_epochs and (
+            self.step_epochs[0] < 1 or list(self.step_epochs) != sorted(set(self.step_epochs))
+        ):
+            raise ValueError(
+                "`step_epochs` should be at least 1 and in increasing order. "
+                f"Received: step_epochs={self.step_epochs}"
+            )
+        self._check_range("step_factor", 0, 1)
         self._check_finite("learning_rate", (self.learning_rate,))
         self._check_finite("regimes", [number for _, *rest in self.regimes for number in rest])
         if any(rate < 0 or decay < 0 for _, rate, decay in self.regimes):
@@ -114,7 +135,7 @@ class Recipe:
             raise ValueError(f"`{name}` should be finite. Received: {name}={getattr(self, name)}")
 
     def override(self, **fields: Any) -> Self:
-        """Returns a copy with some fields replaced; regimes are stretched with the epochs.
+        """Returns a copy with some fields replaced; regimes and steps stretch with the epochs.
 
         If stretched regimes start at the same epoch, the first one stays at epoch 0, and the later
         one wins anywhere else: training starts with the first learning rate, however short it is.
@@ -131,7 +152,12 @@ class Recipe:
                     )
         elif "regimes" not in fields:
             fields["regimes"] = ()
+        if fields.get("schedule", self.schedule) != "steps":
+            fields.setdefault("step_epochs", ())
         epochs = fields.get("epochs", self.epochs)
+        if self.step_epochs and "step_epochs" not in fields and 0 < epochs != self.epochs:
+            starts = {max(round(first * epochs / self.epochs), 1) for first in self.step_epochs}
+            fields["step_epochs"] = tuple(sorted(starts))
         if self.regimes and "regimes" not in fields and 0 < epochs != self.epochs:
             stretched: dict[int, tuple[float, float]] = {}
             for first, rate, decay in self.regimes:

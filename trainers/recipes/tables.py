@@ -2,11 +2,16 @@
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
-from trainers.recipes import imagenet, small, videos
+from trainers.recipes import cifar, imagenet, imagenet_classification, small, videos
 from trainers.recipes.recipe import Recipe
 
-_ROWS: dict[str, Recipe] = {recipe.name: recipe for recipe in (*imagenet.RECIPES, *videos.RECIPES)}
+_ROWS: dict[str, Recipe] = {
+    recipe.name: recipe
+    for module in (imagenet, videos, cifar, imagenet_classification)
+    for recipe in module.RECIPES
+}
 IMAGE_COLUMNS = (
     ("gt_known_loc", "GT-known Loc"),
     ("top1_loc", "Top-1 Loc"),
@@ -21,6 +26,8 @@ VIDEO_COLUMNS = tuple(
     (f"temporal_map_at_{iou}", f"mAP at {iou}") for iou in (0.1, 0.2, 0.3, 0.4, 0.5)
 )
 VIDEO_OTHER_COLUMNS = (("top1_clas", "Top-1 Clas"),)
+CLASSIFICATION_COLUMNS = (("best_top1_clas", "Top-1 Clas, best epoch"),)
+CLASSIFICATION_OTHER_COLUMNS = (("top1_clas", "Top-1 Clas, last epoch"),)
 GAP_ENSEMBLE = tuple(("alexnet_gap", seed) for seed in range(5))
 HAS_MAPS = ("alexnet_has_16", "alexnet_has_32", "alexnet_has_44", "alexnet_has_56")
 # Small datasets of sequences, and the prefix of their recipes.
@@ -75,6 +82,9 @@ class Table:
         task: The name of the task in the registry.
         baseline: Title of a row that needs no network, and, for each of `columns`, the key of its
             figure in the results of any run; or `None`.
+        published_on: The dataset of the published figures.
+        small_table: The table at small scale, if its rows are not those of the paper.
+        datasets: The small datasets that the rows can be run on.
     """
 
     title: str
@@ -85,19 +95,17 @@ class Table:
     csv_keys: tuple[str, ...] = IMAGE_CSV_KEYS
     task: str = "image_localization"
     baseline: tuple[str, Mapping[str, str]] | None = None
+    published_on: str = "ILSVRC 2012"
+    small_table: "Table | None" = None
+    datasets: tuple[str, ...] = tuple(small.BASES)
 
     def recipe_name(self, row: str, dataset: str | None) -> str:
         """Returns the name of a row's recipe on a small dataset; `None` for the paper's."""
-        if dataset is None:
+        if dataset is None or self.task == "classification":
             return row
         if self.task == "temporal_localization":
             return row.replace("video", VIDEO_DATASETS[dataset])
         return small.small_name(row, dataset)
-
-    @property
-    def small_datasets(self) -> tuple[str, ...]:
-        """Small datasets that the rows can be run on."""
-        return tuple(VIDEO_DATASETS if self.task == "temporal_localization" else small.BASES)
 
 
 def _row(title: str, recipe: str) -> Row:
@@ -127,6 +135,50 @@ _GAP_ENSEMBLE = Row(
 def _with_bases(table: Table, bases: Mapping[str, str], without: tuple[str, ...] = ()) -> Table:
     kept = {title: base for title, base in table.bases.items() if title not in without}
     return dataclasses.replace(table, bases={**kept, **bases})
+
+
+def _classification_table(*rows: tuple[str, str, str], **fields: Any) -> Table:
+    """Returns a table of accuracies from titles, names of recipes, and titles of their bases."""
+    return Table(
+        "Classification, Top-1 accuracy",
+        tuple(Row(title, name, published=_ROWS[name].published) for title, name, _ in rows),
+        {title: base for title, _, base in rows if base},
+        columns=CLASSIFICATION_COLUMNS,
+        other_columns=CLASSIFICATION_OTHER_COLUMNS,
+        csv_keys=("top5_clas", "best_epoch", "most_frequent_class"),
+        task="classification",
+        baseline=(
+            "most frequent class, no network",
+            {key: "most_frequent_class" for key, _ in CLASSIFICATION_COLUMNS},
+        ),
+        **fields,
+    )
+
+
+def _table_8() -> Table:
+    rows = []
+    for dataset, title in (("cifar10", "CIFAR-10"), ("cifar100", "CIFAR-100")):
+        for depth in cifar.PUBLISHED[dataset]:
+            network = f"{title}, ResNet-{depth}"
+            prefix = f"{'' if dataset == 'cifar10' else 'cifar100_'}resnet{depth}"
+            rows.append((f"{network}, full", f"{prefix}_full", ""))
+            rows.append((f"{network}, HaS", f"{prefix}_has", f"{network}, full"))
+    rows.append(("ImageNet, ResNet-50, full", "resnet50_full", ""))
+    rows.append(("ImageNet, ResNet-50, HaS", "resnet50_has", "ImageNet, ResNet-50, full"))
+    base = "nothing hidden"
+    peers = _classification_table(
+        (base, "cifar10_small_full", ""),
+        ("HaS, 8 px", "cifar10_small_has_8", base),
+        ("HaS, mixed", "cifar10_small_has", base),
+        ("random erasing", "cifar10_small_random_erasing", base),
+        ("cutout", "cifar10_small_cutout", base),
+        ("CutMix", "cifar10_small_cutmix", base),
+        published_on="CIFAR-10",
+        datasets=("cifar10",),
+    )
+    return _classification_table(
+        *rows, published_on="CIFAR and ILSVRC 2012", small_table=peers, datasets=peers.datasets
+    )
 
 
 _GOOGLENET_ROWS = tuple(
@@ -211,9 +263,12 @@ TABLES: dict[int, Table] = {
         other_columns=VIDEO_OTHER_COLUMNS,
         csv_keys=(),
         task="temporal_localization",
+        published_on="THUMOS'14",
+        datasets=tuple(VIDEO_DATASETS),
         baseline=(
             "whole sequence, no network",
             {key: key.replace("temporal_map", "whole_sequence") for key, _ in VIDEO_COLUMNS},
         ),
     ),
+    8: _table_8(),
 }

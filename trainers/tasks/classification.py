@@ -16,14 +16,21 @@ from keras_has.evaluation import ClassificationEvaluator
 from keras_has.export import export_localizer
 from trainers.engine.console import percent_rows
 from trainers.engine.run_directory import RunDirectory
-from trainers.recipes.cifar import ClassificationRecipe
+from trainers.recipes.classification_recipe import ClassificationRecipe
 from trainers.tasks.image_task import ImageTask
 from trainers.tasks.splits import SplitReader
 
 _TITLES = {
-    "top1_clas": "Top-1 Clas",
-    "top5_clas": "Top-5 Clas",
+    "top1_clas": "Top-1 Clas, last epoch",
+    "best_top1_clas": "Top-1 Clas, best epoch",
+    "top5_clas": "Top-5 Clas, last epoch",
     "most_frequent_class": "Most frequent training class",
+}
+_TRAINING_IMAGES = {"cifar10": 50_000, "cifar100": 50_000, "imagenet": 1_281_167}
+# Keras' layer draws each probability and area from a range: here, a probability from one value.
+_ERASING: Mapping[str, Mapping[str, Any]] = {
+    "random_erasing": {"factor": (0.5, 0.5), "scale": (0.02, 0.4)},
+    "cutout": {"factor": (1.0, 1.0), "scale": (0.25, 0.25)},
 }
 
 
@@ -34,34 +41,72 @@ class Classification(ImageTask):
 
     readers: ClassVar[Mapping[str, SplitReader]] = {
         "cifar10": SplitReader(lambda _, folder, split: data.cifar10(folder, split)),
+        "cifar100": SplitReader(lambda _, folder, split: data.cifar100(folder, split)),
+        "imagenet": SplitReader(
+            lambda _, folder, split: data.imagenet(folder, split, read_boxes=False)
+        ),
     }
     columns: ClassVar[Sequence[tuple[str, str]]] = tuple(_TITLES.items())
 
     @property
     def split_names(self) -> tuple[str, str]:
-        """CIFAR has no validation split: the last epoch is evaluated on the test images."""
-        return "train", "test"
+        """The names of the splits; CIFAR has no validation split and is evaluated on "test"."""
+        return "train", "val" if self.recipe.dataset == "imagenet" else "test"
 
     @property
     def evaluated_examples(self) -> str:
         """What is evaluated on, in words."""
-        return "tuning images" if self.recipe.tuning_share else "test images"
+        return f"{'tuning' if self.recipe.tuning_share else self._kind_of_split} images"
+
+    @property
+    def _kind_of_split(self) -> str:
+        return "validation" if self.recipe.dataset == "imagenet" else "test"
 
     def describe(self, model: keras.Model) -> str:
-        """Returns the numbers of images and classes, and how many batches of files were found."""
-        found = {str(image_id).split("/")[0] for image_id in self.train_split.ids}
-        return f"{super().describe(model)}; {len(found)} of 5 training batches"
+        """Returns the numbers of images and classes, and how much of the dataset was found."""
+        text, count = super().describe(model), len(self.train_split)
+        expected = _TRAINING_IMAGES.get(self.recipe.dataset, count)
+        if count == expected or self.recipe.tuning_share:
+            return text
+        return f"{text}; {count} of the {expected} training images of {self.recipe.dataset}"
+
+    def augmentation(self) -> list[keras.Layer]:
+        """Returns the layer that erases a rectangle of some images, as the recipe says."""
+        if self.recipe.augmentation not in _ERASING:
+            return []
+        # Not in half precision, in which Keras' layer places rectangles inaccurately.
+        return [
+            keras.layers.RandomErasing(
+                **_ERASING[self.recipe.augmentation],
+                fill_value=0.0,  # the mean after normalization
+                value_range=(-1.0, 1.0),
+                seed=self.recipe.seed,
+                dtype="float32",
+            )
+        ]
+
+    def compile_arguments(self) -> dict[str, Any]:
+        """Returns the arguments of `ImageTask`, for mixed labels if the recipe mixes images."""
+        if self.recipe.augmentation != "cutmix":
+            return super().compile_arguments()
+        return {
+            "loss": keras.losses.CategoricalCrossentropy(),
+            "metrics": [keras.metrics.CategoricalAccuracy(name="top1_clas")],
+        }
 
     def batches(self, first_step: int) -> tf.data.Dataset:
-        """Returns training batches: uint8 images, padded, cropped and flipped."""
+        """Returns training batches: uint8 images, cropped, flipped, and perhaps mixed."""
         recipe = self.recipe
 
         def transform(
             example: transforms.Example, seed: tf.Tensor, is_flipped: tf.Tensor
         ) -> transforms.Example:
-            padded = transforms.pad(example, recipe.padding)
-            window = transforms.random_crop(padded, seed, recipe.image_size, recipe.image_size)
-            return transforms.flip(window, is_flipped) if recipe.horizontal_flip else window
+            example = self._crop(example, seed)
+            if recipe.horizontal_flip:
+                example = transforms.flip(example, is_flipped)
+            # Keras' layers that erase and mix need to know the size.
+            shape = (recipe.image_size, recipe.image_size, 3)
+            return {**example, "image": tf.ensure_shape(example["image"], shape)}
 
         batches = data.image_batches(
             self.train_split,
@@ -71,14 +116,34 @@ class Classification(ImageTask):
             seed=recipe.seed,
             first_step=first_step,
         )
-        return batches.map(lambda batch: (batch["image"], batch["label"]))
+        batches = batches.map(lambda batch: (batch["image"], batch["label"]))
+        if recipe.augmentation != "cutmix":
+            return batches
+        return data.cut_mix(batches, len(self.train_split.class_names), recipe.seed, first_step)
+
+    def _crop(self, example: transforms.Example, seed: tf.Tensor) -> transforms.Example:
+        """Returns a random window of the size of the network's input."""
+        recipe, size = self.recipe, self.recipe.image_size
+        if recipe.min_crop_area:
+            window = transforms.random_area_crop(example, seed, recipe.min_crop_area)
+            return transforms.resize(window, size)
+        if recipe.resize_size > size:
+            window = transforms.random_square(example, seed, size / recipe.resize_size)
+            return transforms.resize(window, size)
+        return transforms.random_crop(transforms.pad(example, recipe.padding), seed, size, size)
 
     def evaluation_callback(self, directory: RunDirectory | None) -> EvaluationCallback:
         """Returns the evaluation of an epoch."""
-        size, batch_size = self.recipe.image_size, self.recipe.batch_size
+        recipe = self.recipe
         return EvaluationCallback(
             ClassificationEvaluator(),
-            data.evaluation_batches(self.val_split, batch_size, size, columns=("label",)),
+            data.evaluation_batches(
+                self.val_split,
+                recipe.batch_size,
+                recipe.image_size,
+                columns=("label",),
+                center_share=recipe.image_size / recipe.resize_size,
+            ),
             log_dir=None if directory is None else directory.logs,
         )
 
@@ -89,6 +154,21 @@ class Classification(ImageTask):
             line += f"  |  val_loss {logs['val_loss']:.3f}"
             line += f"  top1_clas {100 * logs['val_top1_clas']:.1f}"
         return line
+
+    def evaluate(self, model: keras.Model, directory: RunDirectory) -> dict[str, Any]:
+        """Evaluates the last epoch, exports it, and adds the best of the evaluated epochs.
+
+        Published figures are often those of the best epoch, which was chosen on the test images.
+        """
+        results = super().evaluate(model, directory)
+        history = directory.read_history()
+        evaluated = [
+            (logs["val_top1_clas"], n)
+            for n, logs in enumerate(history, 1)
+            if "val_top1_clas" in logs
+        ]
+        best, epoch = max(evaluated, key=lambda pair: (pair[0], -pair[1]))
+        return {**results, "best_top1_clas": best, "best_epoch": epoch}
 
     def final_results(self, model: keras.Model) -> tuple[dict[str, Any], np.ndarray | None]:
         """Evaluates the network, and the most frequent training class as a baseline."""
@@ -102,7 +182,7 @@ class Classification(ImageTask):
             **figures,
             "most_frequent_class": baseline,
             "bad_images": len(self.bad_images),
-            "is_tuning": self.recipe.tuning_share > 0,
+            "evaluated_examples": self.evaluated_examples,
         }, None
 
     def export(self, model: keras.Model, directory: RunDirectory) -> None:
@@ -111,12 +191,20 @@ class Classification(ImageTask):
 
     def results_table(self, results: dict[str, Any]) -> list[str]:
         """Returns the accuracies and the baseline."""
-        rows = [(title, results[key], "") for key, title in _TITLES.items() if key in results]
+        notes = {"best_top1_clas": f"epoch {results.get('best_epoch')}, chosen on these images"}
+        rows = [
+            (title, results[key], notes.get(key, ""))
+            for key, title in _TITLES.items()
+            if key in results
+        ]
         return percent_rows(rows)
 
     @classmethod
     def table_notes(cls, all_results: Sequence[Mapping[str, Any]]) -> str:
         """Returns what the figures are: those of the last epoch."""
         first = all_results[0]
-        kind = "tuning" if first["is_tuning"] else "test"
-        return f"{first['images']} {kind} images, network of the last epoch."
+        kind = first.get("evaluated_examples", "test images")
+        return (
+            f"{first['images']} {kind}. The best epoch was chosen on these images, so its "
+            "figure is too high."
+        )

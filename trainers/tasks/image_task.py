@@ -82,13 +82,18 @@ class ImageTask(Task):
         """Returns the network, with normalization and hiding inside."""
         recipe = self.recipe
         scaling = pixel_layer(recipe, self.train_split)
-        model = build_network(recipe, len(self.train_split.class_names), scaling)
+        num_classes = len(self.train_split.class_names)
+        model = build_network(recipe, num_classes, scaling, self.augmentation())
         if recipe.batch_norm_refresh:
             try:
                 check_refreshable(model)
             except ValueError as error:
                 raise RunError(f"{error}. Omit --batch_norm_refresh.") from error
         return model
+
+    def augmentation(self) -> list[keras.Layer]:
+        """Returns layers between the scaling of pixels and hiding; by default none."""
+        return []
 
     def compile_arguments(self) -> dict[str, Any]:
         """Returns cross-entropy, and the accuracy on what the network sees, hidden or not."""

@@ -68,13 +68,19 @@ def find_network(name: str) -> Network:
     return Network(functools.partial(models.GAPClassifier, name), ("weights", "last_stage_stride"))
 
 
-def build_network(recipe: ImageFields, num_classes: int, scaling: keras.Layer) -> keras.Model:
+def build_network(
+    recipe: ImageFields,
+    num_classes: int,
+    scaling: keras.Layer,
+    augmentation: Sequence[keras.Layer] = (),
+) -> keras.Model:
     """Returns the network of a recipe, with normalization and hiding inside.
 
     Args:
         recipe: The recipe.
         num_classes: Number of classes.
         scaling: The layer that scales pixels, see `pixel_layer`.
+        augmentation: Further layers between scaling and hiding.
 
     Returns:
         A flat Functional model, not compiled.
@@ -85,7 +91,7 @@ def build_network(recipe: ImageFields, num_classes: int, scaling: keras.Layer) -
     network = find_network(recipe.model)
     arguments: dict[str, Any] = {
         "pooling": recipe.pooling,
-        "preprocessing": _preprocessing(recipe, scaling),
+        "preprocessing": _preprocessing(recipe, scaling, augmentation),
     }
     if any(recipe.conv1_patch_size):
         if not network.can_hide_conv1:
@@ -142,9 +148,11 @@ def mean_and_std(recipe: ImageFields, dataset: Dataset) -> tuple[np.ndarray, np.
     return mean.astype("float32"), np.sqrt(squares / count - mean**2).astype("float32")
 
 
-def _preprocessing(recipe: ImageFields, scaling: keras.Layer) -> list[keras.Layer]:
+def _preprocessing(
+    recipe: ImageFields, scaling: keras.Layer, augmentation: Sequence[keras.Layer]
+) -> list[keras.Layer]:
     """Returns the layers in front of the network: scaling, dropout, and hiding as the last one."""
-    preprocessing: list[keras.Layer] = [scaling]
+    preprocessing: list[keras.Layer] = [scaling, *augmentation]
     if recipe.input_dropout:
         preprocessing.append(
             layers.InputDropout(

@@ -9,7 +9,18 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
-from trainers.recipes import cifar, cub, folder, imagenet, parts, small, tiny_imagenet, videos
+from trainers.recipes import (
+    cifar,
+    cub,
+    folder,
+    imagenet,
+    imagenet_classification,
+    parts,
+    small,
+    tiny_imagenet,
+    videos,
+)
+from trainers.recipes.classification_recipe import ClassificationRecipe
 from trainers.recipes.image_recipe import ImageRecipe
 from trainers.recipes.recipe import Recipe
 from trainers.recipes.video_recipe import VideoRecipe
@@ -65,7 +76,7 @@ _ENTRIES = (
         (parts, tiny_imagenet, cub, imagenet, folder, small),
     ),
     TaskEntry("TemporalLocalization", VideoRecipe, "thumos", (videos,)),
-    TaskEntry("Classification", cifar.ClassificationRecipe, "cifar", (cifar,)),
+    TaskEntry("Classification", ClassificationRecipe, "cifar", (cifar, imagenet_classification)),
 )
 TASKS = {entry.name: entry for entry in _ENTRIES}
 

@@ -116,6 +116,13 @@ class Task(abc.ABC):
         rate: Any
         if recipe.schedule == "regimes":
             rate = recipe.regimes[0][1]  # the callback `Regimes` changes it
+        elif recipe.schedule == "steps":
+            # The schedule counts steps from 0 and keeps a rate up to and including its boundary.
+            ends = [first * self.steps_per_epoch - 1 for first in recipe.step_epochs]
+            rates = [
+                recipe.learning_rate * recipe.step_factor**count for count in range(len(ends) + 1)
+            ]
+            rate = keras.optimizers.schedules.PiecewiseConstantDecay(ends, rates)
         else:
             rate = keras.optimizers.schedules.CosineDecay(recipe.learning_rate, steps)
         if getattr(recipe, "optimizer", "sgd") == "adam":

@@ -40,8 +40,8 @@ def test_a_run_trains_resumes_and_leaves_results_and_a_model(cifar, tmp_path, ca
     assert json.loads((tmp_path / "run" / "recipe.json").read_text())["task"] == "classification"
     text = capsys.readouterr().out
     assert "60 training images, 20 test images, 2 classes" in text
-    assert "1 of 5 training batches" in text
-    assert f"Top-1 Clas{100 * results['top1_clas']:42.1f}" in text
+    assert "60 of the 50000 training images of cifar10" in text
+    assert f"Top-1 Clas, last epoch{100 * results['top1_clas']:30.1f}" in text
     model = tf.saved_model.load(str(tmp_path / "run" / "saved_model"))
     test = data.cifar10(cifar, "test")
     found = model.signatures["serving_default"](images=tf.constant(test.source.pixels))
@@ -76,6 +76,45 @@ def test_batches_are_padded_and_cropped_images_of_the_training_split(cifar):
     assert [windows[image.tobytes()] for image in images.numpy()] == labels.numpy().tolist()
 
 
+@pytest.mark.parametrize(
+    ("name", "share", "images"),
+    [("random_erasing", (0.02, 0.41), (0.3, 0.7)), ("cutout", (0.24, 0.26), (1, 1))],
+)
+def test_erased_rectangles_have_the_area_of_the_recipe(cifar, name, share, images):
+    task = Classification(tiny(0, augmentation=name, batch_size=60), cifar)
+    task.load()
+    (layer,) = task.augmentation()
+    erased = np.asarray(layer(np.ones((400, 32, 32, 3), "float32"), training=True)) == 0
+    areas = erased.mean(axis=(1, 2, 3))
+    assert images[0] <= (areas > 0).mean() <= images[1]
+    assert share[0] - 0.01 <= areas[areas > 0].min()
+    assert areas.max() <= share[1]
+    whole = layer(np.ones((1, 32, 32, 3), "float32"), training=False)
+    np.testing.assert_array_equal(whole, 1)
+
+
+@pytest.mark.parametrize("name", ["random_erasing", "cutout", "cutmix"])
+def test_every_augmentation_trains_and_is_absent_from_the_evaluated_network(cifar, tmp_path, name):
+    results = train_recipe(
+        tiny(0, augmentation=name, epochs=1, batch_size=30), tmp_path / "run", cifar
+    )
+    model = tf.saved_model.load(str(tmp_path / "run" / "saved_model"))
+    test = data.cifar10(cifar, "test")
+    found = model.signatures["serving_default"](images=tf.constant(test.source.pixels))
+    accuracy = np.mean(found["class_index"].numpy() == test["label"])
+    assert accuracy == pytest.approx(results["top1_clas"])
+
+
+def test_the_best_epoch_is_the_first_of_the_evaluated_epochs_with_the_highest_accuracy(
+    cifar, tmp_path
+):
+    results = train_recipe(tiny(epochs=3), tmp_path / "run", cifar)
+    accuracies = [logs["val_top1_clas"] for logs in RunDirectory(tmp_path / "run").read_history()]
+    assert results["best_top1_clas"] == max(accuracies)
+    assert results["best_epoch"] == 1 + accuracies.index(max(accuracies))
+    assert results["top1_clas"] == pytest.approx(accuracies[-1])
+
+
 def test_a_tuning_split_is_held_out_of_the_training_images(cifar):
     task = Classification(tiny(tuning_share=0.25), cifar)
     task.load()
@@ -101,5 +140,5 @@ def test_settings_that_would_have_no_or_another_effect_are_refused(name, value):
 
 
 def test_the_notes_of_a_comparison_say_what_was_evaluated_on(cifar):
-    assert "196 tuning images" in Classification.table_notes([{"images": 196, "is_tuning": True}])
-    assert "20 test images" in Classification.table_notes([{"images": 20, "is_tuning": False}])
+    notes = Classification.table_notes([{"images": 196, "evaluated_examples": "tuning images"}])
+    assert "196 tuning images" in notes

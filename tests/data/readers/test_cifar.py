@@ -3,7 +3,7 @@ import pickle
 import numpy as np
 import pytest
 
-from keras_has.data import cifar10
+from keras_has.data import cifar10, cifar100
 
 NAMES = ["airplane", "cat"]
 
@@ -103,6 +103,37 @@ def test_missing_files_and_splits_are_named(folder, tmp_path):
         path.unlink()
     with pytest.raises(FileNotFoundError, match="test split"):
         cifar10(folder, "test")
+
+
+@pytest.mark.parametrize("layout", ["binary", "python"])
+def test_cifar100_is_read_with_its_fine_labels_in_both_layouts(tmp_path, layout):
+    folder = tmp_path / f"cifar-100-{layout}"
+    folder.mkdir()
+    fine_names, coarse_names = ["apple", "bear", "clock"], ["fruit", "animal"]
+    coarse, fine = [1, 0, 1, 1], [1, 0, 2, 1]
+    images, _ = pixels_and_labels(4, 5)
+    planes = images.transpose(0, 3, 1, 2).reshape(4, -1)
+    if layout == "binary":
+        (folder / "fine_label_names.txt").write_text("\n".join(fine_names) + "\n")
+        (folder / "coarse_label_names.txt").write_text("\n".join(coarse_names) + "\n")
+        records = np.concatenate([np.array([coarse, fine], "uint8").T, planes], axis=1)
+        (folder / "train.bin").write_bytes(records.tobytes())
+    else:
+        meta = {b"fine_label_names": [name.encode() for name in fine_names]}
+        batch = {b"data": planes, b"fine_labels": fine, b"coarse_labels": coarse}
+        (folder / "meta").write_bytes(pickle.dumps(meta, protocol=2))
+        (folder / "train").write_bytes(pickle.dumps(batch, protocol=2))
+    for data_dir in (folder, tmp_path):
+        train = cifar100(data_dir)
+        assert train.name == "cifar100/train"
+        assert train.class_names == ("apple", "bear", "clock")
+        assert train.ids.tolist() == ["train/0", "train/1", "train/2", "train/3"]
+        assert train["label"].tolist() == fine
+        np.testing.assert_array_equal(train.source.pixels, images)
+    with pytest.raises(FileNotFoundError, match="test split"):
+        cifar100(folder, "test")
+    with pytest.raises(FileNotFoundError, match=r"batches\.meta"):
+        cifar10(folder)
 
 
 def test_the_real_part_has_its_counts(shared_data):

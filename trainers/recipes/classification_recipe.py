@@ -1,0 +1,43 @@
+"""Recipes of the classification task."""
+
+import dataclasses
+from typing import ClassVar
+
+from trainers.recipes.fields import field
+from trainers.recipes.image_fields import ImageFields
+
+AUGMENTATIONS = ("", "random_erasing", "cutout", "cutmix")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ClassificationRecipe(ImageFields):
+    """A recipe whose network is evaluated by its accuracy alone."""
+
+    padding: int = field(0, help="Black pixels added on each side before the random crop.")
+    min_crop_area: float = field(
+        0.0,
+        help="Smallest area of a random crop as a fraction of the image, with an aspect ratio from "
+        "3/4 to 4/3, which is resized to `image_size`; 0 for crops of fixed scale.",
+    )
+    augmentation: str = field(
+        "",
+        help='What is done to training images besides crops, flips and hiding: "", '
+        '"random_erasing", "cutout" or "cutmix".',
+    )
+    depth: int = field(8, help='Depth of "cifar_resnet": 8, 14, 20 and so on, in steps of 6.')
+    block: str = field("basic", help='Blocks of "cifar_resnet": "basic" or "bottleneck".')
+
+    TASK: ClassVar[str] = "classification"
+    DATASETS: ClassVar[tuple[str, ...]] = ("cifar10", "cifar100", "imagenet")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check_choice("block", ("basic", "bottleneck"))
+        self._check_choice("augmentation", AUGMENTATIONS)
+        self._check_range("padding", 0, 32)
+        self._check_range("min_crop_area", 0, 1)
+        if self.dataset != "imagenet":
+            for name in ("image_size", "resize_size"):
+                self._check_range(name, 32, 32)  # crops have the size of the evaluated images
+        if self.depth < 8 or (self.depth - 2) % 6:
+            raise ValueError(f"`depth` should be 8, 14, 20 and so on. Received: depth={self.depth}")
