@@ -212,3 +212,51 @@ def test_windows_and_padding_that_do_not_fit_are_refused():
         transforms.pad(example(), -1)
     with pytest.raises(ValueError, match="`mask`.*int8"):
         transforms.pad({**example(), "mask": tf.zeros((6, 8), tf.int8)}, 1)
+
+
+def test_windows_of_random_area_have_the_area_and_aspect_ratio_asked_for():
+    whole = {**example(60, 80), "mask": tf.reshape(tf.range(4800), (60, 80))}
+    areas, ratios, places = [], [], set()
+    for seed in range(60):
+        window = transforms.random_area_crop(whole, tf.constant([seed, 1]), min_area=0.2)
+        height, width = window["mask"].shape
+        top, left = divmod(int(window["mask"][0, 0]), 80)
+        np.testing.assert_array_equal(window["image"][..., 0], window["mask"] % 256)
+        np.testing.assert_array_equal(
+            window["mask"],
+            np.arange(4800).reshape(60, 80)[top : top + height, left : left + width],
+        )
+        areas.append(height * width / 4800)
+        ratios.append(width / height)
+        places.add((top, left))
+        x0, y0, x1, y1 = window["boxes"].numpy()[0]
+        assert 0 <= x0 <= x1 <= width
+        assert 0 <= y0 <= y1 <= height
+    assert 0.19 < min(areas) < 0.35
+    assert 0.8 < max(areas) <= 1
+    assert 0.72 < min(ratios) < 0.85
+    assert 1.2 < max(ratios) < 1.4
+    assert len(places) > 30
+    same = [transforms.random_area_crop(whole, tf.constant([7, 1]), 0.2)["mask"] for _ in range(2)]
+    np.testing.assert_array_equal(*same)
+
+
+def test_the_center_square_is_the_middle_of_the_image():
+    center = transforms.center_square(example(6, 8), 4 / 6)
+    np.testing.assert_array_equal(center["mask"], np.arange(48).reshape(6, 8)[1:5, 2:6])
+    assert center["boxes"].numpy().tolist() == [[0, 1, 3, 4]]
+    np.testing.assert_array_equal(
+        transforms.center_square(example(6, 8), 1.0)["mask"],
+        np.arange(48).reshape(6, 8)[:, 1:7],
+    )
+
+
+def test_fractions_out_of_range_are_named():
+    for crop in (
+        transforms.center_square,
+        lambda *args: transforms.random_square(args[0], 0, args[1]),
+    ):
+        with pytest.raises(ValueError, match="`share`"):
+            crop(example(), 0.0)
+    with pytest.raises(ValueError, match="`min_area`"):
+        transforms.random_area_crop(example(), tf.constant([0, 0]), 1.5)

@@ -399,3 +399,27 @@ def test_a_row_of_table_1_runs_on_images_in_the_official_layout(tmp_path, write_
     out = capsys.readouterr().out
     assert "published: GT-known Loc 58.68, Top-1 Loc 37.65, Top-1 Clas 58.68" in out
     assert "1 without a box" in out
+
+
+def test_resnet50_of_table_8_runs_on_images_in_the_official_layout(tmp_path, write_ilsvrc, capsys):
+    """ResNet-50 with its crops and schedule, but smaller, for a few steps on a few images."""
+    recipe = find_recipe("resnet50_has").override(
+        epochs=2, steps_per_epoch=1, batch_size=4, image_size=32, patch_size=(0, 8)
+    )
+    assert (recipe.resize_size, recipe.step_epochs) == (37, (1,))
+    results = train_recipe(recipe, tmp_path / "run", write_ilsvrc(tmp_path / "ilsvrc"))
+    assert results["images"] == 4
+    assert results["best_top1_clas"] >= results["top1_clas"]
+    assert "of the 1281167 training images of imagenet" in capsys.readouterr().out
+
+
+def test_resnet50_of_table_8_is_built_as_the_recipe_says():
+    recipe = find_recipe("resnet50_full")
+    model = build_network(recipe, 1000, tf.keras.layers.Rescaling(1.0))
+    assert model.input_shape == (None, 224, 224, 3)
+    assert model.get_layer("cam_features").output.shape == (None, 7, 7, 2048)
+    assert model.count_params() == 25_636_712  # as documented for keras.applications
+    assert (recipe.epochs, recipe.batch_size, recipe.step_epochs) == (90, 256, (30, 60))
+    assert (recipe.learning_rate, recipe.weight_decay, recipe.nesterov) == (0.1, 1e-4, False)
+    assert (recipe.min_crop_area, recipe.resize_size) == (0.08, 256)
+    assert find_recipe("resnet50_has").patch_size == (0, 16, 32, 44, 56)
