@@ -48,6 +48,7 @@ SPLITS = {
 }
 TEMPORAL_SPLITS = {
     "phases": ("train", "val"),
+    "feature_folder": ("train", "test"),
     "watch_untrimmed": ("train", "test"),
     "thumos14": ("validation", "test"),
     "activitynet": ("training", "validation"),
@@ -55,9 +56,15 @@ TEMPORAL_SPLITS = {
 }
 
 _FILES_OF_FEATURES = ("thumos14", "activitynet")
+_FEATURES = (*_FILES_OF_FEATURES, "feature_folder")
 # The datasets on which a flag has an effect, if these are not all of them.
 DATASETS_OF_FLAG: dict[str, tuple[str, ...]] = {
-    "data_dir": (*(name for name in SPLITS if name != "parts"), "watch_untrimmed", "videos"),
+    "data_dir": (
+        *(name for name in SPLITS if name != "parts"),
+        "feature_folder",
+        "watch_untrimmed",
+        "videos",
+    ),
     "seed": tuple(SPLITS),
     "label_offset": tuple(SPLITS),
     "metadata_dir": ("wsol_metadata",),
@@ -66,8 +73,10 @@ DATASETS_OF_FLAG: dict[str, tuple[str, ...]] = {
     "on_bad_image": tuple(name for name in SPLITS if name != "parts"),
     "annotations": (*_FILES_OF_FEATURES, "videos"),
     "features_dir": _FILES_OF_FEATURES,
-    "seconds_per_feature": _FILES_OF_FEATURES,
-    "missing_features": _FILES_OF_FEATURES,
+    "seconds_per_feature": _FEATURES,
+    "missing_features": _FEATURES,
+    "feature_key": _FEATURES,
+    "allow_large_features": _FEATURES,
     "all_videos": ("thumos14",),
     "frames_per_second": ("videos",),
     "frame_size": ("videos",),
@@ -198,6 +207,8 @@ def prepare_temporal(
     features_dir: str | os.PathLike[str] | None = None,
     seconds_per_feature: float | None = None,
     missing_features: str = "raise",
+    feature_key: str | None = None,
+    allow_large_features: bool = False,
     all_videos: bool = False,
     frames_per_second: float = 10.0,
     frame_size: Sequence[int] | None = None,
@@ -216,6 +227,12 @@ def prepare_temporal(
     from trainers.extract_features import find_videos
 
     names = list(splits or TEMPORAL_SPLITS[dataset])
+    reading: dict[str, Any] = {
+        "feature_key": feature_key,
+        "seconds_per_feature": seconds_per_feature,
+        "missing_features": missing_features,
+        "allow_large_features": allow_large_features,
+    }
     frames, settings, files = None, None, None
     end = f"The dataset is in {out}."
     if dataset == "videos":
@@ -246,8 +263,7 @@ def prepare_temporal(
                 annotations,
                 name,
                 features_dir,
-                seconds_per_feature=seconds_per_feature,
-                missing_features=missing_features,
+                **reading,
                 **more,
             )
             for name in names
@@ -256,8 +272,11 @@ def prepare_temporal(
         read = {name: data.generated_phases(name) for name in names}
     else:
         if not data_dir:
-            raise ValueError("--dataset=watch_untrimmed needs --data_dir=FOLDER.")
-        read = {name: data.watch_untrimmed(data_dir, name) for name in names}
+            raise ValueError(f"--dataset={dataset} needs --data_dir=FOLDER.")
+        if dataset == "feature_folder":
+            read = {name: data.feature_folder(data_dir, name, **reading) for name in names}
+        else:
+            read = {name: data.watch_untrimmed(data_dir, name) for name in names}
     data.write_sequence_records(
         read, out, shards, frames, settings, progress=_bars(), frame_files=files
     )
@@ -279,14 +298,14 @@ def _annotated(annotations: str | os.PathLike[str], split: str) -> Dataset:
         videos_of_json,
     )
 
-    content, class_names = read_activitynet_json(Path(annotations))
+    content, class_names = read_activitynet_json(Path(annotations), with_video_labels=True)
     videos = videos_of_json(content, Path(annotations), split)
     if not videos:
         subsets = sorted({str(entry["subset"]) for entry in content["database"].values()})
         raise ValueError(
             f"--splits should be among the subsets {subsets} of {annotations}. Received: {split!r}"
         )
-    return temporal_dataset(f"videos/{split}", videos, class_names)
+    return temporal_dataset(f"videos/{split}", videos, class_names, keep_unlabeled=True)
 
 
 def _all_there(
@@ -375,7 +394,7 @@ def _define_flags() -> None:
         "splits",
         None,
         "The splits. Default: train,val; train,val,test for wsol_metadata; train,test for "
-        "watch_untrimmed and videos; validation,test for thumos14; "
+        "feature_folder, watch_untrimmed and videos; validation,test for thumos14; "
         "training,validation for activitynet.",
     )
     flags.DEFINE_integer(
@@ -424,15 +443,27 @@ def _define_flags() -> None:
     flags.DEFINE_float(
         "seconds_per_feature",
         None,
-        "For thumos14 and activitynet: seconds from one feature to the next. Default: the features "
-        "span the video.",
+        "For thumos14, activitynet and feature_folder: seconds from one feature to the next. "
+        "Default: the features span the video.",
         lower_bound=1e-6,
     )
     flags.DEFINE_enum(
         "missing_features",
         "raise",
         ["raise", "skip"],
-        "For thumos14 and activitynet: what to do about videos without features.",
+        "For thumos14, activitynet and feature_folder: what to do about videos without features.",
+    )
+    flags.DEFINE_string(
+        "feature_key",
+        None,
+        "For thumos14, activitynet and feature_folder: name of the array in a .npz or HDF5 file "
+        "that holds several.",
+    )
+    flags.DEFINE_boolean(
+        "allow_large_features",
+        False,
+        "For thumos14, activitynet and feature_folder: read files that expand to more than 1 GiB "
+        "and more than 100 times their size.",
     )
     flags.DEFINE_boolean(
         "all_videos",

@@ -167,7 +167,10 @@ def notes_of(table: Table, measured: Results, dataset: str | None) -> str:
         return "There are no runs of this table."
     notes = ""
     if dataset is not None:
-        kind = ", which is semi-synthetic," if dataset == "watch_untrimmed" else ""
+        # Results of former versions do not say it.
+        is_watch = all(results.get("semi_synthetic", True) for results in all_results)
+        is_watch &= dataset == "watch_untrimmed"
+        kind = ", which is semi-synthetic," if is_watch else ""
         notes = f"Measured on {dataset}{kind} with a small network"
         if any(row.published for row in table.rows):
             notes += (

@@ -12,7 +12,7 @@ DIR/annotations:
 
 On your own videos, with DIR/features/ID.npy and DIR/annotations.json (see docs/video.md):
 
-  python -m trainers.thumos --dataset=watch_untrimmed --data_dir=DIR
+  python -m trainers.thumos --dataset=feature_folder --data_dir=DIR
 
 Every field of a recipe is a flag of the same name, which overrides it. The same command resumes an
 interrupted run after its last finished epoch.

@@ -33,6 +33,7 @@ from keras_has.data.readers.activitynet import activitynet as activitynet
 from keras_has.data.readers.cifar import cifar10 as cifar10
 from keras_has.data.readers.cifar import cifar100 as cifar100
 from keras_has.data.readers.cub import cub as cub
+from keras_has.data.readers.feature_folder import feature_folder as feature_folder
 from keras_has.data.readers.generated_parts import generated_parts as generated_parts
 from keras_has.data.readers.generated_phases import generated_phases as generated_phases
 from keras_has.data.readers.image_folder import image_folder as image_folder

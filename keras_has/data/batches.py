@@ -392,13 +392,18 @@ def _load_sequences(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns padded features, their mask, and the seconds that one feature covers."""
     read = [dataset.read(int(row), num_features) for row in rows]
-    widths = {features.shape[1] for features, _ in read}
+    widths = {
+        features.shape[1]: str(dataset.ids[row])
+        for row, (features, _) in zip(rows, read, strict=True)
+    }
     if len(widths) > 1:
+        received = ", ".join(f"{width} for {video_id!r}" for width, video_id in widths.items())
         raise ValueError(
-            f"The features of {dataset.name!r} should all have the same width D. Received: {widths}"
+            f"The features of {dataset.name!r}, of shape (T, D), should all have the same width D. "
+            f"Received: {received}"
         )
     lengths = np.array([len(features) for features, _ in read])
-    padded = np.zeros((len(rows), lengths.max(), widths.pop()), np.float32)
+    padded = np.zeros((len(rows), lengths.max(), next(iter(widths))), np.float32)
     for row, (features, _) in enumerate(read):
         padded[row, : len(features)] = features
     mask = np.arange(lengths.max()) < lengths[:, None]

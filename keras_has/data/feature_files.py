@@ -1,19 +1,24 @@
 """Files of features: NumPy's .npy and .npz, and HDF5, one (T, D) array per video."""
 
+import math
 import os
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from keras_has.data.array_files import cause_of, npy_header, open_npy
 from keras_has.data.folders import not_found
 
 EXTENSIONS = (".npy", ".npz", ".h5", ".hdf5")
 _HDF5 = (".h5", ".hdf5")
 _PREFIXES = ("", "v_")
+_FLOAT32_BYTES = 4
+_MAX_BYTES = 2**30
+_MAX_EXPANSION = 100
 
 
 def sample_uniformly(length: int, count: int) -> np.ndarray:
@@ -35,7 +40,10 @@ def sample_uniformly(length: int, count: int) -> np.ndarray:
 
 
 def read_features(
-    path: str | os.PathLike[str], key: str | None = None, num_features: int | None = None
+    path: str | os.PathLike[str],
+    key: str | None = None,
+    num_features: int | None = None,
+    allow_large_features: bool = False,
 ) -> tuple[np.ndarray, int]:
     """Reads the features of one video.
 
@@ -46,14 +54,17 @@ def read_features(
         key: Name of the array in a .npz or HDF5 file, with slashes for groups. `None` (default)
             if it is the only one.
         num_features: Number of features to sample uniformly, or `None` (default) for all.
+        allow_large_features: Whether to read features that take more than 1 GiB of memory and more
+            than 100 times the size of the file. Defaults to `False`: a small compressed file could
+            otherwise fill the memory.
 
     Returns:
         The features, (T, D) float32, and the number of features in the file.
 
     Raises:
         FileNotFoundError: If the file is missing.
-        ValueError: If the file does not contain (T, D) features, or they are not finite. The
-            message names the file.
+        ValueError: If the file does not contain (T, D) features, they are not finite, or they are
+            too large. The message names the file.
 
     Example:
 
@@ -64,6 +75,8 @@ def read_features(
     """
     with _opened(path, key) as array:
         length = len(array)
+        if not allow_large_features:
+            _check_size(array, path, key, num_features)
         if num_features is None:
             features = np.asarray(array[:], np.float32)
         else:
@@ -76,10 +89,16 @@ def read_features(
     return features, length
 
 
-def count_features(path: str | os.PathLike[str], key: str | None = None) -> int:
-    """Returns the number of features in a file; see `read_features`."""
+def features_shape(path: str | os.PathLike[str], key: str | None = None) -> tuple[int, int]:
+    """Returns the number of features in a file and their size, (T, D), from the file's header.
+
+    Raises:
+        FileNotFoundError: If the file is missing.
+        ValueError: If the file does not contain (T, D) features. The message names the file.
+    """
     with _opened(path, key) as array:
-        return len(array)
+        length, width = array.shape
+        return int(length), int(width)
 
 
 def find_features(
@@ -100,25 +119,30 @@ def find_features(
 
     Raises:
         FileNotFoundError: If `features_dir` is neither a folder nor an HDF5 file.
-        ValueError: If a video has several files.
+        ValueError: If a video has several files, or an HDF5 file is damaged.
     """
     place = Path(features_dir)
     if place.is_file() and place.suffix.lower() in _HDF5:
         found_paths: list[str | None] = []
         names = []
-        with _hdf5(place) as file:
-            for video_id in video_ids:
-                candidates = [f"{prefix}{video_id}/{key or ''}".rstrip("/") for prefix in _PREFIXES]
-                there = [name for name in candidates if name in file]
-                names.append(there[0] if there else "")
-                found_paths.append(str(place) if there else None)
+        try:
+            with _hdf5(place) as file:
+                for video_id in video_ids:
+                    candidates = [
+                        f"{prefix}{video_id}/{key or ''}".rstrip("/") for prefix in _PREFIXES
+                    ]
+                    there = [name for name in candidates if name in file]
+                    names.append(there[0] if there else "")
+                    found_paths.append(str(place) if there else None)
+        except Exception as error:  # HDF5 raises errors of many kinds about damaged files.
+            raise ValueError(f"{place}: cannot be read as HDF5: {cause_of(error)}") from error
         return found_paths, names
     if not place.is_dir():
         raise not_found(
             place,
             "a folder of feature files (.npy, .npz, .h5), or one HDF5 file,",
-            "Extract features of your videos, or leave `features_dir` out to read the annotations "
-            "alone.",
+            "Write features of your videos there, for example with "
+            "`python -m trainers.extract_features`.",
         )
     with os.scandir(place) as entries:
         file_names = {entry.name for entry in entries}
@@ -132,6 +156,20 @@ def find_features(
     return paths, [key or ""] * len(paths)
 
 
+def unannotated_features(
+    features_dir: str | os.PathLike[str], video_ids: Collection[str]
+) -> list[str]:
+    """Returns the feature files in a folder that belong to none of the videos, in order."""
+    known = {f"{prefix}{video_id}" for video_id in video_ids for prefix in _PREFIXES}
+    return [
+        str(file)
+        for file in sorted(Path(features_dir).glob("*"))
+        if file.suffix.lower() in EXTENSIONS
+        and not file.name.startswith(".")
+        and file.stem not in known
+    ]
+
+
 @contextmanager
 def _opened(path: str | os.PathLike[str], key: str | None) -> Iterator[Any]:
     """Opens the array of a file for reading by row, after checking its shape."""
@@ -139,14 +177,16 @@ def _opened(path: str | os.PathLike[str], key: str | None) -> Iterator[Any]:
     if not file.is_file():
         raise not_found(file, "a file of features", "Restore it, or leave its video out.")
     suffix = file.suffix.lower()
+    array: Any
     try:
         if suffix == ".npy":
-            array = np.load(file, mmap_mode="r", allow_pickle=False)
+            array = open_npy(file)
             _check(array, path, key)
             yield array
         elif suffix == ".npz":
-            with np.load(file, allow_pickle=False) as arrays:
-                array = arrays[_only(list(arrays.files), path, key)]
+            with zipfile.ZipFile(file) as archive:
+                names = [name.removesuffix(".npy") for name in archive.namelist()]
+                array = _NpzArray(archive, f"{_only(names, path, key)}.npy")
                 _check(array, path, key)
                 yield array
         elif suffix in _HDF5:
@@ -159,12 +199,34 @@ def _opened(path: str | os.PathLike[str], key: str | None) -> Iterator[Any]:
                 f"{path}: a file of features should end in one of {EXTENSIONS}. "
                 f"Received: {suffix!r}"
             )
-    except (OSError, EOFError, zipfile.BadZipFile, KeyError, TypeError) as error:
-        raise ValueError(f"{_named(path, key)}: cannot be read as features: {error}") from error
-    except ValueError as error:
-        if str(path) in str(error):
+    # NumPy, zipfile and HDF5 raise errors of a dozen kinds, such as RuntimeError.
+    except Exception as error:
+        if isinstance(error, ValueError) and str(path) in str(error):
             raise
-        raise ValueError(f"{_named(path, key)}: cannot be read as features: {error}") from error
+        raise ValueError(
+            f"{_named(path, key)}: cannot be read as features: {cause_of(error)}"
+        ) from error
+
+
+class _NpzArray:
+    """An array in a .npz file, whose header is read without decompressing the array."""
+
+    def __init__(self, archive: zipfile.ZipFile, name: str) -> None:
+        self.archive = archive
+        self.name = name
+        with archive.open(name) as member:
+            self.shape, self.dtype = npy_header(member)
+            stored = archive.getinfo(name).file_size - member.tell()
+        declared = math.prod(self.shape) * self.dtype.itemsize
+        if declared > stored:
+            raise ValueError(f"the header declares {declared} bytes, but there are {stored}")
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        with self.archive.open(self.name) as member:
+            return np.lib.format.read_array(member, allow_pickle=False)[rows]
 
 
 def _hdf5(path: Path) -> Any:
@@ -178,8 +240,8 @@ def _only(names: list[str], path: str | os.PathLike[str], key: str | None) -> st
         return key
     if len(names) != 1:
         raise ValueError(
-            f"{path}: a file of several arrays needs the name of the one wanted, `feature_key`. "
-            f"Received: {sorted(names)[:10]}"
+            f"{path}: a file of several arrays needs the name of the one wanted: `feature_key`, or "
+            f"--feature_key in a command. Received: {sorted(names)[:10]}"
         )
     return names[0]
 
@@ -191,6 +253,27 @@ def _check(array: Any, path: str | os.PathLike[str], key: str | None) -> None:
         raise ValueError(
             f"{_named(path, key)}: features should be numbers of shape (T, D), none of them 0. "
             f"Received: shape={shape}, dtype={dtype}"
+        )
+
+
+def _check_size(
+    array: Any, path: str | os.PathLike[str], key: str | None, num_features: int | None
+) -> None:
+    """Raises if reading a small file would fill the memory, before anything is allocated."""
+    length, width = array.shape
+    is_in_parts = num_features is not None and not isinstance(array, _NpzArray)
+    rows = num_features if is_in_parts else length
+    size = rows * width * max(array.dtype.itemsize, _FLOAT32_BYTES)
+    # HDF5 decompresses whole chunks.
+    chunk = math.prod(getattr(array, "chunks", None) or (0,)) * array.dtype.itemsize
+    size = max(size, chunk)
+    stored = Path(path).stat().st_size
+    if size > _MAX_BYTES and size > _MAX_EXPANSION * stored:
+        raise ValueError(
+            f"{_named(path, key)}: the features take {size / 2**30:.1f} GiB of memory, more than "
+            f"{_MAX_EXPANSION} times the {stored} bytes of the file. If that is right, allow it "
+            "with `allow_large_features`, or --allow_large_features in a command. "
+            f"Received: shape={tuple(array.shape)}"
         )
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_has.data.feature_files import count_features, read_features, sample_uniformly
+from keras_has.data.feature_files import features_shape, read_features, sample_uniformly
 from keras_has.data.image_decoding import decode_image, to_decodable, to_decodable_tensor
 from keras_has.data.records.record_files import RecordFiles
 
@@ -307,9 +307,11 @@ class FeatureFiles(FeatureSource):
     Args:
         paths: N paths, see `keras_has.data.read_features`.
         keys: N names of arrays within these files, or None.
+        allow_large_features: See `keras_has.data.read_features`.
     """
 
-    def __init__(self, paths: Any, keys: Any = None) -> None:
+    def __init__(self, paths: Any, keys: Any = None, allow_large_features: bool = False) -> None:
+        self.allow_large_features = allow_large_features
         self.paths = np.array([str(path) for path in paths], np.str_)
         self.keys = None if keys is None else np.array([str(key) for key in keys], np.str_)
 
@@ -318,7 +320,8 @@ class FeatureFiles(FeatureSource):
 
     def select(self, rows: np.ndarray) -> FeatureFiles:
         """Returns the sequences at `rows`."""
-        return FeatureFiles(self.paths[rows], None if self.keys is None else self.keys[rows])
+        keys = None if self.keys is None else self.keys[rows]
+        return FeatureFiles(self.paths[rows], keys, self.allow_large_features)
 
     def place(self, row: int) -> str:
         """Returns the path."""
@@ -333,15 +336,17 @@ class FeatureFiles(FeatureSource):
 
     def count(self, row: int) -> int:
         """Reads the header of a file."""
-        return count_features(self.place(row), self._key(row))
+        return features_shape(self.place(row), self._key(row))[0]
 
     def width(self, row: int) -> int:
-        """Reads one feature of a file."""
-        return self.read(row, 1)[0].shape[1]
+        """Reads the header of a file."""
+        return features_shape(self.place(row), self._key(row))[1]
 
     def read(self, row: int, num_features: int | None = None) -> tuple[np.ndarray, int]:
         """Reads the features of one sequence, only the rows that are needed."""
-        return read_features(self.place(row), self._key(row), num_features)
+        return read_features(
+            self.place(row), self._key(row), num_features, self.allow_large_features
+        )
 
 
 class FeatureArrays(FeatureSource):

@@ -117,8 +117,9 @@ class TemporalLocalizationEvaluator(Evaluator):
     def process(self, batch: Batch) -> None:
         """Detects segments, updates the metric and draws the videos of the panel."""
         for video in self.localized_videos(batch):
-            self._count += 1
-            self._correct += video.is_classified
+            # A video of none of the classes has no right one; false detections in it still count.
+            self._count += int(video.labels.any())
+            self._correct += int(video.labels.any() and video.is_classified)
             is_detected = np.isin(np.flatnonzero(video.labels), video.detections["labels"])
             self._degenerate += int((~is_detected).sum())
             self.metric.update_state(self.dataset.truth(video.index), dict(video.detections))
@@ -128,7 +129,7 @@ class TemporalLocalizationEvaluator(Evaluator):
     def result(self) -> dict[str, float]:
         """Returns the figures over all videos since `reset`."""
         figures = dict(self.metric.result())
-        figures["top1_clas"] = self._correct / self._count
+        figures["top1_clas"] = self._correct / self._count if self._count else float("nan")
         figures["cam_threshold"] = self.threshold
         figures["degenerate_maps"] = float(self._degenerate)
         return figures
@@ -165,7 +166,8 @@ class TemporalLocalizationEvaluator(Evaluator):
         """Draws one video and the class of its first segment, or of its first label."""
         truth, found = self.dataset.truth(video.index), video.detections
         labels = truth["segment_labels"]
-        label = int(labels[0] if len(labels) else video.labels.argmax())
+        of_video = video.labels if video.labels.any() else video.probabilities
+        label = int(labels[0] if len(labels) else of_video.argmax())
         is_label = found["labels"] == label
         picture = drawing.timeline(
             max(float(self.dataset["duration"][video.index]), len(video.maps) * video.step_seconds),

@@ -120,7 +120,7 @@ def test_what_is_written_can_be_annotated_and_read(videos, clip_model, tmp_path)
         for video_id in told
     }
     (tmp_path / "annotations.json").write_text(json.dumps({"database": database}))
-    dataset = data.watch_untrimmed(tmp_path, "train")
+    dataset = data.feature_folder(tmp_path, "train")
     features, seconds = dataset.read(1)
     assert features.shape == (16, 2)
     assert seconds == pytest.approx(0.1)

@@ -99,8 +99,8 @@ def test_parts_are_drawn_and_converted(few_parts, tmp_path):
 
 
 @pytest.fixture
-def watch_folder(tmp_path):
-    """Two signals of ten features in watch_untrimmed's layout."""
+def own_folder(tmp_path):
+    """Two videos of ten features each in a folder of one's own."""
     folder = tmp_path / "watch"
     (folder / "features").mkdir(parents=True)
     database = {}
@@ -113,12 +113,12 @@ def watch_folder(tmp_path):
     return folder
 
 
-def test_features_are_converted_and_read_like_the_folder(watch_folder, tmp_path):
-    settings = {"dataset": "watch_untrimmed", "data_dir": watch_folder, "out": tmp_path / "out"}
+def test_features_are_converted_and_read_like_the_folder(own_folder, tmp_path):
+    settings = {"dataset": "feature_folder", "data_dir": own_folder, "out": tmp_path / "out"}
     lines = prepare_temporal(**settings)
     assert lines[0].startswith("train: 1 videos, 1 segments, 1 classes")
     for split in ("train", "test"):
-        wanted = data.watch_untrimmed(watch_folder, split).example(0)
+        wanted = data.feature_folder(own_folder, split).example(0)
         got = data.sequence_records(tmp_path / "out", split).example(0)
         for key, value in wanted.items():
             np.testing.assert_array_equal(got[key], value)
@@ -127,8 +127,8 @@ def test_features_are_converted_and_read_like_the_folder(watch_folder, tmp_path)
         prepare_temporal(**settings, splits=["train"])
 
 
-def test_features_beside_annotations_of_activitynet_are_converted(watch_folder, tmp_path):
-    annotations = watch_folder / "annotations.json"
+def test_features_beside_annotations_of_activitynet_are_converted(own_folder, tmp_path):
+    annotations = own_folder / "annotations.json"
     annotations.write_text(annotations.read_text().replace('"train"', '"training"'))
     lines = prepare_temporal(
         "activitynet",
@@ -136,7 +136,7 @@ def test_features_beside_annotations_of_activitynet_are_converted(watch_folder, 
         tmp_path / "out",
         splits=["training"],
         annotations=annotations,
-        features_dir=watch_folder / "features",
+        features_dir=own_folder / "features",
         seconds_per_feature=0.25,
     )
     assert lines[0].startswith("training: 1 videos, 1 segments")
@@ -145,7 +145,7 @@ def test_features_beside_annotations_of_activitynet_are_converted(watch_folder, 
 
 @pytest.fixture
 def videos(tmp_path):
-    """A folder with the first of the two videos of `watch_folder`, 30 frames."""
+    """A folder with the first of the two videos of `own_folder`, 30 frames."""
     folder = tmp_path / "videos"
     folder.mkdir()
     writer = cv2.VideoWriter(str(folder / "v0.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 20, (32, 16))
@@ -157,11 +157,11 @@ def videos(tmp_path):
     return folder
 
 
-def test_frames_of_videos_are_converted(watch_folder, videos, tmp_path):
+def test_frames_of_videos_are_converted(own_folder, videos, tmp_path):
     settings = {
         "dataset": "videos",
         "data_dir": videos,
-        "annotations": watch_folder / "annotations.json",
+        "annotations": own_folder / "annotations.json",
         "out": tmp_path / "out",
         "frames_per_second": 4.0,
     }
@@ -182,8 +182,8 @@ def test_frames_of_videos_are_converted(watch_folder, videos, tmp_path):
         prepare_temporal(**settings, splits=["val"])
 
 
-def test_videos_that_cannot_be_read_stop_or_are_left_out_and_named(watch_folder, videos, tmp_path):
-    annotations = watch_folder / "annotations.json"
+def test_videos_that_cannot_be_read_stop_or_are_left_out_and_named(own_folder, videos, tmp_path):
+    annotations = own_folder / "annotations.json"
     content = json.loads(annotations.read_text())
     content["database"]["v2"] = content["database"]["v3"] = content["database"]["v0"]
     annotations.write_text(json.dumps(content))
@@ -222,6 +222,7 @@ def test_flags_that_temporal_data_sets_need_are_named(tmp_path):
         ("thumos14", "thumos14 needs --annotations and --features_dir"),
         ("activitynet", "activitynet needs --annotations and --features_dir"),
         ("watch_untrimmed", "needs --data_dir"),
+        ("feature_folder", "needs --data_dir"),
     ):
         with pytest.raises(ValueError, match=message):
             prepare_temporal(dataset, None, tmp_path / "out")

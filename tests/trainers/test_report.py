@@ -92,12 +92,15 @@ def test_the_same_command_reports_on_a_run_on_your_own_sequences(tmp_path):
     (tmp_path / "data" / "annotations.json").write_text(
         json.dumps({"taxonomy": taxonomy, "database": database})
     )
-    recipe = find_recipe("watch_has").override(epochs=1, batch_size=4, widths=(4,), num_segments=5)
+    recipe = find_recipe("features_has").override(
+        epochs=1, batch_size=4, widths=(4,), num_segments=5
+    )
     train_recipe(recipe, tmp_path / "run", tmp_path / "data")
     done = command(f"--run_dir={tmp_path / 'run'}", "--images=3")
     assert done.returncode == 0, done.stderr[-3000:]
     text = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
-    assert "4 sequences of watch_untrimmed/test with 4 true segments, 2 classes" in text
+    assert "4 sequences of feature_folder/test with 4 true segments, 2 classes" in text
+    assert "semi-synthetic" not in text
     assert text.count('role="img"') == 3 + 3 + 2 + 4
     done = command(f"--run_dir={tmp_path / 'run'}", "--covered_images=5")
     assert done.returncode == 1

@@ -15,8 +15,8 @@ class VideoRecipe(HidingFields, MapFields):
     """One experiment on sequences of features. Every field is a flag of `trainers.thumos`."""
 
     dataset: str = field(
-        help='"phases" (generated), "watch_untrimmed" or your own data in that layout, "thumos14" '
-        'or "activitynet".'
+        help='"phases" (generated), "feature_folder" (your own videos), "thumos14", "activitynet" '
+        'or "watch_untrimmed".'
     )
     split: str = field("", help='Split to train on; "" for the default of the dataset.')
     val_split: str = field(
@@ -31,6 +31,19 @@ class VideoRecipe(HidingFields, MapFields):
         0.0,
         help="Time between features in seconds; 0 for the value in features.json next to them, or, "
         "without that file, the duration divided by their number.",
+    )
+    feature_key: str = field(
+        "", help="Name of the array in a .npz or HDF5 file of features that holds several."
+    )
+    missing_features: str = field(
+        "raise",
+        help='What to do about videos whose features are missing or cannot be read: "raise" or '
+        '"skip".',
+    )
+    allow_large_features: bool = field(
+        False,
+        help="Whether to read feature files that expand to more than 1 GiB and more than 100 times "
+        "their size.",
     )
     num_features: int = field(
         0, help="Features sampled uniformly from each video; 0 for all, padded in batches."
@@ -69,10 +82,17 @@ class VideoRecipe(HidingFields, MapFields):
     )
 
     TASK: ClassVar[str] = "temporal_localization"
-    DATASETS: ClassVar[tuple[str, ...]] = ("phases", "watch_untrimmed", "thumos14", "activitynet")
+    DATASETS: ClassVar[tuple[str, ...]] = (
+        "phases",
+        "feature_folder",
+        "thumos14",
+        "activitynet",
+        "watch_untrimmed",
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._check_choice("missing_features", ("raise", "skip"))
         self._check_choice("pooling", ("avg", "max"))
         self._check_choice("activation", ("softmax", "sigmoid"))
         self._check_choice("optimizer", ("sgd", "adam"))

@@ -69,22 +69,38 @@ _PHASES_HAS = dataclasses.replace(
     description="Generated sequences of actions in phases, half of 20 segments hidden.",
     num_segments=20,
 )
+_OWN = dataclasses.replace(
+    _PHASES,
+    name="features_full",
+    description="Your own videos, given as features, nothing hidden.",
+    dataset="feature_folder",
+    choices=("Everything: network and settings are those of the generated sequences.",),
+)
+_OWN_HAS = dataclasses.replace(
+    _OWN,
+    name="features_has",
+    description="Your own videos, given as features, half of 20 segments hidden.",
+    num_segments=20,
+)
+# The data tell whether they are the semi-synthetic watch dataset, so the recipe does not say it:
+# folders of users were once read under this name.
 _WATCH = dataclasses.replace(
     _PHASES,
     name="watch_full",
-    description="Semi-synthetic sequences of real watch signals, nothing hidden.",
+    description="Sequences in the layout of the watch dataset, nothing hidden.",
     dataset="watch_untrimmed",
-    choices=("Everything. The sequences are composed of real recordings: semi-synthetic.",),
+    choices=("Everything: network and settings are those of the generated sequences.",),
 )
 _WATCH_HAS = dataclasses.replace(
     _WATCH,
     name="watch_has",
-    description="Semi-synthetic sequences of real watch signals, half of 20 segments hidden.",
+    description="Sequences in the layout of the watch dataset, half of 20 segments hidden.",
     num_segments=20,
 )
-RECIPES = (_THUMOS, _THUMOS_HAS, _PHASES, _PHASES_HAS, _WATCH, _WATCH_HAS)
+RECIPES = (_THUMOS, _THUMOS_HAS, _PHASES, _PHASES_HAS, _OWN, _OWN_HAS, _WATCH, _WATCH_HAS)
 DEFAULT_RECIPES = {
     "phases": "phases_has",
+    "feature_folder": "features_has",
     "watch_untrimmed": "watch_has",
     "thumos14": "video_has",
     "activitynet": "video_has",

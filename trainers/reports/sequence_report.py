@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from keras_has.atomic_files import write_atomically
+from keras_has.data.readers.watch_untrimmed import is_watch_untrimmed
 from trainers.engine.run_error import RunError
 from trainers.reports import page
 from trainers.reports.breakdowns import figures_table, recipe_differences
@@ -87,6 +88,7 @@ def report_text(runs: Sequence[SequenceRun], timelines: int) -> str:
         run=run,
         num_segments=sum(map(len, run.split["segments"])),
         hidden=[f"{one.label} {_describe_hiding(one)}" for one in runs],
+        is_semi_synthetic=is_watch_untrimmed(run.split),
         is_training_split=run.split.name == run.task.train_split.name,
         own_thresholds=" and ".join(dict.fromkeys(own_thresholds)),
         figures=_figures(runs),

@@ -148,9 +148,12 @@ class SequenceRun(FinishedRun):
         return self._metrics[threshold]
 
     def _figures(self, sequences: list[SequenceResult]) -> dict[str, float]:
+        labels = self.split["labels"]
+        # A sequence of none of the classes has no right one.
         right = [
-            bool(self.split["labels"][index, sequence.predicted_class])
+            bool(labels[index, sequence.predicted_class])
             for index, sequence in enumerate(sequences)
+            if labels[index].any()
         ]
         baseline = whole_sequence(self.split, self.recipe)
         return {
@@ -159,7 +162,7 @@ class SequenceRun(FinishedRun):
                 key.replace("temporal_map", "whole_sequence"): value
                 for key, value in baseline.items()
             },
-            "top1_clas": sum(right) / len(right),
+            "top1_clas": sum(right) / len(right) if right else float("nan"),
         }
 
     def _iterate(self) -> Iterator[SequenceResult]:

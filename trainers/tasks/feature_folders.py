@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from keras_has import data
-from keras_has.data import Dataset
+from keras_has.data import Dataset, FeatureFiles
+from trainers.engine.run_error import RunError
 from trainers.recipes import VideoRecipe
+
+_MAX_LISTED = 10
 
 
 def seconds_per_feature_in(folder: Path) -> float | None:
@@ -27,18 +32,97 @@ def seconds_per_feature_in(folder: Path) -> float | None:
     if not file.is_file():
         return None
     try:
-        return float(json.loads(file.read_text(encoding="utf-8"))["seconds_per_feature"])
-    except (ValueError, KeyError, TypeError) as error:
+        seconds = float(json.loads(file.read_text(encoding="utf-8"))["seconds_per_feature"])
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise ValueError(
             f"{file} should contain `seconds_per_feature`, the time between features in seconds."
         ) from error
+    if not 0 < seconds < np.inf:
+        raise ValueError(
+            f"{file}: `seconds_per_feature` should be greater than 0. Received: {seconds}"
+        )
+    return seconds
 
 
 def feature_arguments(recipe: VideoRecipe, folder: str | os.PathLike[str]) -> dict[str, Any]:
     """Returns the arguments of a reader that say where features are and how far apart."""
     features = Path(folder) / "features"
     seconds = recipe.seconds_per_feature or seconds_per_feature_in(features)
-    return {"features_dir": features, "seconds_per_feature": seconds}
+    return {"features_dir": features, "seconds_per_feature": seconds, **_reading(recipe)}
+
+
+def _reading(recipe: VideoRecipe) -> dict[str, Any]:
+    return {
+        "feature_key": recipe.feature_key or None,
+        "missing_features": recipe.missing_features,
+        "allow_large_features": recipe.allow_large_features,
+    }
+
+
+def read_feature_folder(recipe: VideoRecipe, folder: str | os.PathLike[str], split: str) -> Dataset:
+    """Returns a split of the user's own videos."""
+    seconds = recipe.seconds_per_feature or None
+    return data.feature_folder(folder, split, seconds_per_feature=seconds, **_reading(recipe))
+
+
+def check_features(*splits: Dataset, skip: bool) -> list[Dataset]:
+    """Returns splits whose features can be read and have the same size, by the headers of files.
+
+    Args:
+        *splits: The splits, with features in files; others are returned unchanged.
+        skip: Whether to leave out the other videos and list them in `problems`.
+
+    Raises:
+        RunError: If features are unsound and are not to be skipped, or all are.
+    """
+    shapes: list[list[tuple[int, int] | str]] = [
+        [_shape_or_error(split.source, row) for row in range(len(split))]
+        if isinstance(split.source, FeatureFiles)
+        else []
+        for split in splits
+    ]
+    widths = Counter(
+        shape[1] for of_split in shapes for shape in of_split if not isinstance(shape, str)
+    )
+    width = widths.most_common(1)[0][0] if widths else None
+    checked, bad = [], []
+    for split, of_split in zip(splits, shapes, strict=True):
+        is_good = np.ones(len(split), bool)
+        problems = []
+        for row, shape in enumerate(of_split):
+            if isinstance(shape, str):
+                problems.append(shape)
+            elif shape[1] != width:
+                turned = " They are probably transposed." if shape[0] == width else ""
+                problems.append(
+                    f"{split.feature_source.place(row)}: features should be of shape (T, {width}), "
+                    f"as those of most videos. Received: {shape}.{turned}"
+                )
+            else:
+                continue
+            is_good[row] = False
+        bad += problems
+        if problems:
+            left_out = [f"{problem} Left out." for problem in problems]
+            split = dataclasses.replace(
+                split.select(is_good), problems=(*split.problems, *left_out)
+            )
+        checked.append(split)
+    bad = list(dict.fromkeys(bad))
+    if bad and (not skip or width is None):
+        lines = [f"{len(bad)} files of features cannot be used:", *bad[:_MAX_LISTED]]
+        if len(bad) > _MAX_LISTED:
+            lines.append(f"... and {len(bad) - _MAX_LISTED} more.")
+        lines.append("Replace them, or leave their videos out with --missing_features=skip.")
+        raise RunError("\n".join(lines))
+    return checked
+
+
+def _shape_or_error(source: FeatureFiles, row: int) -> tuple[int, int] | str:
+    try:
+        return source.count(row), source.width(row)
+    except (OSError, ValueError) as error:
+        return str(error)
 
 
 def read_thumos14(recipe: VideoRecipe, folder: str | os.PathLike[str], split: str) -> Dataset:

@@ -148,7 +148,9 @@ def _check_records(
     """Raises if records are of another known dataset than the recipe's, or lack a column."""
     dataset = records.name.split("/")[0]
     known = {name for entry in TASKS.values() for name in entry.recipe_class.DATASETS}
-    if dataset in known and dataset != recipe.dataset:
+    # Folders of users were once read as watch_untrimmed, and their records bear this name.
+    is_own = {dataset, recipe.dataset} == {"watch_untrimmed", "feature_folder"}
+    if dataset in known and dataset != recipe.dataset and not is_own:
         raise ValueError(
             f"{data_dir} contains records of {dataset}, but --dataset={recipe.dataset} was given."
         )

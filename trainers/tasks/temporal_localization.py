@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,12 +14,15 @@ import tensorflow as tf
 
 from keras_has import callbacks, data, layers, metrics, models
 from keras_has.data import Dataset
+from keras_has.data.readers.watch_untrimmed import is_watch_untrimmed
 from keras_has.export import export_temporal_localizer
 from trainers.engine.run_directory import RunDirectory
 from trainers.recipes import VideoRecipe
 from trainers.tasks.feature_folders import (
+    check_features,
     feature_arguments,
     feature_mean_and_std,
+    read_feature_folder,
     read_thumos14,
 )
 from trainers.tasks.splits import SplitReader
@@ -27,6 +31,7 @@ from trainers.tasks.task import Task
 # The splits to train and to evaluate on if the recipe does not say.
 _SPLITS = {
     "phases": ("train", "val"),
+    "feature_folder": ("train", "test"),
     "watch_untrimmed": ("train", "test"),
     # As in the paper: see the recipe.
     "thumos14": ("validation", "validation"),
@@ -48,6 +53,7 @@ class TemporalLocalization(Task):
         "phases": SplitReader(
             lambda *arguments: data.generated_phases(arguments[-1]), is_generated=True
         ),
+        "feature_folder": SplitReader(read_feature_folder),
         "watch_untrimmed": SplitReader(
             lambda _, folder, split: data.watch_untrimmed(folder, split)
         ),
@@ -77,10 +83,28 @@ class TemporalLocalization(Task):
         return self.recipe.split or train, self.recipe.val_split or val
 
     def set_splits(self, train: Dataset, val: Dataset) -> None:
-        """Sets the splits; with `all_videos`, only those with segments are evaluated."""
+        """Sets the splits.
+
+        With `all_videos`, only those with segments are evaluated. Videos of none of the classes
+        are evaluated, but not trained on. Videos whose features are unsound are refused, or left
+        out as the recipe says.
+        """
         if self.recipe.all_videos:
             val = val.select([len(segments) > 0 for segments in val["segments"]])
+        train, val = check_features(train, val, skip=self.recipe.missing_features == "skip")
+        is_labeled = train["labels"].any(axis=1)
+        if not is_labeled.all():
+            unlabeled = [
+                f"{train.name}: {video_id} shows none of the classes; not trained on."
+                for video_id in train.ids[~is_labeled]
+            ]
+            train = dataclasses.replace(
+                train.select(is_labeled), problems=(*train.problems, *unlabeled)
+            )
         super().set_splits(train, val)
+        if self.recipe.dataset in ("feature_folder", "watch_untrimmed"):
+            self.train_split = _with_class_problems(self.train_split)
+            self.val_split = _with_class_problems(self.val_split)
 
     def build_model(self) -> keras.Model:
         """Returns the network, with standardization and hiding inside."""
@@ -131,9 +155,10 @@ class TemporalLocalization(Task):
     def describe(self, model: keras.Model) -> str:
         """Returns numbers of videos, segments, classes and parameters."""
         segments = sum(len(segments) for segments in self.val_split["segments"])
+        kind = "semi-synthetic " if is_watch_untrimmed(self.val_split) else ""
         return (
-            f"{len(self.train_split)} training videos, {len(self.val_split)} validation videos "
-            f"with {segments} segments, {len(self.train_split.class_names)} classes; "
+            f"{len(self.train_split)} {kind}training videos, {len(self.val_split)} validation "
+            f"videos with {segments} segments, {len(self.train_split.class_names)} classes; "
             f"{model.count_params():,} parameters"
         )
 
@@ -193,6 +218,8 @@ class TemporalLocalization(Task):
                 for label, name in enumerate(self.val_split.class_names)
             },
         }
+        if recipe.dataset == "watch_untrimmed":
+            results["semi_synthetic"] = is_watch_untrimmed(self.val_split)
         return results, final.panel
 
     def export(self, model: keras.Model, directory: RunDirectory) -> None:
@@ -209,8 +236,10 @@ class TemporalLocalization(Task):
     def results_headline(self, results: dict[str, Any]) -> str:
         """Returns how many videos were evaluated, and how."""
         known = "known classes" if results["known_classes"] else "all classes"
+        kind = "semi-synthetic " if results.get("semi_synthetic") else ""
         return (
-            f"{results['videos']} videos, mAP in percent, {known}, protocol {results['protocol']}"
+            f"{results['videos']} {kind}videos, mAP in percent, {known}, "
+            f"protocol {results['protocol']}"
         )
 
     def results_table(self, results: dict[str, Any]) -> list[str]:
@@ -236,6 +265,16 @@ class TemporalLocalization(Task):
             lines.append(f"  {results['degenerate_maps']:.0f} maps of a class gave no detection")
         return lines
 
+    def name_bad_input(self, error: Exception) -> str | None:
+        """Returns which features cannot be read, or `None` if all can."""
+        for split in (self.train_split, self.val_split):
+            for row in range(len(split)):
+                try:
+                    split.read(row, self.num_features)
+                except (OSError, ValueError) as cause:
+                    return str(cause)
+        return None
+
     @classmethod
     def table_notes(cls, all_results: Sequence[Mapping[str, Any]]) -> str:
         """Returns the threshold, the protocol and the baseline."""
@@ -248,6 +287,19 @@ class TemporalLocalization(Task):
             f"{', '.join(sorted(protocols))}. Whole sequence: one detection for each class in a "
             "video's labels, from start to end."
         )
+
+
+def _with_class_problems(split: Dataset) -> Dataset:
+    """Returns a split whose `problems` also name classes that it does not show."""
+    names = split.class_names
+    problems = []
+    if len(names) == 1:
+        problems.append(f"{split.name.split('/')[0]} has only one class, {names[0]!r}.")
+    missing = [names[label] for label in np.flatnonzero(~split["labels"].any(axis=0))]
+    if missing:
+        verb = "has" if len(missing) == 1 else "have"
+        problems.append(f"{', '.join(missing)} {verb} no video in {split.name}.")
+    return dataclasses.replace(split, problems=(*split.problems, *problems))
 
 
 def whole_sequence(dataset: Dataset, recipe: VideoRecipe) -> dict[str, float]:

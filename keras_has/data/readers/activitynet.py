@@ -22,6 +22,7 @@ def activitynet(
     seconds_per_feature: float | None = None,
     exclude: Collection[str] = (),
     missing_features: str = "raise",
+    allow_large_features: bool = False,
 ) -> Dataset:
     """Reads the index of ActivityNet in its official JSON layout, and finds the features.
 
@@ -40,6 +41,7 @@ def activitynet(
         exclude: Ids of videos to leave out, without `v_`.
         missing_features: `"raise"` (default), or `"skip"` to leave out videos without features:
             many are no longer available.
+        allow_large_features: See `keras_has.data.read_features`.
 
     Returns:
         A `Dataset`, in the order of the file.
@@ -69,4 +71,5 @@ def activitynet(
         seconds_per_feature,
         exclude,
         missing_features,
+        allow_large_features=allow_large_features,
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_has.data.array_files import cause_of, open_npy
 from keras_has.data.folders import IMAGE_EXTENSIONS
 
 
@@ -77,11 +78,11 @@ def load_score_map(file: Path) -> np.ndarray:
         ValueError: If the file is not an array of floats of rank 2. Nothing is unpickled.
     """
     try:
-        score_map = np.load(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise ValueError(f"cannot be read: {str(error).splitlines()[0]}") from error
-    if not isinstance(score_map, np.ndarray) or score_map.ndim != 2 or not score_map.size:
+        score_map = open_npy(file)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"cannot be read: {cause_of(error)}") from error
+    if score_map.ndim != 2 or not score_map.size:
         raise ValueError(f"should be of rank 2, received shape {np.shape(score_map)}")
     if score_map.dtype.kind != "f":
         raise ValueError(f"should have floats, received {score_map.dtype}")
-    return score_map
+    return np.array(score_map)

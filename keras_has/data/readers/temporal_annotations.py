@@ -1,9 +1,12 @@
 """Annotations of untrimmed videos: ActivityNet's JSON and THUMOS14's text files."""
 
 import dataclasses
+import difflib
 import json
 import math
 import os
+import reprlib
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ from keras_has.data.readers.annotation_files import numbered_lines
 from keras_has.data.sources import FeatureFiles
 
 AMBIGUOUS = "Ambiguous"
+_LARGEST_TIME = 1e38
 
 
 @dataclasses.dataclass
@@ -36,42 +40,94 @@ class Video:
     where: str = ""
 
 
-def read_activitynet_json(path: Path) -> tuple[dict[str, Any], list[str]]:
+def read_activitynet_json(
+    path: Path, with_video_labels: bool = False
+) -> tuple[dict[str, Any], list[str]]:
     """Reads a JSON file in ActivityNet's layout and checks its outer structure.
 
     Args:
         path: The file: an object with "database", video id to an object with "subset", "duration"
             and "annotations".
+        with_video_labels: Whether the "video_labels" of a file without a flat taxonomy name
+            classes too. Defaults to `False`.
 
     Returns:
-        The parsed object, and the class names: those of "taxonomy" if it is a flat list, otherwise
-        the sorted labels of the annotations without `"Ambiguous"`.
+        The parsed object, and the class names: exactly those of "taxonomy" if it is a flat list,
+        otherwise the sorted labels of the annotations without `"Ambiguous"`.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If the file is invalid; the message names it and the line of a syntax error.
     """
-    require_file(path, "annotations in ActivityNet's JSON layout", "Check `annotations`.")
+    require_file(path, "annotations in ActivityNet's JSON layout", "Check the path.")
     try:
-        content = json.loads(path.read_bytes().decode("utf-8-sig"))
+        content = json.loads(path.read_bytes().decode("utf-8-sig"), object_pairs_hook=_without_twin)
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}:{error.lineno}: the file should be JSON: {error.msg}") from error
-    except (UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: the file should be JSON in UTF-8: {error}") from error
     database = content.get("database") if isinstance(content, dict) else None
     if not isinstance(database, dict):
         raise ValueError(f'{path}: the file should hold an object with the entry "database".')
+    listed = _flat_taxonomy(content.get("taxonomy"), path)
     names: set[str] = set()
     for video_id, entry in database.items():
-        names.update(label for label, _, _ in _segments(entry, f"{path}: video {video_id!r}"))
-    names.discard(AMBIGUOUS)
-    taxonomy = content.get("taxonomy")
-    # ActivityNet's own taxonomy is a tree of classes; there the annotations give the classes.
-    if isinstance(taxonomy, list) and not any("parentId" in str(node) for node in taxonomy):
-        listed = [str(node["nodeName"]) for node in taxonomy if "nodeName" in node]
-        if names <= set(listed):
-            return content, listed
-    return content, sorted(names)
+        where = f"{path}: video {video_id!r}"
+        names.update(label for label, _, _ in _segments(entry, where))
+        if with_video_labels:
+            names.update(_video_labels(entry, "video_labels", where) or ())
+    return content, listed or sorted(names - {AMBIGUOUS})
+
+
+def _without_twin(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Builds an object, and refuses a key that occurs twice: the first value would be lost."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"an object has the key {key!r} twice")
+        found[key] = value
+    return found
+
+
+def _flat_taxonomy(taxonomy: Any, path: Path) -> list[str]:
+    """Returns the class names that a file lists, or none if it does not list them.
+
+    ActivityNet's own taxonomy is a tree of classes, not a list; there the annotations give them.
+    """
+    if taxonomy is None:
+        return []
+    if not isinstance(taxonomy, list):
+        raise ValueError(f'{path}: "taxonomy" should be a list. Received: {_short(taxonomy)}')
+    if any(isinstance(node, dict) and "parentId" in node for node in taxonomy):
+        return []
+    names: list[str] = []
+    for node in taxonomy:
+        name = node.get("nodeName") if isinstance(node, dict) else None
+        if not isinstance(name, str) or not name:
+            raise ValueError(
+                f'{path}: an entry of "taxonomy" should be an object with a name, '
+                f'{{"nodeName": "jump"}}. Received: {_short(node)}'
+            )
+        if name in names:
+            raise ValueError(
+                f'{path}: "taxonomy" should list a class once. Received twice: {name!r}'
+            )
+        names.append(name)
+    return names
+
+
+def _video_labels(entry: Any, labels_key: str, where: str) -> list[str] | None:
+    labels = entry.get(labels_key) if isinstance(entry, dict) else None
+    if labels is not None and not (
+        isinstance(labels, list) and all(isinstance(label, str) for label in labels)
+    ):
+        raise ValueError(f"{where}: {labels_key!r} should list names. Received: {_short(labels)}")
+    return labels
+
+
+def _short(value: Any) -> str:
+    """Returns a value for a message, which a whole file of annotations would drown."""
+    return reprlib.repr(value)
 
 
 def videos_of_json(
@@ -86,19 +142,18 @@ def videos_of_json(
     for video_id, entry in content["database"].items():
         where = f"{path}: video {video_id!r}"
         if not isinstance(entry, dict) or not isinstance(entry.get("subset"), str):
-            raise ValueError(f'{where} should be an object with a "subset". Received: {entry!r}')
+            raise ValueError(
+                f'{where} should be an object with a "subset". Received: {_short(entry)}'
+            )
         if entry["subset"] != subset:
             continue
-        duration = entry.get("duration")
-        if not isinstance(duration, (int, float)) or not _is_number(duration) or duration <= 0:
+        duration: Any = entry.get("duration")
+        if not _is_number(duration) or duration <= 0:
             raise ValueError(
-                f'{where}: "duration" should be a positive number of seconds. Received: {duration}'
+                f'{where}: "duration" should be a positive number of seconds. Received: '
+                f"{_short(duration)}"
             )
-        labels = entry.get(labels_key)
-        if labels is not None and not (
-            isinstance(labels, list) and all(isinstance(label, str) for label in labels)
-        ):
-            raise ValueError(f"{where}: {labels_key!r} should list names. Received: {labels!r}")
+        labels = _video_labels(entry, labels_key, where)
         videos[video_id] = Video(float(duration), labels, _segments(entry, where), where)
     return videos
 
@@ -115,16 +170,20 @@ def _segments(entry: Any, where: str) -> list[tuple[str, float, float]]:
         if not isinstance(label, str) or not isinstance(ends, list) or len(ends) != 2:
             raise ValueError(
                 f'{where}: an annotation should have a "label" and a "segment" of start and end. '
-                f"Received: {annotation!r}"
+                f"Received: {_short(annotation)}"
             )
         if not all(_is_number(end) for end in ends):
-            raise ValueError(f"{where}: a segment should be numbers of seconds. Received: {ends}")
+            raise ValueError(
+                f"{where}: a segment should be numbers of seconds. Received: {_short(ends)}"
+            )
         segments.append((label, float(ends[0]), float(ends[1])))
     return segments
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    """Returns whether a value is a time: no time of a video exceeds what float32 holds."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number and abs(value) < _LARGEST_TIME
 
 
 def read_thumos_lines(path: Path) -> list[tuple[str, float, float, str]]:
@@ -165,12 +224,14 @@ def temporal_dataset(
     exclude: Collection[str] = (),
     missing_features: str = "raise",
     labels_from: str = "segments",
+    keep_unlabeled: bool = False,
+    allow_large_features: bool = False,
 ) -> Dataset:
     """Puts a `Dataset` together, with the problems of the annotations named and counted.
 
     Segments that do not end after their start are left out. Segments beyond the duration are kept:
-    the published tools keep them, and it may be the duration that is wrong. Videos of none of
-    the classes are left out.
+    the published tools keep them, and it may be the duration that is wrong. Labels that are none of
+    the classes are left out, and so are, unless `keep_unlabeled`, videos of none of the classes.
 
     Args:
         name: Of the split.
@@ -182,13 +243,16 @@ def temporal_dataset(
         exclude: Ids of videos to leave out.
         missing_features: What to do about videos without features, "raise" or "skip".
         labels_from: Where a video's labels come from: "segments", or "videos", its own list.
+        keep_unlabeled: Whether videos of none of the classes are kept: every detection in them is
+            false. Defaults to `False`, as in the published benchmarks.
+        allow_large_features: See `read_features`.
 
     Returns:
         A `Dataset`; what is odd is in its `problems`.
 
     Raises:
         FileNotFoundError: If features are missing and are not to be skipped, or all are.
-        ValueError: If an argument is none of those above, or a label is no class.
+        ValueError: If an argument is none of those above, or there are no classes.
     """
     for argument, value, allowed in (
         ("missing_features", missing_features, ("raise", "skip")),
@@ -196,6 +260,11 @@ def temporal_dataset(
     ):
         if value not in allowed:
             raise ValueError(f"`{argument}` should be one of {allowed}. Received: {value!r}")
+    if not class_names:
+        raise ValueError(
+            f'{name} has no classes: the annotations should have a "taxonomy", or labels. '
+            f"Received: {len(videos)} videos without any label."
+        )
     index = {class_name: label for label, class_name in enumerate(class_names)}
     problems: list[str] = []
     rows = []
@@ -203,32 +272,40 @@ def temporal_dataset(
         if video_id in exclude:
             continue
         row = _row(video_id, videos[video_id], index, labels_from, problems)
-        if row is not None:
+        if keep_unlabeled or row["labels"].any():
             rows.append(row)
+        else:
+            where = videos[video_id].where or f"video {video_id!r}"
+            problems.append(f"{where}: shows none of the classes; left out.")
     paths: list[str | None] = [None] * len(rows)
     keys = [""] * len(rows)
     if features_dir is not None:
         paths, keys = find_features(features_dir, [row["video_id"] for row in rows], feature_key)
-        missing = [row["video_id"] for row, path in zip(rows, paths, strict=True) if path is None]
-        if missing and (missing_features == "raise" or len(missing) == len(rows)):
+        without = [row for row, path in zip(rows, paths, strict=True) if path is None]
+        missing = [row["video_id"] for row in without]
+        is_needed = any(row["labels"].any() for row in without)
+        if missing and ((missing_features == "raise" and is_needed) or len(missing) == len(rows)):
             raise FileNotFoundError(
                 f"{os.fspath(features_dir)} should hold features of the {len(rows)} videos of "
                 f"{name}. Received: none for {len(missing)} of them, such as {missing[:3]}. Add "
-                'them, or pass missing_features="skip" to leave these videos out.'
+                'them, or leave these videos out with missing_features="skip" (in a command, '
+                "--missing_features=skip)."
             )
-        problems += [f"{features_dir}: no features of {each}; left out." for each in missing]
+        problems += [
+            f"{features_dir}: no features of {video_id}; left out." for video_id in missing
+        ]
     is_there = [features_dir is None or path is not None for path in paths]
     rows = [row for row, there in zip(rows, is_there, strict=True) if there]
     source = None
     if features_dir is not None:
         kept = [key for key, there in zip(keys, is_there, strict=True) if there]
-        source = FeatureFiles([path for path in paths if path], kept)
+        source = FeatureFiles([path for path in paths if path], kept, allow_large_features)
     return Dataset(
         name=name,
         ids=np.array([row["video_id"] for row in rows], np.str_),
         columns={
-            "labels": np.array([row["labels"] for row in rows]),
-            "duration": np.array([row["duration"] for row in rows]),
+            "labels": np.array([row["labels"] for row in rows], bool).reshape(-1, len(index)),
+            "duration": np.array([row["duration"] for row in rows], np.float64),
             "segments": tuple(row["segments"] for row in rows),
             "segment_labels": tuple(row["segment_labels"] for row in rows),
             "ambiguous": tuple(row["ambiguous"] for row in rows),
@@ -242,29 +319,40 @@ def temporal_dataset(
 
 def _row(
     video_id: str, video: Video, index: Mapping[str, int], labels_from: str, problems: list[str]
-) -> dict[str, Any] | None:
-    """Returns the fields of one video, or None where it shows none of the classes."""
+) -> dict[str, Any]:
+    """Returns the fields of one video."""
     where = video.where or f"video {video_id!r}"
     known, empty, late = [], 0, 0
+    unknown: Counter[str] = Counter()
     for label, start, end in video.segments:
         if label != AMBIGUOUS and label not in index:
-            raise ValueError(
-                f"{where}: a label should be one of the {len(index)} classes. Received: {label!r}"
-            )
+            unknown[label] += 1
+            continue
         # In float32, as they are kept.
         if not np.float32(start) < np.float32(end):
             empty += 1
             continue
         late += video.duration is not None and start >= video.duration
         known.append((label, start, end))
+    problems += [
+        f"{where}: {count} segments of {label!r}, which is not in the taxonomy; left out."
+        f"{_closest(label, index)}"
+        for label, count in unknown.items()
+    ]
     if empty:
         problems.append(f"{where}: {empty} segments do not end after their start; left out.")
     if late:
         problems.append(f"{where}: {late} segments lie beyond its {video.duration} s; kept.")
-    actions = [each for each in known if each[0] != AMBIGUOUS]
+    actions = [segment for segment in known if segment[0] != AMBIGUOUS]
     of_segments = {label for label, _, _ in actions}
     labels = of_segments
     if video.labels is not None:
+        problems += [
+            f"{where}: the label {label!r} is not in the taxonomy; left out."
+            f"{_closest(label, index)}"
+            for label in dict.fromkeys(video.labels)
+            if label not in index
+        ]
         of_video = {label for label in video.labels if label in index}
         if actions and of_video != of_segments:
             problems.append(
@@ -273,8 +361,6 @@ def _row(
             )
         if labels_from == "videos" or not actions:
             labels = of_video
-    if not labels:
-        return None
     latest = max((end for _, _, end in known), default=0.0)
     multi_hot = np.zeros(len(index), bool)
     multi_hot[[index[label] for label in labels]] = True
@@ -287,3 +373,9 @@ def _row(
         "segment_labels": [index[label] for label, _, _ in actions],
         "ambiguous": [(start, end) for label, start, end in known if label == AMBIGUOUS],
     }
+
+
+def _closest(label: str, names: Collection[str]) -> str:
+    """Returns a question about the class that was perhaps meant, or nothing."""
+    matches = difflib.get_close_matches(label, names, 1)
+    return f" Is it {matches[0]!r}?" if matches else ""

@@ -29,6 +29,7 @@ def thumos14(
     missing_features: str = "raise",
     labels_from: str = "segments",
     all_videos: bool = False,
+    allow_large_features: bool = False,
 ) -> Dataset:
     r"""Reads the index of THUMOS14's videos with temporal annotations, and finds their features.
 
@@ -62,6 +63,7 @@ def thumos14(
         all_videos: Whether to use all 1,010 validation videos of 101 classes, on which
             Hide-and-Seek trains; 810 of them have labels only. It needs a JSON file with
             "video_labels", from which it takes the labels. Defaults to `False`.
+        allow_large_features: See `keras_has.data.read_features`.
 
     Returns:
         A `Dataset`, in the order of the JSON file or of the ids.
@@ -111,6 +113,7 @@ def thumos14(
         exclude,
         missing_features,
         labels_from,
+        allow_large_features=allow_large_features,
     )
 
 

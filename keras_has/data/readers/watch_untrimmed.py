@@ -1,30 +1,24 @@
-"""Untrimmed smartwatch signals: one folder of feature files and one JSON file."""
+"""Untrimmed smartwatch signals, a semi-synthetic dataset in the layout of `feature_folder`."""
 
+import dataclasses
 import os
-from pathlib import Path
 
 from keras_has.data.dataset import Dataset
-from keras_has.data.folders import require_folder
-from keras_has.data.readers.temporal_annotations import (
-    read_activitynet_json,
-    temporal_dataset,
-    videos_of_json,
-)
+from keras_has.data.readers.feature_folder import feature_folder
 
 
 def watch_untrimmed(data_dir: str | os.PathLike[str], split: str = "train") -> Dataset:
-    """Reads signals in one folder: `annotations.json` and `features/ID.npy`.
+    """Reads the watch dataset: `annotations.json` and `features/ID.npy` in one folder.
 
-    Your own dataset can use the same layout: a JSON file like ActivityNet's, with "taxonomy", a
-    list of "nodeName", and for each id "subset", "duration" in seconds and "annotations"; features
-    of shape (T, D) that span the duration.
+    The dataset is semi-synthetic: its sequences are composed of real recordings of the wrist, and
+    results on it have to say so.
 
-    The dataset of that name is semi-synthetic: its sequences are composed of real recordings of the
-    wrist, and results on it have to say so.
+    Your own videos are read by `feature_folder`. For older programs, this function reads them too,
+    names the dataset `feature_folder`, and says so in `problems`.
 
     Args:
         data_dir: The folder that contains `annotations.json`.
-        split: A "subset" of the file, such as `"train"` (default) or `"test"`.
+        split: `"train"` (default) or `"test"`.
 
     Returns:
         A `Dataset`. The features are not standardized.
@@ -37,15 +31,23 @@ def watch_untrimmed(data_dir: str | os.PathLike[str], split: str = "train") -> D
 
     >>> dataset = watch_untrimmed("data/watch-untrimmed", "test")  # doctest: +SKIP
     """
-    folder = require_folder(
-        Path(data_dir),
-        "the folder of the signals",
-        "Pass the folder that contains annotations.json.",
+    dataset = feature_folder(data_dir, split)
+    if _has_watch_ids(dataset):
+        return dataclasses.replace(dataset, name=f"watch_untrimmed/{split}")
+    note = (
+        f"{os.fspath(data_dir)} is a folder of your own videos, not the watch dataset, and is read "
+        "as feature_folder. Use --dataset=feature_folder, or keras_has.data.feature_folder."
     )
-    path = folder / "annotations.json"
-    content, class_names = read_activitynet_json(path)
-    videos = videos_of_json(content, path, split)
-    if not videos:
-        subsets = sorted({str(entry["subset"]) for entry in content["database"].values()})
-        raise ValueError(f"{path}: `split` should be one of {subsets}. Received: split={split!r}")
-    return temporal_dataset(f"watch_untrimmed/{split}", videos, class_names, folder / "features")
+    return dataclasses.replace(dataset, problems=(*dataset.problems, note))
+
+
+def is_watch_untrimmed(dataset: Dataset) -> bool:
+    """Returns whether a dataset of files or records is the semi-synthetic watch dataset."""
+    return dataset.name.startswith("watch_untrimmed/") and _has_watch_ids(dataset)
+
+
+def _has_watch_ids(dataset: Dataset) -> bool:
+    # Folders of users were read under the same name, so the name alone does not tell.
+    return len(dataset) > 0 and all(
+        str(video_id).startswith(("watch_train_", "watch_test_")) for video_id in dataset.ids
+    )

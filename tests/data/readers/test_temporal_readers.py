@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("tensorflow")
 
-from keras_has.data import activitynet, thumos14, watch_untrimmed
+from keras_has.data import activitynet, feature_folder, thumos14, watch_untrimmed
 
 
 def write_json(path, database, **more):
@@ -185,7 +185,8 @@ def test_odd_annotations_are_counted_and_told(tmp_path):
     dataset = thumos14(write_json(tmp_path / "x.json", database))
     assert dataset.ids.tolist() == ["a", "b"]
     assert dataset["segments"][0].tolist() == [[1, 2], [30, 31]]
-    assert len(dataset.problems) == 3
+    assert len(dataset.problems) == 4
+    assert dataset.problems[3].endswith("video 'c': shows none of the classes; left out.")
     assert "x.json: video 'a': 2 segments do not end" in dataset.problems[0]
     assert "1 segments lie beyond its 20.0 s; kept" in dataset.problems[1]
     assert "['jump'], those of its segments ['run']" in dataset.problems[2]
@@ -238,12 +239,160 @@ def test_activitynet_takes_its_classes_from_the_annotations_of_all_subsets(tmp_p
         activitynet(path, "test")
 
 
-def test_signals_of_ones_own_are_read_from_a_folder(tmp_path):
+@pytest.fixture
+def own_folder(tmp_path):
+    """Returns a function that writes a folder with the features and annotations of videos."""
+
+    def write(database, **more):
+        write_json(tmp_path / "annotations.json", database, **more)
+        (tmp_path / "features").mkdir(exist_ok=True)
+        for video_id, entry in database.items():
+            features = np.ones((int(5 * entry["duration"]), 4), "float32")
+            np.save(tmp_path / "features" / f"{video_id}.npy", features)
+        return tmp_path
+
+    return write
+
+
+def names(*class_names):
+    return [{"nodeName": name} for name in class_names]
+
+
+def test_own_videos_are_read_from_a_folder(own_folder):
     database = {"s1": video([("row", 0.2, 1.0)], subset="train", duration=2.0)}
-    write_json(tmp_path / "annotations.json", database, taxonomy=[{"nodeName": "row"}])
-    (tmp_path / "features").mkdir()
-    np.save(tmp_path / "features" / "s1.npy", np.ones((10, 4), "float32"))
-    dataset = watch_untrimmed(tmp_path)
+    folder = own_folder(database, taxonomy=names("row"))
+    dataset = feature_folder(folder)
+    assert dataset.name == "feature_folder/train"
     assert dataset.read(0)[1] == pytest.approx(0.2)
+    assert feature_folder(folder, seconds_per_feature=0.5).read(0)[1] == 0.5
+    assert dataset.problems == ()
     with pytest.raises(ValueError, match=r"one of \['train'\]"):
-        watch_untrimmed(tmp_path, "test")
+        feature_folder(folder, "test")
+
+
+def test_the_old_name_reads_own_videos_and_gives_the_new_one(own_folder):
+    database = {"s1": video([("row", 0.2, 1.0)], subset="train", duration=2.0)}
+    folder = own_folder(database, taxonomy=names("row"))
+    new, old = feature_folder(folder), watch_untrimmed(folder)
+    assert old.name == "feature_folder/train"
+    np.testing.assert_array_equal(old.read(0)[0], new.read(0)[0])
+    (note,) = old.problems
+    assert "--dataset=feature_folder" in note
+    assert str(folder) in note
+
+
+def test_only_the_watch_dataset_is_called_so(own_folder):
+    database = {"watch_train_0001": video([("ROW", 0.2, 1.0)], subset="train", duration=2.0)}
+    dataset = watch_untrimmed(own_folder(database, taxonomy=names("ROW")))
+    assert dataset.name == "watch_untrimmed/train"
+    assert dataset.problems == ()
+
+
+def test_a_taxonomy_is_binding_and_labels_outside_it_are_listed(own_folder):
+    database = {
+        "a": video([("jump", 1, 2), ("jmup", 3, 4), ("jmup", 5, 6)], subset="train"),
+        "b": {"subset": "train", "duration": 4.0, "video_labels": ["runn", "jump"]},
+        "c": {"subset": "train", "duration": 4.0, "video_labels": ["runn"]},
+    }
+    dataset = feature_folder(own_folder(database, taxonomy=names("run", "jump", "walk")))
+    assert dataset.class_names == ("run", "jump", "walk")
+    assert dataset.ids.tolist() == ["a", "b", "c"]
+    assert dataset["segments"][0].tolist() == [[1, 2]]
+    assert dataset["labels"].tolist() == [[False, True, False]] * 2 + [[False] * 3]
+    of_a, of_b, of_c = dataset.problems
+    assert "video 'a': 2 segments of 'jmup'" in of_a
+    assert of_a.endswith("Is it 'jump'?")
+    assert "video 'b': the label 'runn'" in of_b
+    assert "video 'c': the label 'runn'" in of_c
+
+
+def test_published_datasets_leave_out_what_a_taxonomy_does_not_list(tmp_path, database):
+    path = write_json(tmp_path / "x.json", database, taxonomy=names("run"))
+    dataset = thumos14(path)
+    assert dataset.class_names == ("run",)
+    assert dataset["labels"].tolist() == [[True], [True]]
+    assert [len(segments) for segments in dataset["segments"]] == [1, 1]
+    assert any("1 segments of 'jump'" in problem for problem in dataset.problems)
+
+
+def test_a_video_without_actions_stays_in_a_folder_of_ones_own(own_folder):
+    database = {
+        "a": video([("run", 1, 2)], subset="test"),
+        "b": video([], subset="test"),
+        "c": {"subset": "test", "duration": 3.0},
+    }
+    dataset = feature_folder(own_folder(database), "test")
+    assert dataset.ids.tolist() == ["a", "b", "c"]
+    assert dataset["labels"].tolist() == [[True], [False], [False]]
+    assert dataset["segment_labels"][1].tolist() == []
+
+
+def test_labels_of_whole_videos_are_classes_where_there_is_no_taxonomy(own_folder):
+    database = {
+        "a": {"subset": "train", "duration": 3.0, "video_labels": ["run"]},
+        "b": video([("jump", 1, 2)], subset="test"),
+    }
+    dataset = feature_folder(own_folder(database))
+    assert dataset.class_names == ("jump", "run")
+    assert dataset["labels"].tolist() == [[False, True]]
+    folder = own_folder({"a": {"subset": "train", "duration": 3.0}})
+    with pytest.raises(ValueError, match='"taxonomy"'):
+        feature_folder(folder)
+
+
+def test_subsets_and_feature_files_that_are_not_used_are_listed(own_folder):
+    database = {
+        "a": video([("run", 1, 2)], subset="train"),
+        "b": video([("run", 1, 2)], subset="Train"),
+        "c": video([("run", 1, 2)], subset="test"),
+    }
+    folder = own_folder(database)
+    np.save(folder / "features" / "B.npy", np.ones((3, 4)))
+    (folder / "features" / "._a.npy").touch()
+    subset, file = feature_folder(folder).problems
+    assert "the subset 'Train'" in subset
+    assert file.startswith(str(folder / "features" / "B.npy"))
+
+
+@pytest.mark.parametrize(
+    ("taxonomy", "received"),
+    [
+        ([20], "Received: 20"),
+        (["run"], "Received: 'run'"),
+        ([{"nodeName": 3}], "Received: .*3"),
+        ([{"nodeId": 3}], "Received: .*3"),
+        ({"run": 1}, "Received: .*run"),
+        (names("run", "jump", "run"), "Received twice: 'run'"),
+    ],
+)
+def test_a_wrong_taxonomy_names_file_and_entry(tmp_path, database, taxonomy, received):
+    path = write_json(tmp_path / "x.json", database, taxonomy=taxonomy)
+    with pytest.raises(ValueError, match=rf'x\.json: .*"taxonomy".*{received}'):
+        thumos14(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("[" * 100_000, r"x\.json"),
+        ('{"database": {"a": {"subset": "test"}, "a": {}}}', "'a' twice"),
+        (
+            '{"database": {"a": {"subset": "validation", "duration": 1' + "0" * 400 + "}}}",
+            "duration",
+        ),
+        (
+            '{"database": {"a": {"subset": "validation", "duration": 1' + "0" * 5000 + "}}}",
+            "x.json",
+        ),
+        ('{"database": {"a": {"subset": "validation", "duration": true}}}', "duration.*True"),
+        (
+            '{"database": {"a": {"subset": "validation", "duration": 9, "annotations": '
+            '[{"label": "x", "segment": [0, 1' + "0" * 400 + "]}]}}}",
+            "numbers of seconds",
+        ),
+        ('{"database": {"a": {"subset": "validation", "duration": 9, "video_labels": 3}}}', "list"),
+    ],
+)
+def test_nonsense_in_json_names_the_file(tmp_path, content, words, write_text):
+    with pytest.raises(ValueError, match=rf"x\.json.*{words}|{words}"):
+        thumos14(write_text(tmp_path / "x.json", content))

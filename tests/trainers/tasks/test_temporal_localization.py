@@ -143,8 +143,8 @@ def test_whole_sequences_are_a_baseline_that_can_be_worked_out_by_hand():
 
 def test_what_is_missing_is_said(tmp_path):
     with pytest.raises(RunError, match="needs --data_dir"):
-        train_recipe(tiny("watch_has"), tmp_path / "a")
-    for name in ("watch_has", "video_has"):
+        train_recipe(tiny("features_has"), tmp_path / "a")
+    for name in ("features_has", "watch_has", "video_has"):
         with pytest.raises(RunError, match="nowhere"):
             train_recipe(tiny(name), tmp_path / "b", tmp_path / "nowhere")
 
@@ -165,7 +165,7 @@ def test_the_command_runs_and_names_mistakes(tmp_path):
     for arguments, message in (
         (["--num_segments=2", "--segment_length=3"], "should not be given together"),
         (["--recipe=nothing"], "recipe"),
-        (["--dataset=watch_untrimmed"], "needs --data_dir"),
+        (["--dataset=feature_folder"], "needs --data_dir"),
     ):
         done = command(*arguments, f"--run_dir={tmp_path / 'other'}")
         assert done.returncode != 0
@@ -195,6 +195,113 @@ def test_records_are_read_where_the_folder_holds_them(few_phases, tmp_path):
         train_recipe(tiny(epochs=1), tmp_path / "other", tmp_path)
 
 
+def write_own(folder, database, taxonomy=("jump", "run"), width=3):
+    """Writes features and annotations of videos in a folder of one's own."""
+    (folder / "features").mkdir(parents=True)
+    random = np.random.default_rng(0)
+    for video_id in database:
+        np.save(folder / "features" / f"{video_id}.npy", random.normal(size=(20, width)))
+    content = {"taxonomy": [{"nodeName": name} for name in taxonomy], "database": database}
+    (folder / "annotations.json").write_text(json.dumps(content))
+    return folder
+
+
+def own_video(*labels, subset="train"):
+    annotations = [{"label": label, "segment": [1.0, 2.0]} for label in labels]
+    return {"subset": subset, "duration": 4.0, "annotations": annotations}
+
+
+def test_what_is_left_out_of_own_videos_is_printed_and_counted(tmp_path, capsys):
+    """And videos without actions are evaluated, but not trained on."""
+    database = {f"v{number}": own_video(["jump", "run"][number % 2]) for number in range(4)}
+    database["v4"] = own_video("jmup")
+    database["t0"] = own_video("run", subset="test")
+    database["t1"] = own_video(subset="test")
+    folder = write_own(tmp_path / "own", database)
+    recipe = tiny("features_has", epochs=1, batch_size=4, known_classes=False, cam_threshold=0.1)
+    task = TemporalLocalization(recipe, folder)
+    task.load()
+    assert task.train_split.ids.tolist() == ["v0", "v1", "v2", "v3"]
+    assert task.val_split.ids.tolist() == ["t0", "t1"]
+    results = train_recipe(recipe, tmp_path / "run", folder)
+    out = capsys.readouterr().out
+    assert "3 problems in the data:" in out
+    assert "video 'v4': 1 segments of 'jmup'" in out
+    assert "v4 shows none of the classes; not trained on" in out
+    assert "4 training videos, 2 validation videos with 1 segments" in out
+    assert "semi-synthetic" not in out
+    assert "semi_synthetic" not in results
+    assert results["videos"] == 2
+    assert results["top1_clas"] in (0.0, 1.0)  # of the one video that shows a class
+    final = task.localization()
+    model = task.build_model()
+    final.set_model(model)
+    final.evaluate()
+    in_t1 = final.metric.state_arrays()["detections"][:, 0] == 1
+    assert in_t1.any()  # false detections
+
+
+def test_own_videos_read_by_the_old_name_are_not_called_semi_synthetic(tmp_path, capsys):
+    database = {f"v{number}": own_video(["jump", "run"][number % 2]) for number in range(4)}
+    database["t0"] = own_video("run", subset="test")
+    folder = write_own(tmp_path / "own", database)
+    results = train_recipe(tiny("watch_has", epochs=1, batch_size=4), tmp_path / "run", folder)
+    out = capsys.readouterr().out
+    assert "--dataset=feature_folder" in out
+    assert "semi-synthetic" not in out.lower()
+    assert results["semi_synthetic"] is False
+    assert "jump has no video in feature_folder/test" in out
+
+
+def test_a_single_class_is_reported(tmp_path):
+    database = {f"v{number}": own_video("run") for number in range(4)}
+    database["t0"] = own_video("run", subset="test")
+    task = TemporalLocalization(
+        tiny("features_has"), write_own(tmp_path / "own", database, ("run",))
+    )
+    task.load()
+    (problem,) = task.problems
+    assert "only one class, 'run'" in problem
+
+
+def test_features_that_are_turned_or_damaged_are_all_named_or_left_out(tmp_path):
+    database = {f"v{number}": own_video("run") for number in range(6)}
+    database["t0"] = own_video("run", subset="test")
+    folder = write_own(tmp_path / "own", database, ("run",))
+    features = folder / "features"
+    np.save(features / "v1.npy", np.ones((3, 20)))
+    (features / "v2.npy").write_bytes(b"no features")
+    np.save(features / "t0.npy", np.ones((20, 5)))
+    task = TemporalLocalization(tiny("features_has"), folder)
+    with pytest.raises(RunError) as caught:
+        task.load()
+    message = str(caught.value)
+    assert message.startswith("3 files")
+    assert "v1.npy: features should be of shape (T, 3)" in message
+    assert "v2.npy: cannot be read" in message
+    assert "Received: (20, 5)" in message
+    assert "--missing_features=skip" in message
+    np.save(features / "t0.npy", np.ones((20, 3)))
+    task = TemporalLocalization(tiny("features_has", missing_features="skip"), folder)
+    task.load()
+    assert task.train_split.ids.tolist() == ["v0", "v3", "v4", "v5"]
+    assert sum("Left out." in problem for problem in task.problems) == 2
+    (features / "v0.npy").unlink()
+    with pytest.raises(RunError, match="--missing_features=skip"):
+        TemporalLocalization(tiny("features_has"), folder).load()
+    task.load()
+    assert task.train_split.ids.tolist() == ["v3", "v4", "v5"]
+
+
+def test_features_that_are_not_finite_stop_a_run_by_name(tmp_path):
+    database = {f"v{number}": own_video(["jump", "run"][number % 2]) for number in range(4)}
+    database["t0"] = own_video("run", subset="test")
+    folder = write_own(tmp_path / "own", database)
+    np.save(folder / "features" / "t0.npy", np.full((20, 3), np.nan))
+    with pytest.raises(RunError, match=r"t0\.npy: features should be finite"):
+        train_recipe(tiny("features_has", epochs=1, batch_size=4), tmp_path / "run", folder)
+
+
 def test_own_videos_without_any_segment_train_and_are_not_scored(tmp_path, capsys):
     folder = tmp_path / "own"
     (folder / "features").mkdir(parents=True)
@@ -207,7 +314,7 @@ def test_own_videos_without_any_segment_train_and_are_not_scored(tmp_path, capsy
     taxonomy = [{"nodeName": "jump"}, {"nodeName": "run"}]
     content = json.dumps({"taxonomy": taxonomy, "database": database})
     (folder / "annotations.json").write_text(content)
-    recipe = tiny("watch_has", epochs=1, batch_size=4, val_split="train")
+    recipe = tiny("features_has", epochs=1, batch_size=4, val_split="train")
     results = train_recipe(recipe, tmp_path / "run", folder)
     out = capsys.readouterr().out
     assert "No segment is annotated: detections are not scored" in out
