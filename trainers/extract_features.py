@@ -19,7 +19,8 @@ import json
 import os
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -104,6 +105,25 @@ def find_videos(folder: Path, out: Path | None = None) -> dict[str, Path]:
     return found
 
 
+def other_files(folder: Path, out: Path | None = None) -> list[str]:
+    """Returns how many files below a folder are not videos, by extension, if there are any."""
+    from keras_has.data.video.video_frames import VIDEO_EXTENSIONS, printable
+
+    if not folder.is_dir():
+        return []
+    counts = Counter(
+        printable(file.suffix.lower()) or "no extension"
+        for file in folder.rglob("*")
+        if not file.is_dir()
+        and (file.suffix.lower() not in VIDEO_EXTENSIONS or file.name.startswith("."))
+        and not (out is not None and file.resolve().is_relative_to(out.resolve()))
+    )
+    if not counts:
+        return []
+    kinds = ", ".join(f"{count} with {suffix}" for suffix, count in sorted(counts.items()))
+    return [f"{sum(counts.values())} files are not videos and were not read: {kinds}"]
+
+
 def load_network(
     model: str,
     weights: str | None = None,
@@ -184,9 +204,11 @@ def _mean(path: str | None, resize: tuple[int, int], shape: tuple[int, int, int]
     if path is None:
         return np.array(C3D_MEAN, np.float32)
     frames, height, width = shape
+    from keras_has.data.array_files import open_npy
+
     try:
-        mean = np.load(path, allow_pickle=False).astype(np.float32)
-    except (ValueError, EOFError) as error:
+        mean = open_npy(path).astype(np.float32)
+    except ValueError as error:
         raise ValueError(f"{path} should be a .npy file of numbers: {error}") from error
     mean = mean.reshape(mean.shape[1:]) if mean.ndim == 5 and len(mean) == 1 else mean
     if mean.ndim == 4 and mean.shape[0] == 3 and mean.shape[-1] != 3:
@@ -475,11 +497,16 @@ class Extraction:
         if self.path.exists():
             try:
                 found = json.loads(self.path.read_text(encoding="utf-8"))
-            except ValueError:
+            except (ValueError, RecursionError):
                 found = None
-            if not isinstance(found, dict) or found.get("format") != FORMAT:
+            if (
+                not isinstance(found, dict)
+                or found.get("format") != FORMAT
+                or not _are_entries(found.get("videos"))
+            ):
                 raise FileExistsError(
-                    f"{self.path} was not written by this command. Write to another folder."
+                    f"{self.path} was not written by this command, or is damaged. Write to another "
+                    "folder."
                 )
             for key, value in json.loads(json.dumps(self.content)).items():
                 if key != "videos" and found.get(key) != value:
@@ -535,6 +562,7 @@ class Extraction:
             "frames": clips.frames.num_frames,
             "listed_frames": clips.frames.listed_frames,
             "odd_times": clips.frames.odd_times,
+            "pauses": [list(pause) for pause in clips.frames.pauses],
             "bytes": size,
             "video_bytes": _num_bytes(video),
         }
@@ -547,6 +575,17 @@ class Extraction:
         self.content["videos"] = dict(sorted(self.content["videos"].items()))
         text = json.dumps(self.content, indent=1, ensure_ascii=False)
         write_atomically(self.path, text + "\n")
+
+
+def _are_entries(videos: Any) -> bool:
+    """Returns whether the videos of a features.json are as this command writes them."""
+    numbers = ("features", "duration", "frames", "listed_frames", "odd_times", "bytes")
+    return isinstance(videos, dict) and all(
+        isinstance(entry, dict)
+        and all(isinstance(entry.get(name), int | float) for name in numbers)
+        and "video_bytes" in entry
+        for entry in videos.values()
+    )
 
 
 def _num_bytes(video: Video) -> int:
@@ -663,16 +702,36 @@ def extract_features(
         for video_id in done
         if entries[video_id]["frames"] < 0.95 * entries[video_id]["listed_frames"] - 2
     ]
+    timing = [line for video_id in done for line in timing_problems(video_id, entries[video_id])]
+    others = other_files(Path(videos), folder) if not is_sequence_records(videos) else []
     if not done:
-        raise ValueError("\n".join(["No video could be read.", *bad]))
+        raise ValueError("\n".join(["No video could be read.", *bad, *others]))
     features = sum(entries[video_id]["features"] for video_id in done)
     return [
         *cut,
+        *timing,
         *bad,
+        *others,
         f"{len(done)} videos, {features:,} features of {settings['feature_length']} "
         f"({len(found) - len(to_do)} videos were done before); {len(bad)} videos left out. The "
         f"features are in {folder}.",
     ]
+
+
+def timing_problems(video_id: str, entry: Mapping[str, Any]) -> list[str]:
+    """Returns what is odd about the times of a video, from its entry in features.json."""
+    lines = [
+        f"{video_id}: no frame for {end - start:.1f} s, from {start:.1f} to {end:.1f} s; the pause "
+        "is part of the video."
+        for start, end in entry.get("pauses", ())
+    ]
+    if entry["odd_times"]:
+        lines.append(
+            f"{video_id}: {entry['odd_times']} of {entry['frames']} time stamps do not increase or "
+            "jump, and were replaced; the video lasts "
+            f"{entry['duration']:.1f} s by what is left. Check the times of its annotations."
+        )
+    return lines
 
 
 def _features(network: Network, clips: list[np.ndarray], batch_size: int) -> np.ndarray:

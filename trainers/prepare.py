@@ -234,6 +234,7 @@ def prepare_temporal(
         "allow_large_features": allow_large_features,
     }
     frames, settings, files = None, None, None
+    timing: list[str] = []
     end = f"The dataset is in {out}."
     if dataset == "videos":
         if not (data_dir and annotations):
@@ -248,7 +249,7 @@ def prepare_temporal(
         keep = _readable if on_bad_video == "skip" else _all_there
         read = {name: keep(split, files, data_dir) for name, split in read.items()}
         end = f"{annotated - sum(map(len, read.values()))} videos left out. {end}"
-        frames = _frames(files, frames_per_second, frame_size)
+        frames = _frames(files, frames_per_second, frame_size, timing)
         settings = {
             "frames_per_second": frames_per_second,
             "frame_size": None if frame_size is None else list(frame_size),
@@ -281,6 +282,7 @@ def prepare_temporal(
         read, out, shards, frames, settings, progress=_bars(), frame_files=files
     )
     lines = [problem for split in read.values() for problem in split.problems]
+    lines += dict.fromkeys(timing)
     for name, split in read.items():
         segments = sum(map(len, split["segments"]))
         lines.append(
@@ -359,23 +361,38 @@ def _readable(
 
 
 def _frames(
-    files: Mapping[str, Path], frames_per_second: float, frame_size: Sequence[int] | None
+    files: Mapping[str, Path],
+    frames_per_second: float,
+    frame_size: Sequence[int] | None,
+    timing: list[str],
 ) -> Callable[[str, str], Iterator[bytes]]:
-    """Returns a function from split and video id to the JPEG frames of the video."""
+    """Returns a function from split and video id to the JPEG frames of the video.
+
+    It adds what is odd about the times of the frames to `timing`.
+    """
     import cv2
 
     from keras_has.data import VideoClips, VideoError, frame_preparation
+    from trainers.extract_features import timing_problems
 
     prepare_frame = None
     if frame_size is not None:
         prepare_frame = frame_preparation((frame_size[0], frame_size[1]), blue_first=True)
 
     def frames(_: str, video_id: str) -> Iterator[bytes]:
-        for clip in VideoClips(files[video_id], 1, frames_per_second, prepare_frame):
+        clips = VideoClips(files[video_id], 1, frames_per_second, prepare_frame)
+        for clip in clips:
             is_encoded, encoded = cv2.imencode(".jpg", clip[0])
             if not is_encoded:
                 raise VideoError(files[video_id], "a frame cannot be encoded as JPEG")
             yield encoded.tobytes()
+        entry = {
+            "frames": clips.frames.num_frames,
+            "duration": clips.frames.duration,
+            "odd_times": clips.frames.odd_times,
+            "pauses": clips.frames.pauses,
+        }
+        timing.extend(timing_problems(video_id, entry))
 
     return frames
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import subprocess
 import sys
 import threading
@@ -16,7 +17,13 @@ import keras
 
 from keras_has import data
 from trainers import extract_features as command
-from trainers.extract_features import decoded_clips, extract_features, find_videos, load_network
+from trainers.extract_features import (
+    decoded_clips,
+    extract_features,
+    find_videos,
+    load_network,
+    timing_problems,
+)
 
 RATE = 25.0
 
@@ -105,7 +112,8 @@ def test_videos_become_features_of_the_same_decoded_frames(videos, clip_model, t
         ]
         or sorted(lines[:2]) == lines[1::-1]
     )
-    assert lines[2].startswith("2 videos, 28 features of 2 (0 videos were done before); 2 videos")
+    assert lines[2] == "1 files are not videos and were not read: 1 with .txt"
+    assert lines[3].startswith("2 videos, 28 features of 2 (0 videos were done before); 2 videos")
 
 
 def test_what_is_written_can_be_annotated_and_read(videos, clip_model, tmp_path):
@@ -349,6 +357,65 @@ def test_a_model_that_does_not_fit_the_flags_is_named(clip_model):
         load_network(str(clip_model), frame_size=(9, 8))
     with pytest.raises(ValueError, match=r"should be a layer of the model.*features"):
         load_network(str(clip_model), feature_layer="fc7")
+
+
+def write_paused_video(path):
+    """Writes 5 s at 10 frames a second, of which all after 2 s comes a minute later."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (32, 16))
+    if not writer.isOpened():
+        pytest.skip("OpenCV has no encoder for MJPG here")
+    for number in range(50):
+        writer.write(np.full((16, 32, 3), 2 * number, np.uint8))
+    writer.release()
+    content = bytearray(path.read_bytes())
+    # Matroska: a cluster starts with its size and its time in ms, which its frames are relative to.
+    clusters = [match.start() for match in re.finditer(rb"\x1f\x43\xb6\x75", bytes(content))]
+    for cluster in clusters[1:]:
+        place = content.index(b"\xe7\x82", cluster, cluster + 24) + 2
+        time = int.from_bytes(content[place : place + 2], "big") + 60_000
+        if time >= 2**16:
+            pytest.skip("the clusters are not as this test needs them")
+        content[place : place + 2] = time.to_bytes(2, "big")
+    if len(clusters) < 2:
+        pytest.skip("the clusters are not as this test needs them")
+    path.write_bytes(content)
+
+
+def test_a_long_pause_and_what_is_no_video_are_printed(clip_model, tmp_path):
+    (tmp_path / "videos").mkdir()
+    write_paused_video(tmp_path / "videos" / "a.mkv")
+    for name in ("a.txt", "b.TXT", "c.vob", "._a.mkv"):
+        (tmp_path / "videos" / name).touch()
+    out = tmp_path / "out"
+    for _ in range(2):  # The second time, the features are there already.
+        lines = extract_features(tmp_path / "videos", out, str(clip_model), features_per_second=2.0)
+        assert lines[0].startswith("a: no frame for 60.1 s, from 1.9 to 62.0 s")
+        assert lines[1].startswith("4 files are not videos")
+        assert lines[1].endswith("1 with .mkv, 2 with .txt, 1 with .vob")
+        assert lines[2].startswith("1 videos, 130 features")
+    entry = json.loads((out / "features.json").read_text())["videos"]["a"]
+    assert entry["duration"] == pytest.approx(65, abs=0.01)
+    assert entry["odd_times"] == 0
+    assert len(entry["pauses"]) == 1
+
+
+def test_replaced_times_are_printed():
+    entry = {"odd_times": 2, "frames": 9, "duration": 3.25, "features": 32}
+    (line,) = timing_problems("a", entry)
+    assert line.startswith("a: 2 of 9 time stamps")
+    assert "3.2 s" in line
+    assert timing_problems("a", {**entry, "odd_times": 0, "pauses": []}) == []
+
+
+def test_a_damaged_list_of_features_is_refused(videos, clip_model, tmp_path):
+    arguments = (videos, tmp_path / "out", str(clip_model))
+    extract_features(*arguments)
+    path = tmp_path / "out" / "features.json"
+    content = json.loads(path.read_text())
+    for wrong in ([], {"a": 3}, {"a": {"bytes": "many"}}):
+        path.write_text(json.dumps({**content, "videos": wrong}))
+        with pytest.raises(FileExistsError, match=r"features\.json"):
+            extract_features(*arguments)
 
 
 def test_videos_of_the_same_name_are_refused(tmp_path):

@@ -24,6 +24,7 @@ class RecordFrames:
         frame_rate: `frames_per_second`.
         listed_frames: 0: a record does not list its frames.
         odd_times: 0: frames in records are evenly spaced.
+        pauses: Empty, likewise.
 
     Raises:
         VideoError: While iterating, if the record has no frame or one cannot be decoded.
@@ -38,6 +39,7 @@ class RecordFrames:
         self.duration = 0.0
         self.listed_frames = 0
         self.odd_times = 0
+        self.pauses: list[tuple[float, float]] = []
 
     def __iter__(self) -> Iterator[tuple[float, np.ndarray]]:
         """Yields seconds and frame, uint8 (height, width, 3), blue first."""

@@ -1,9 +1,12 @@
 """The frames of a video file with their times, as a stream."""
 
+import itertools
 import math
 import os
+import stat
 import tempfile
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,8 +19,11 @@ VIDEO_EXTENSIONS = (
 )
 # Used if a file gives no valid frame rate, for frames whose time stamps are invalid too.
 _ASSUMED_RATE = 25.0
-# A longer pause between two frames counts as an invalid time stamp.
-_LONGEST_PAUSE = 60.0
+# A longer pause between two frames is doubtful: is it a pause, or an invalid time stamp?
+_LONG_PAUSE = 60.0
+# It is a pause if as many time stamps continue from there, and it is no longer than a day.
+_CONFIRMING_FRAMES = 5
+_LONGEST_PAUSE = 24 * 60 * 60.0
 
 
 class VideoError(ValueError):
@@ -59,8 +65,10 @@ class VideoFrames:
     OpenCV decodes one frame after the other; none is kept, none is skipped. The number of frames
     that the container lists is not trusted: the video ends where decoding ends. Times are the
     container's time stamps relative to the first one, so variable frame rates are correct. A time
-    stamp that does not increase, or that increases by more than a minute, is replaced by the
-    previous time plus the duration of one frame, and counted.
+    stamp that does not increase is replaced by the previous time plus the duration of one frame,
+    and counted. So is one that increases by more than a minute, unless the following ones confirm
+    the pause: at least five more frames follow, whose times increase, most of them by at most twice
+    the pause. A pause of more than a day is never accepted.
 
     Args:
         path: A file of any format that OpenCV reads. Its name may be any bytes.
@@ -68,10 +76,11 @@ class VideoFrames:
     Attributes:
         num_frames: Frames decoded so far; all of them after the iteration.
         duration: Seconds, known after the iteration: the time of the last frame plus the mean time
-            between two frames.
-        frame_rate: `num_frames / duration`, the mean number of frames per second.
+            between two frames, without pauses of more than a minute.
+        frame_rate: The mean number of frames per second, without these pauses.
         listed_frames: Number of frames according to the container, 0 if it does not say.
         odd_times: Number of time stamps that were replaced.
+        pauses: Start and end in seconds of each pause of more than a minute.
 
     Raises:
         VideoError: While iterating, if the file cannot be read or has no frame.
@@ -97,12 +106,14 @@ class VideoFrames:
         self.frame_rate = 0.0
         self.listed_frames = 0
         self.odd_times = 0
+        self.pauses: list[tuple[float, float]] = []
 
     def __iter__(self) -> Iterator[tuple[float, np.ndarray]]:
         """Yields seconds and frame, uint8 (height, width, 3), blue first."""
         import cv2
 
         self.num_frames = self.odd_times = 0
+        self.pauses = []
         with _opened(self.path) as capture:
             rate = capture.get(cv2.CAP_PROP_FPS)
             is_sound = math.isfinite(rate) and 0 < rate <= 1000
@@ -110,15 +121,22 @@ class VideoFrames:
             listed = capture.get(cv2.CAP_PROP_FRAME_COUNT)
             self.listed_frames = max(0, int(listed)) if math.isfinite(listed) else 0
             seconds = shift = 0.0
-            while True:
-                # OpenCV does not say how a stream ends: a broken frame looks like the end.
-                is_decoded, frame = capture.read()
-                if not is_decoded:
-                    break
-                stamp = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            frames = _decoded(capture)
+            ahead: deque[tuple[float, np.ndarray]] = deque()
+            while ahead or (ahead := deque(itertools.islice(frames, 1))):
+                stamp, frame = ahead.popleft()
                 if not self.num_frames:
                     shift = -stamp
-                elif not seconds < stamp + shift <= seconds + _LONGEST_PAUSE:
+                elif stamp + shift > seconds + _LONG_PAUSE:
+                    ahead.extend(itertools.islice(frames, _CONFIRMING_FRAMES - len(ahead)))
+                    longest = max((end - start for start, end in self.pauses), default=0.0)
+                    stamps = [stamp, *(later for later, _ in ahead)]
+                    if _is_pause(stamp + shift - seconds, longest, stamps):
+                        self.pauses.append((seconds, stamp + shift))
+                    else:
+                        shift = seconds + frame_time - stamp
+                        self.odd_times += 1
+                elif not seconds < stamp + shift:
                     shift = seconds + frame_time - stamp
                     self.odd_times += 1
                 seconds = stamp + shift
@@ -126,10 +144,41 @@ class VideoFrames:
                 yield seconds, frame
         if not self.num_frames:
             raise VideoError(self.path, "no frame can be decoded")
-        if self.num_frames > 1:
-            frame_time = seconds / (self.num_frames - 1)
+        pause = sum(end - start for start, end in self.pauses)
+        steps = self.num_frames - 1
+        if steps > len(self.pauses):
+            frame_time = (seconds - pause) / (steps - len(self.pauses))
+        elif steps:
+            frame_time = seconds / steps
         self.duration = seconds + frame_time
         self.frame_rate = 1 / frame_time
+
+
+def _decoded(capture: Any) -> Iterator[tuple[float, np.ndarray]]:
+    """Yields the time stamp in seconds and the pixels of each frame."""
+    import cv2
+
+    while True:
+        # OpenCV does not say how a stream ends: a broken frame looks like the end.
+        is_decoded, frame = capture.read()
+        if not is_decoded:
+            return
+        yield capture.get(cv2.CAP_PROP_POS_MSEC) / 1000, frame
+
+
+def _is_pause(pause: float, longest_before: float, stamps: Sequence[float]) -> bool:
+    """Returns whether the time stamps from a jump on confirm it: they continue from there.
+
+    Args:
+        pause: Length of the jump.
+        longest_before: Length of the longest pause that was confirmed before, or 0.
+        stamps: The first time stamp after the jump, and the following ones.
+    """
+    is_usual = pause <= 2 * longest_before  # As in a series of pictures, up to its last one.
+    if pause > _LONGEST_PAUSE or (len(stamps) <= _CONFIRMING_FRAMES and not is_usual):
+        return False
+    steps = np.diff(stamps)
+    return bool((steps > 0).all() and (not len(steps) or np.median(steps) <= 2 * pause))
 
 
 @contextmanager
@@ -138,7 +187,10 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[Any]:
 
     file = Path(path)
     try:
-        size = file.stat().st_size
+        status = file.stat()
+        size = status.st_size
+        if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+            raise VideoError(path, "not a regular file")  # Opening a pipe would wait forever.
         with file.open("rb"):
             pass
     except FileNotFoundError as error:

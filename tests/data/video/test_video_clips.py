@@ -172,6 +172,11 @@ class Capture:
         ([0, 0, 0], 0, [0, 0.04, 0.08], 2),  # nor a rate
         ([0, 0.1, 99999.0, 99999.1], 10, [0, 0.1, 0.2, 0.3], 1),  # a broken one
         ([1.0, 1.1, 0.2, 0.3], 10, [0, 0.1, 0.2, 0.3], 1),  # started again
+        # A pause that too few frames confirm, one that goes back, and one of more than a day.
+        ([0, 0.1, 90.1, 90.2], 10, [0, 0.1, 0.2, 0.3], 1),
+        ([0, 90, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7], 10, [n / 10 for n in range(8)], 2),
+        ([0, *(9e4 + n for n in range(7))], 10, [0, *(0.1 + n for n in range(7))], 1),
+        ([0, 90, 900, 9000, 9e4, 9e5, 9e6], 10, [n / 10 for n in range(7)], 6),
     ],
 )
 def test_unsound_time_stamps_are_replaced_and_counted(
@@ -183,6 +188,47 @@ def test_unsound_time_stamps_are_replaced_and_counted(
     np.testing.assert_allclose([seconds for seconds, _ in frames], times, atol=1e-9)
     assert frames.odd_times == odd
     assert frames.listed_frames == 0
+
+
+@pytest.mark.parametrize(
+    ("stamps", "pauses"),
+    [
+        # A pause of 90 s after 3 s.
+        ([*(n / 10 for n in range(31)), *(93 + n / 10 for n in range(31))], [(3.0, 93.0)]),
+        # A picture every 90 s, and pauses between single frames.
+        ([90.0 * n for n in range(10)], [(90.0 * n, 90.0 * (n + 1)) for n in range(9)]),
+        ([0, 70, 71, 72, 500, 501, 502, 503, 504, 505], [(0, 70), (72, 500)]),
+        ([7.0 + n for n in range(5)], []),
+    ],
+)
+def test_a_long_pause_is_kept_if_the_following_times_confirm_it(
+    tmp_path, monkeypatch, stamps, pauses
+):
+    (tmp_path / "a.avi").write_bytes(b"video")
+    monkeypatch.setattr(cv2, "VideoCapture", lambda *_: Capture(stamps, 10))
+    frames = VideoFrames(tmp_path / "a.avi")
+    times = [seconds for seconds, _ in frames]
+    assert frames.num_frames == len(times) == len(stamps)
+    np.testing.assert_allclose(frames.pauses, pauses)
+    np.testing.assert_allclose(times, np.subtract(stamps, stamps[0]))
+    assert frames.odd_times == 0
+
+
+def test_clips_cover_a_pause(tmp_path, monkeypatch):
+    """As many as its duration says: 96.1 s."""
+    (tmp_path / "a.avi").write_bytes(b"video")
+    stamps = [*(n / 10 for n in range(31)), *(93 + n / 10 for n in range(31))]
+    monkeypatch.setattr(cv2, "VideoCapture", lambda *_: Capture(stamps, 10))
+    clips = VideoClips(tmp_path / "a.avi", 1, 2)
+    count = len(list(clips))
+    assert clips.frames.duration == pytest.approx(96.1)
+    assert count == 192
+
+
+def test_a_pipe_is_named_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.mp4")
+    with pytest.raises(VideoError, match=r"pipe\.mp4: not a regular file"):
+        list(VideoFrames(tmp_path / "pipe.mp4"))
 
 
 def test_files_that_are_no_videos_are_named(tmp_path):
