@@ -26,18 +26,26 @@ from keras_has.atomic_files import write_atomically
 from trainers.engine.command import exit_on_error, refuse_arguments
 from trainers.engine.console import print_problems, progress
 
+FEATURES_FILE = "features.json"
 SUFFIXES = (".npy", ".npz", ".h5", ".hdf5")
 
 
-def find_features(path: Path) -> list[Path]:
-    """Returns the file itself, or all files of features in a folder, in order.
+def find_features(path: Path) -> tuple[list[Path], list[Path]]:
+    """Returns the file itself, or all files of features in a folder, in order, and its other files.
 
     Raises:
         FileNotFoundError: If there is no such file, or a video has two.
     """
     if path.is_file():
-        return [path]
-    found = sorted(file for file in path.glob("*") if file.suffix.lower() in SUFFIXES)
+        return [path], []
+    found, others = [], []
+    for file in sorted(path.glob("*")):
+        # macOS writes a file ._a.npy beside a.npy.
+        is_features = file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
+        if is_features:
+            found.append(file)
+        elif file.name != FEATURES_FILE:
+            others.append(file)
     by_name: dict[str, Path] = {}
     for file in found:
         if file.stem in by_name:
@@ -51,7 +59,7 @@ def find_features(path: Path) -> list[Path]:
             f"{path} contains no features ({', '.join(SUFFIXES)}): --features should be a file or "
             "a folder that `python -m trainers.extract_features` wrote."
         )
-    return found
+    return found, others
 
 
 def seconds_per_feature(folder: Path, given: float | None) -> float:
@@ -73,6 +81,17 @@ def seconds_per_feature(folder: Path, given: float | None) -> float:
             "--seconds_per_feature."
         )
     return seconds
+
+
+def check_size(features: np.ndarray, size: int) -> None:
+    """Raises if features, (T, D), are not of the size D that the model takes.
+
+    Raises:
+        ValueError: If they are not; the message says if they seem to be transposed.
+    """
+    if features.shape[1] != size:
+        turned = "; they are probably transposed" if features.shape[0] == size else ""
+        raise ValueError(f"features of {features.shape[1]} numbers; the model takes {size}{turned}")
 
 
 def detect(signature: Any, features: np.ndarray, step: float, num_features: int | None) -> dict:
@@ -131,7 +150,7 @@ def main(argv: Sequence[str]) -> None:
     out, path = Path(values.out), Path(values.features)
     with exit_on_error(FileNotFoundError, ValueError, interrupted=""):
         metadata = read_temporal_metadata(values.model)
-        files = find_features(path)
+        files, others = find_features(path)
         step = seconds_per_feature(
             path if path.is_dir() else path.parent, values.seconds_per_feature
         )
@@ -143,14 +162,13 @@ def main(argv: Sequence[str]) -> None:
         if show is not None:
             show(number, len(files))
         try:
-            features, _ = data.read_features(file, values.feature_key)
-            if features.shape[1] != metadata.feature_size:
-                raise ValueError(
-                    f"features of {features.shape[1]} numbers; the model takes "
-                    f"{metadata.feature_size}"
-                )
+            features, _ = data.read_features(
+                file, values.feature_key, allow_large_features=values.allow_large_features
+            )
+            check_size(features, metadata.feature_size)
         except (OSError, ValueError) as error:
-            bad.append(f"{file}: {str(error).splitlines()[0]}")
+            reason = str(error).splitlines()[0]
+            bad.append(reason if str(file) in reason else f"{file}: {reason}")
             continue
         found = detect(signature, features, step, metadata.num_features)
         order = np.argsort(-found["scores"], kind="stable")
@@ -170,6 +188,7 @@ def main(argv: Sequence[str]) -> None:
     count = sum(len(detections) for detections in results.values())
     print(f"{count} detections in {len(results)} videos: detections.json and timelines in {out}")
     print_problems("files could not be read and were left out", bad, limit=None)
+    print_problems("files are not features and were not read", others)
     if len(bad) == len(files):
         sys.exit(1)
 
@@ -185,6 +204,11 @@ def define_flags() -> None:
         "Time between features in seconds. Default: as stated in features.json.",
     )
     flags.DEFINE_string("feature_key", None, "Name of the array in a .npz or HDF5 file.")
+    flags.DEFINE_boolean(
+        "allow_large_features",
+        False,
+        "Read files that expand to more than 1 GiB and more than 100 times their size.",
+    )
     flags.mark_flags_as_required(["model", "features", "out"])
 
 

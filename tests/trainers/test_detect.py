@@ -45,6 +45,8 @@ def test_every_video_gets_its_detections_and_a_timeline(model, tmp_path):
     np.save(folder / "a.npy", features)
     np.save(folder / "wide.npy", np.zeros((4, 3), "float32"))
     (folder / "broken.npy").write_bytes(b"nothing")
+    for name in ("._a.npy", "notes.mat"):
+        (folder / name).touch()
     (folder / "features.json").write_text(json.dumps({"seconds_per_feature": 0.5}))
     done = detect(f"--model={model}", f"--features={folder}", f"--out={tmp_path / 'out'}")
     assert done.returncode == 0, done.stderr[-2000:]
@@ -58,6 +60,9 @@ def test_every_video_gets_its_detections_and_a_timeline(model, tmp_path):
     assert (tmp_path / "out" / "a.npy.timeline.png").is_file()
     assert "2 detections in 1 videos" in done.stdout
     assert "2 files could not be read" in done.stdout
+    assert done.stdout.count("broken.npy") == 1
+    assert "2 files are not features" in done.stdout
+    assert "notes.mat" in done.stdout
     assert "wide.npy: features of 3 numbers; the model takes 2" in done.stdout
 
 
@@ -87,6 +92,14 @@ def test_what_is_missing_is_said(model, tmp_path):
         assert done.returncode != 0
         assert message in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_transposed_features_are_named_as_such():
+    from trainers import detect as module
+
+    module.check_size(np.zeros((5, 2)), 2)
+    with pytest.raises(ValueError, match="features of 5 numbers; the model takes 2; .*transposed"):
+        module.check_size(np.zeros((2, 5)), 2)
 
 
 def test_features_are_sampled_as_in_training():

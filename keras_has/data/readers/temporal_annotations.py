@@ -79,6 +79,15 @@ def read_activitynet_json(
     return content, listed or sorted(names - {AMBIGUOUS})
 
 
+def _is_unicode(text: str) -> bool:
+    """Returns whether a name can be kept: JSON can escape half of a character, and zeros."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text
+
+
 def _without_twin(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Builds an object, and refuses a key that occurs twice: the first value would be lost."""
     found: dict[str, Any] = {}
@@ -260,11 +269,16 @@ def temporal_dataset(
     ):
         if value not in allowed:
             raise ValueError(f"`{argument}` should be one of {allowed}. Received: {value!r}")
+    first = next((video.where for video in videos.values()), name)
     if not class_names:
         raise ValueError(
-            f'{name} has no classes: the annotations should have a "taxonomy", or labels. '
+            f'{first}: {name} has no classes: the annotations should have a "taxonomy", or labels. '
             f"Received: {len(videos)} videos without any label."
         )
+    for text in (*videos, *class_names):
+        if not _is_unicode(text):
+            where = videos[text].where if text in videos else first
+            raise ValueError(f"{where}: a name should be plain Unicode text. Received: {text!a}")
     index = {class_name: label for label, class_name in enumerate(class_names)}
     problems: list[str] = []
     rows = []

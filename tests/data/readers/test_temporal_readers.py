@@ -386,6 +386,12 @@ def test_a_wrong_taxonomy_names_file_and_entry(tmp_path, database, taxonomy, rec
         ),
         ('{"database": {"a": {"subset": "validation", "duration": true}}}', "duration.*True"),
         (
+            '{"database": {"\\ud800": {"subset": "validation", "duration": 3, "annotations": '
+            '[{"label": "x", "segment": [0, 1]}]}}}',
+            "plain Unicode",
+        ),
+        ('{"database": {"a": {"subset": "validation", "duration": 3}}}', "no classes"),
+        (
             '{"database": {"a": {"subset": "validation", "duration": 9, "annotations": '
             '[{"label": "x", "segment": [0, 1' + "0" * 400 + "]}]}}}",
             "numbers of seconds",
