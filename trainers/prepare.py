@@ -283,6 +283,8 @@ def prepare_temporal(
     )
     lines = [problem for split in read.values() for problem in split.problems]
     lines += dict.fromkeys(timing)
+    if lines:
+        lines.insert(0, f"{len(lines)} problems in the data:")
     for name, split in read.items():
         segments = sum(map(len, split["segments"]))
         lines.append(

@@ -194,7 +194,8 @@ def test_videos_that_cannot_be_read_stop_or_are_left_out_and_named(own_folder, v
     }  # fmt: skip
     with pytest.raises(FileNotFoundError, match=r"\['v3'\].*--on_bad_video=skip"):
         prepare_temporal(**settings)
-    *left_out, train, end = lines = prepare_temporal(**settings, on_bad_video="skip")
+    count, *left_out, train, end = lines = prepare_temporal(**settings, on_bad_video="skip")
+    assert count == "2 problems in the data:"
     assert left_out == [
         f"left out: {videos / 'v2.mp4'}: empty file",
         f"left out: v3: no such video in {videos}",

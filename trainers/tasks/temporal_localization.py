@@ -17,6 +17,7 @@ from keras_has.data import Dataset
 from keras_has.data.readers.watch_untrimmed import is_watch_untrimmed
 from keras_has.export import export_temporal_localizer
 from trainers.engine.run_directory import RunDirectory
+from trainers.engine.run_error import RunError
 from trainers.recipes import VideoRecipe
 from trainers.tasks.feature_folders import (
     check_features,
@@ -93,6 +94,11 @@ class TemporalLocalization(Task):
             val = val.select([len(segments) > 0 for segments in val["segments"]])
         train, val = check_features(train, val, skip=self.recipe.missing_features == "skip")
         is_labeled = train["labels"].any(axis=1)
+        if len(train) and not is_labeled.any():
+            raise RunError(
+                f"None of the {len(train)} videos of {train.name} shows one of the classes "
+                f"{', '.join(train.class_names[:10])}. Check the labels in annotations.json."
+            )
         if not is_labeled.all():
             unlabeled = [
                 f"{train.name}: {video_id} shows none of the classes; not trained on."
@@ -104,7 +110,7 @@ class TemporalLocalization(Task):
         super().set_splits(train, val)
         if self.recipe.dataset in ("feature_folder", "watch_untrimmed"):
             self.train_split = _with_class_problems(self.train_split)
-            self.val_split = _with_class_problems(self.val_split)
+            self.val_split = _with_segment_problems(_with_class_problems(self.val_split))
 
     def build_model(self) -> keras.Model:
         """Returns the network, with standardization and hiding inside."""
@@ -299,6 +305,19 @@ def _with_class_problems(split: Dataset) -> Dataset:
     if missing:
         verb = "has" if len(missing) == 1 else "have"
         problems.append(f"{', '.join(missing)} {verb} no video in {split.name}.")
+    return dataclasses.replace(split, problems=(*split.problems, *problems))
+
+
+def _with_segment_problems(split: Dataset) -> Dataset:
+    """Returns a split whose `problems` also name videos that are scored without true segments."""
+    has_segments = np.array([len(segments) > 0 for segments in split["segments"]], bool)
+    is_incomplete = split["labels"].any(axis=1) & ~has_segments
+    if not has_segments.any():
+        return split  # Detections are not scored.
+    problems = [
+        f"{split.name}: {video_id} has labels but no segments; detections in it count as false."
+        for video_id in split.ids[is_incomplete]
+    ]
     return dataclasses.replace(split, problems=(*split.problems, *problems))
 
 

@@ -253,6 +253,23 @@ def test_own_videos_read_by_the_old_name_are_not_called_semi_synthetic(tmp_path,
     assert "jump has no video in feature_folder/test" in out
 
 
+def test_videos_with_labels_alone_are_reported_where_others_have_segments(tmp_path):
+    database = {f"v{number}": own_video(["jump", "run"][number % 2]) for number in range(4)}
+    labels_only = {"subset": "train", "duration": 4.0, "video_labels": ["run"]}
+    folder = write_own(tmp_path / "own", {**database, "v4": labels_only})
+    task = TemporalLocalization(tiny("features_has", val_split="train"), folder)
+    task.load()
+    (problem,) = task.problems
+    assert "v4 has labels but no segments" in problem
+
+
+def test_a_split_of_which_no_video_shows_a_class_is_refused(tmp_path):
+    database = {"v0": own_video("runn"), "t0": own_video("run", subset="test")}
+    folder = write_own(tmp_path / "own", database)
+    with pytest.raises(RunError, match="None of the 1 videos.*jump, run"):
+        TemporalLocalization(tiny("features_has"), folder).load()
+
+
 def test_a_single_class_is_reported(tmp_path):
     database = {f"v{number}": own_video("run") for number in range(4)}
     database["t0"] = own_video("run", subset="test")
