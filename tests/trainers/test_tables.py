@@ -117,7 +117,7 @@ def test_the_runs_of_table_2_are_planned_once_each(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--table=8"], "table"),
+        (["--table=9"], "table"),
         (["--table=1", "--scale=small", "--dataset=phases"], "should be one of parts"),
         (["--scale=small", "--", "--seed=3"], "cannot be passed on"),
         (["--table=1", "stray"], "unknown arguments"),
