@@ -7,6 +7,7 @@ from typing import Any
 
 from absl import app, flags, logging
 
+from trainers.engine.disk_full import is_disk_full
 from trainers.engine.flags import define_recipe_flags, recipe_from_flags
 from trainers.engine.run_error import RunError
 from trainers.tasks.registry import find_task
@@ -26,8 +27,16 @@ def exit_on_error(*errors: type[Exception], interrupted: str = RESUME) -> Iterat
     """
     try:
         yield
-    except (RunError, *errors) as error:
-        sys.exit(f"error: {error}")
+    except Exception as error:
+        if is_disk_full(error):
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            sys.exit(
+                f"error: the disk is full ({reason}). Files that were complete are kept. Free some "
+                f"space. {interrupted}".rstrip()
+            )
+        if isinstance(error, (RunError, *errors)):
+            sys.exit(f"error: {error}")
+        raise
     except KeyboardInterrupt:
         sys.exit(f"Interrupted. {interrupted}".rstrip())
 
@@ -77,6 +86,12 @@ def training_command(
         "Folder of a finished run that was trained in the same way: its network is evaluated "
         "instead of training one.",
     )
+    accept_changed_data = flags.DEFINE_boolean(
+        "accept_changed_data",
+        False,
+        "Whether to resume a run although examples were added, removed or labelled otherwise. "
+        "A run whose classes changed is never resumed.",
+    )
     define_recipe_flags(*(entry.recipe_class for entry in entries))
 
     def main(argv: Sequence[str]) -> None:
@@ -99,6 +114,7 @@ def training_command(
                 run_dir,
                 values.data_dir,
                 network_from=values.network_from,
+                accept_changed_data=accept_changed_data.value,
                 **{name: holder.value for name, holder in options.items()},
             )
 

@@ -1,13 +1,16 @@
 """The files of one run: recipe.json, logs/, checkpoint.json, results.json and what belongs to them.
 
 A run directory contains `recipe.json` (the task and the resolved recipe), `source.json` (where the
-data came from), `logs/` (TensorBoard), `checkpoint.json` and the weights that it names, and, once
-the run is finished, `results.json`, `panel.png` and `saved_model/`.
+data came from), `data.json` (classes and checksums of the data), `logs/` (TensorBoard),
+`checkpoint.json` and the weights that it names, and, once the run is finished, `results.json`,
+`panel.png` and `saved_model/`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,15 +20,19 @@ import numpy as np
 
 from keras_has.atomic_files import SUFFIX as PARTIAL_SUFFIX
 from keras_has.atomic_files import atomic_path, write_atomically
-from trainers.engine import json_files
+from trainers.engine import data_digest, json_files
 from trainers.engine.run_error import RunError
 from trainers.recipes.recipe import Recipe
 from trainers.tasks.registry import TaskEntry, task_of_fields
 
 RecipeType = TypeVar("RecipeType", bound=Recipe)
 
+_CHECKPOINT_NAME = re.compile(r"checkpoint_\d+\.weights\.h5")
 _PARTIAL_CHECKPOINT = "partial_checkpoint_"
-_FILES_OF_AN_UNTRAINED_RUN = {"recipe.json", "source.json", "bad_images.json", "logs"}
+_FILES_OF_AN_UNTRAINED_RUN = {
+    *("recipe.json", "source.json", "bad_images.json", "logs"),
+    data_digest.FILE,
+}
 
 
 class RunDirectory:
@@ -58,7 +65,7 @@ class RunDirectory:
             is_evaluated = (self.path / "results.json").is_file()
             existing = self.read_recipe(type(recipe))
             compare = existing.differences if is_evaluated else existing.training_differences
-            existing_source = self.read_json("source.json") or {}
+            existing_source = self.read_object("source.json") or {}
             differences = compare(recipe) + [
                 f"{key}: {existing_source.get(key)} there, {value} requested"
                 for key, value in source.items()
@@ -128,6 +135,48 @@ class RunDirectory:
         except (OSError, ValueError) as error:
             raise self._damaged(name, error) from error
 
+    def read_object(self, name: str) -> dict[str, Any] | None:
+        """Returns the content of a JSON file that holds an object, or `None` without the file.
+
+        Raises:
+            RunError: If it cannot be read, or holds something else.
+        """
+        value = self.read_json(name)
+        if value is not None and not isinstance(value, dict):
+            raise self._damaged(name, ValueError(f"it holds no object but {str(value)[:40]!r}"))
+        return value
+
+    def check_data(self, current: dict[str, Any], accept_changes: bool = False) -> None:
+        """Checks that the data are those that the run was trained on, and records them.
+
+        Args:
+            current: The digest of the data, see `data_digest.digest`.
+            accept_changes: Whether to go on, with a message, if examples were added, removed or
+                labelled otherwise.
+
+        Raises:
+            RunError: If the classes are others, or the examples are and changes are not accepted.
+        """
+        recorded = self.read_json(data_digest.FILE)
+        if (self.path / "checkpoint.json").is_file():
+            if recorded is None:
+                print(
+                    f"{self.path} does not record what it was trained on, because an older version "
+                    "wrote it. The data are accepted as they are, and recorded."
+                )
+            else:
+                changes = data_digest.changes(recorded, current, str(self.path))
+                if changes and not accept_changes:
+                    raise RunError(
+                        f"The data have changed since {self.path} was trained: "
+                        f"{'; '.join(changes)}. Restore them, or continue on the changed data with "
+                        "--accept_changed_data."
+                    )
+                for change in changes:
+                    print(f"The data have changed, which was accepted: {change}")
+        if recorded != current:
+            self.write_json(data_digest.FILE, current)
+
     def read_task(self) -> TaskEntry:
         """Returns the task of the run, as recipe.json states it.
 
@@ -136,11 +185,11 @@ class RunDirectory:
         """
         if not self.path.is_dir():
             raise RunError(f"There is no folder {self.path}.")
-        fields = self.read_json("recipe.json")
+        fields = self.read_object("recipe.json")
         if fields is None:
             raise RunError(f"{self.path} contains no run: it has no recipe.json.")
         try:
-            return task_of_fields(fields if isinstance(fields, dict) else {})
+            return task_of_fields(fields)
         except ValueError as error:
             raise RunError(f"{self.path / 'recipe.json'} cannot be used: {error}.") from error
 
@@ -164,7 +213,7 @@ class RunDirectory:
         Raises:
             RunError: If they cannot be read.
         """
-        results = self.read_json("results.json")
+        results = self.read_object("results.json")
         return None if results is None else json_files.null_to_nan(results)
 
     def save_checkpoint(self, model: keras.Model, history: list[dict[str, float]]) -> None:
@@ -172,9 +221,11 @@ class RunDirectory:
         name = f"checkpoint_{len(history):04d}.weights.h5"
         with atomic_path(self.path / name, keep_suffix=True) as partial:
             model.save_weights(partial)
+            checksum = _sha256(partial)
         random_states = [np.asarray(state.value).tolist() for state in _random_states(model)]
         self.write_json(
-            "checkpoint.json", {"weights": name, "history": history, "random": random_states}
+            "checkpoint.json",
+            {"weights": name, "sha256": checksum, "history": history, "random": random_states},
         )
         for old in self.path.glob("*checkpoint_*.weights.h5"):
             if old.name != name:
@@ -186,25 +237,49 @@ class RunDirectory:
         Raises:
             RunError: If it cannot be read, or belongs to another network.
         """
-        checkpoint = self.read_json("checkpoint.json")
+        checkpoint = self._read_checkpoint()
         if checkpoint is None:
             return []
+        name = checkpoint["weights"]
+        states = _random_states(model)
         try:
-            name, history = checkpoint["weights"], checkpoint["history"]
-            states = _random_states(model)
             # Older runs have no random states: they continue exactly except for dropout.
-            random_states = checkpoint.get("random", [state.value for state in states])
-            if len(states) != len(random_states):
-                raise ValueError(f"{len(random_states)} random states instead of {len(states)}")
-        except (KeyError, TypeError, ValueError) as error:
+            values = checkpoint.get("random", [np.asarray(state.value) for state in states])
+            random_states = [
+                np.reshape(np.array(value, state.dtype), state.shape)
+                for state, value in zip(states, values, strict=True)
+            ]
+        except (OverflowError, TypeError, ValueError) as error:
             raise self._damaged("checkpoint.json", error) from error
         try:
+            # Older runs have no checksum.
+            if checkpoint.get("sha256") not in (None, _sha256(self.path / name)):
+                raise ValueError("its content is not what was saved")
             model.load_weights(self.path / name)
-        except (OSError, ValueError, KeyError) as error:
+        except Exception as error:  # HDF5 and Keras raise nearly everything for damaged files.
             raise self._damaged(name, error) from error
         for state, value in zip(states, random_states, strict=True):
-            state.assign(np.asarray(value, state.dtype))
-        return list(history)
+            state.assign(value)
+        return list(checkpoint["history"])
+
+    def _read_checkpoint(self) -> dict[str, Any] | None:
+        """Returns checkpoint.json after checking the types of its entries."""
+        checkpoint = self.read_object("checkpoint.json")
+        if checkpoint is None:
+            return None
+        name, history = checkpoint.get("weights"), checkpoint.get("history")
+        if not isinstance(name, str) or not _CHECKPOINT_NAME.fullmatch(name):
+            error = f"weights should be checkpoint_NUMBER.weights.h5, not {str(name)[:40]!r}"
+            raise self._damaged("checkpoint.json", ValueError(error))
+        is_history = isinstance(history, list) and all(
+            isinstance(logs, dict)
+            and all(isinstance(value, int | float | None) for value in logs.values())
+            for logs in history
+        )
+        if not is_history:
+            error = f"history should list the figures of each epoch, not {str(history)[:40]!r}"
+            raise self._damaged("checkpoint.json", ValueError(error))
+        return {**checkpoint, "history": json_files.null_to_nan(history)}
 
     def read_history(self) -> list[dict[str, float]]:
         """Returns the figures of each epoch up to the last checkpoint, [] without a checkpoint.
@@ -212,26 +287,28 @@ class RunDirectory:
         Raises:
             RunError: If they cannot be read.
         """
-        checkpoint = self.read_json("checkpoint.json")
-        try:
-            return [] if checkpoint is None else list(checkpoint["history"])
-        except (KeyError, TypeError) as error:
-            raise self._damaged("checkpoint.json", error) from error
+        checkpoint = self._read_checkpoint()
+        return [] if checkpoint is None else list(checkpoint["history"])
 
     def copy_checkpoint(self, other: RunDirectory) -> None:
-        """Copies the checkpoint of another run.
+        """Copies the checkpoint of another run, and what is recorded about its data.
 
         Raises:
             RunError: If the other run has none.
         """
-        checkpoint = other.read_json("checkpoint.json")
+        checkpoint = other._read_checkpoint()
+        if checkpoint is None:
+            raise RunError(f"{other.path} contains no network: it has no checkpoint.json.")
+        name = checkpoint["weights"]
         try:
-            name = checkpoint["weights"]
             with atomic_path(self.path / name) as partial:
                 shutil.copyfile(other.path / name, partial)
-        except (KeyError, TypeError, OSError) as error:
+        except FileNotFoundError as error:
             raise RunError(f"{other.path} contains no readable network ({error}).") from error
         self.write_json("checkpoint.json", checkpoint)
+        recorded = other.read_json(data_digest.FILE)
+        if recorded is not None:
+            self.write_json(data_digest.FILE, recorded)
 
     def _damaged(self, name: str, error: Exception) -> RunError:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -264,6 +341,11 @@ def open_finished(
             "The command that started it resumes it."
         )
     return directory, recipe, results
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _random_states(model: keras.Model) -> list[keras.Variable]:

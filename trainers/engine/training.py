@@ -12,7 +12,9 @@ import keras
 import tensorflow as tf
 
 from keras_has.callbacks import Regimes
+from trainers.engine import data_digest
 from trainers.engine.console import epoch_line, is_terminal, print_problems
+from trainers.engine.event_files import purge_events
 from trainers.engine.run_directory import RunDirectory
 from trainers.engine.run_error import RunError
 from trainers.engine.strategies import choose_strategy
@@ -27,6 +29,7 @@ def train_recipe(
     data_dir: str | os.PathLike[str] | None = None,
     strategy: tf.distribute.Strategy | None = None,
     network_from: str | os.PathLike[str] | None = None,
+    accept_changed_data: bool = False,
     **options: Any,
 ) -> dict[str, Any]:
     """Trains or resumes the run of a recipe and returns its results.
@@ -37,6 +40,7 @@ def train_recipe(
         data_dir: The folder of the dataset; `None` for generated datasets.
         strategy: See `train`.
         network_from: See `train`.
+        accept_changed_data: See `train`.
         **options: Further arguments of the task, such as `on_bad_image`.
 
     Returns:
@@ -46,7 +50,7 @@ def train_recipe(
         RunError: For errors the user can fix.
     """
     task = find_task(recipe.TASK).task_class()(recipe, data_dir, **options)
-    return train(task, run_dir, strategy, network_from)
+    return train(task, run_dir, strategy, network_from, accept_changed_data)
 
 
 def train(
@@ -54,6 +58,7 @@ def train(
     run_dir: str | os.PathLike[str],
     strategy: tf.distribute.Strategy | None = None,
     network_from: str | os.PathLike[str] | None = None,
+    accept_changed_data: bool = False,
 ) -> dict[str, Any]:
     """Trains or resumes a run and returns its results.
 
@@ -64,6 +69,8 @@ def train(
         strategy: `None` for all GPUs, or the CPU.
         network_from: Directory of a finished run whose recipe trains in the same way: its network
             is evaluated instead of training one.
+        accept_changed_data: Whether to resume a run, with a message, although examples were added,
+            removed or labelled otherwise since. A run whose classes changed is never resumed.
 
     Returns:
         The content of `results.json`: fractions by name.
@@ -80,10 +87,14 @@ def train(
         print(task.report(directory, results))
         return results
     keras.utils.set_random_seed(recipe.seed)
+    if recipe.deterministic:
+        tf.config.experimental.enable_op_determinism()
     try:
         task.load(directory)
         if network_from is not None:
             _adopt_network(task, directory, RunDirectory(network_from))
+        current = data_digest.digest(task.train_split, task.val_split)
+        directory.check_data(current, accept_changed_data)
         model = _fit(task, directory, strategy or choose_strategy())
         task.prepare_for_evaluation(model)
         results = task.evaluate(model, directory)
@@ -115,6 +126,11 @@ def load_network(
     """
     if directory.read_results() is None:
         raise RunError(f"{directory.path} contains no finished run: it has no results.json.")
+    recorded = directory.read_json(data_digest.FILE)
+    if recorded is not None:
+        current = data_digest.digest(task.train_split, task.val_split)
+        for change in data_digest.changes(recorded, current, str(directory.path)):
+            print(f"The data have changed since {directory.path} was trained: {change}")
     strategy = strategy or choose_strategy()
     model = _build(task, strategy)
     with strategy.scope():
@@ -227,7 +243,7 @@ def _adopt_network(task: Task, directory: RunDirectory, other: RunDirectory) -> 
             f"The network of {other.path} was trained differently ({'; '.join(differences)}), so "
             f"it is not the one of {task.recipe.name}. Omit --network_from to train one."
         )
-    other_source = other.read_json("source.json")
+    other_source = other.read_object("source.json")
     if other_source is not None and other_source != task.source:
         raise RunError(
             f"The network of {other.path} was trained on other data ({other_source} instead of "
@@ -265,6 +281,8 @@ def _fit(task: Task, directory: RunDirectory, strategy: tf.distribute.Strategy) 
     )
     if 0 < len(history) < recipe.epochs:
         print(f"resuming after epoch {len(history)}")
+    # A kill may come between the log of an epoch and its checkpoint.
+    purge_events(directory.logs, len(history))
     print_problems("problems in the data", task.problems)
     print(f"TensorBoard: tensorboard --logdir {directory.logs}", flush=True)
     _log_recipe(recipe, directory, len(history))

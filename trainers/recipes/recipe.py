@@ -57,6 +57,11 @@ class Recipe:
         role="description",
     )
     seed: int = field(0, help="Seed of everything random.")
+    deterministic: bool = field(
+        False,
+        help="Whether TensorFlow adds up numbers in a fixed order, so that the same command gives "
+        "the same weights bit for bit, also after a kill. Slower.",
+    )
     mixed_precision: str = field("", help='"", "mixed_float16" or "mixed_bfloat16".')
     published: Mapping[str, float] = field(
         default_factory=dict,

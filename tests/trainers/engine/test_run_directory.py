@@ -114,5 +114,5 @@ def test_a_run_of_version_0_1_is_finished_and_keeps_its_task(
     assert RunDirectory(tmp_path / "run").read_task().recipe_class is ImageRecipe
     for content in ("{}", "[]", '{"task": "folding"}'):
         file.write_text(content)
-        with pytest.raises(RunError, match=r"recipe\.json cannot be used"):
+        with pytest.raises(RunError, match=r"recipe\.json cannot be"):
             RunDirectory(tmp_path / "run").read_task()

@@ -1,0 +1,110 @@
+"""What a run was trained on, in a few lines: so that it is not resumed on other data unnoticed."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trainers.engine.run_error import RunError
+
+if TYPE_CHECKING:
+    from keras_has.data import Dataset
+
+FILE = "data.json"
+
+
+def digest(train: Dataset, val: Dataset) -> dict[str, Any]:
+    """Returns the class names of the data, and for each split its size and a checksum.
+
+    Args:
+        train: The examples to train on.
+        val: The examples to evaluate on.
+    """
+    return {
+        "class_names": list(train.class_names),
+        "train": _digest_of_split(train),
+        "val": _digest_of_split(val),
+    }
+
+
+def _digest_of_split(dataset: Dataset) -> dict[str, Any]:
+    """Returns the number of examples, in total and by class, and a checksum of ids and labels."""
+    labels = np.asarray(dataset["label"] if "label" in dataset else dataset["labels"])
+    is_multi_hot = labels.ndim == 2
+    per_class = (
+        labels.sum(0) if is_multi_hot else np.bincount(labels, minlength=len(dataset.class_names))
+    )
+    checksum = hashlib.sha256()
+    for name in dataset.ids.tolist():
+        encoded = name.encode("utf-8", "surrogatepass")
+        checksum.update(len(encoded).to_bytes(8, "little") + encoded)
+    checksum.update(np.ascontiguousarray(labels, "<i8").tobytes())
+    return {
+        "examples": len(dataset),
+        "examples_per_class": per_class.astype(int).tolist(),
+        "sha256": checksum.hexdigest(),
+    }
+
+
+def changes(recorded: Any, current: dict[str, Any], place: str) -> list[str]:
+    """Returns in what the examples of two digests differ, one sentence for each split.
+
+    Args:
+        recorded: The digest of the run.
+        current: The digest of the data as they are now.
+        place: Where the run is, for messages.
+
+    Raises:
+        RunError: If the classes differ, or `recorded` is no digest.
+    """
+    try:
+        names, splits = recorded["class_names"], {key: recorded[key] for key in ("train", "val")}
+        counts = {key: split["examples_per_class"] for key, split in splits.items()}
+        checksums = {key: split["sha256"] for key, split in splits.items()}
+        is_digest = isinstance(names, list) and all(
+            isinstance(count, list) and len(count) == len(names) for count in counts.values()
+        )
+    except (KeyError, TypeError):
+        is_digest = False
+    if not is_digest:
+        raise RunError(f"{place}/{FILE} is damaged: delete it to accept the data as they are now.")
+    if names != current["class_names"]:
+        raise RunError(
+            f"{place} was trained on other classes, so its network does not fit the data. "
+            f"{_class_difference(names, current['class_names'])} Restore the classes, or choose "
+            "another --run_dir."
+        )
+    return [
+        _split_difference(key, splits[key], current[key], names)
+        for key in ("train", "val")
+        if checksums[key] != current[key]["sha256"]
+    ]
+
+
+def _class_difference(before: list[Any], now: list[str]) -> str:
+    """Returns which classes were added and removed, or that their order changed."""
+    added = [name for name in now if name not in before]
+    removed = [name for name in before if name not in now]
+    parts = [
+        f"{len(names)} {verb}, such as {names[0]!r}"
+        for names, verb in ((added, "added"), (removed, "removed"))
+        if names
+    ]
+    text = " and ".join(parts) if parts else "the same classes in another order"
+    return f"Received: {len(now)} classes instead of {len(before)}: {text}."
+
+
+def _split_difference(
+    split: str, before: dict[str, Any], now: dict[str, Any], names: list[str]
+) -> str:
+    pairs = zip(names, before["examples_per_class"], now["examples_per_class"], strict=True)
+    changed = [f"{name} {new} instead of {old}" for name, old, new in pairs if old != new]
+    if not changed:
+        return f"{split}: {now['examples']} examples as before, but with other ids or labels"
+    more = f" and {len(changed) - 3} more classes" if len(changed) > 3 else ""
+    return (
+        f"{split}: {now['examples']} examples instead of {before.get('examples')} "
+        f"({', '.join(changed[:3])}{more})"
+    )
