@@ -17,6 +17,7 @@ ALL = (
     "boxes",
     "max_box_accuracy",
     "training_step",
+    "determinism",
     "startup --demo",
 )
 

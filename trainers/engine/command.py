@@ -1,6 +1,7 @@
 """The commands: flags, errors without tracebacks, and the one training command of all tasks."""
 
 import contextlib
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -29,11 +30,12 @@ def exit_on_error(*errors: type[Exception], interrupted: str = RESUME) -> Iterat
         yield
     except Exception as error:
         if is_disk_full(error):
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            sys.exit(
+            reason = re.sub(r"^{{.*?}} ", "", str(error)).partition("\n")[0]
+            message = (
                 f"error: the disk is full ({reason}). Files that were complete are kept. Free some "
-                f"space. {interrupted}".rstrip()
+                f"space. {interrupted}"
             )
+            sys.exit(message.rstrip())
         if isinstance(error, (RunError, *errors)):
             sys.exit(f"error: {error}")
         raise

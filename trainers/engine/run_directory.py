@@ -251,13 +251,21 @@ class RunDirectory:
             ]
         except (OverflowError, TypeError, ValueError) as error:
             raise self._damaged("checkpoint.json", error) from error
+        checksum = checkpoint.get("sha256")  # Older runs have none.
         try:
-            # Older runs have no checksum.
-            if checkpoint.get("sha256") not in (None, _sha256(self.path / name)):
+            if checksum not in (None, _sha256(self.path / name)):
                 raise ValueError("its content is not what was saved")
+        except (OSError, ValueError) as error:
+            raise self._damaged(name, error) from error
+        try:
             model.load_weights(self.path / name)
         except Exception as error:  # HDF5 and Keras raise nearly everything for damaged files.
-            raise self._damaged(name, error) from error
+            state = "may be damaged" if checksum is None else "is intact"
+            raise RunError(
+                f"The weights in {self.path / name} do not fit the network ({_reason(error)}). The "
+                f"file {state}. Use the data, and the versions of Keras and of this project, with "
+                f"which the run was started, or delete {self.path} to start the run again."
+            ) from error
         for state, value in zip(states, random_states, strict=True):
             state.assign(value)
         return list(checkpoint["history"])
@@ -311,10 +319,10 @@ class RunDirectory:
             self.write_json(data_digest.FILE, recorded)
 
     def _damaged(self, name: str, error: Exception) -> RunError:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         return RunError(
-            f"{self.path / name} cannot be read ({reason}). If this version of the project wrote "
-            f"the run, the file is damaged: delete {self.path} to start the run again."
+            f"{self.path / name} cannot be read ({_reason(error)}). If this version of the "
+            f"project wrote the run, the file is damaged: delete {self.path} to "
+            "start the run again."
         )
 
 
@@ -341,6 +349,11 @@ def open_finished(
             "The command that started it resumes it."
         )
     return directory, recipe, results
+
+
+def _reason(error: Exception) -> str:
+    """Returns the first line of an error's text."""
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def _sha256(path: Path) -> str:

@@ -86,9 +86,9 @@ def train(
         print(f"{directory.path} is finished already.")
         print(task.report(directory, results))
         return results
-    keras.utils.set_random_seed(recipe.seed)
     if recipe.deterministic:
-        tf.config.experimental.enable_op_determinism()
+        _enable_determinism()
+    keras.utils.set_random_seed(recipe.seed)
     try:
         task.load(directory)
         if network_from is not None:
@@ -252,6 +252,27 @@ def _adopt_network(task: Task, directory: RunDirectory, other: RunDirectory) -> 
     if other.read_results() is None:
         raise RunError(f"{other.path} is not finished: it has no results.json.")
     directory.copy_checkpoint(other)
+
+
+def _enable_determinism() -> None:
+    """Makes the order in which TensorFlow adds up numbers the same in every run.
+
+    Op determinism is not enough: `AddN`, which sums the gradients of a tensor with several uses,
+    starts with whichever term it may overwrite first, and that depends on the order of operations
+    that run at the same time. One thread between operations fixes the order. Operations themselves
+    still use all cores.
+
+    Raises:
+        RunError: If TensorFlow ran something already, after which threads cannot be set.
+    """
+    tf.config.experimental.enable_op_determinism()
+    try:
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+    except RuntimeError as error:
+        raise RunError(
+            "deterministic=True has to be set before TensorFlow runs its first operation. Start "
+            "the run in a new process."
+        ) from error
 
 
 def _build(task: Task, strategy: tf.distribute.Strategy) -> keras.Model:

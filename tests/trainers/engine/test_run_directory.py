@@ -116,3 +116,51 @@ def test_a_run_of_version_0_1_is_finished_and_keeps_its_task(
         file.write_text(content)
         with pytest.raises(RunError, match=r"recipe\.json cannot be"):
             RunDirectory(tmp_path / "run").read_task()
+
+
+def test_one_flipped_bit_in_the_weights_is_noticed_and_older_runs_without_checksum_load(
+    few_parts, tiny_recipe, tmp_path
+):
+    results = train_recipe(tiny_recipe(epochs=1), tmp_path / "run")
+    checkpoint = tmp_path / "run" / "checkpoint.json"
+    weights = next((tmp_path / "run").glob("*.weights.h5"))
+    content = weights.read_bytes()
+    (tmp_path / "run" / "results.json").unlink()
+    place = len(content) * 2 // 3
+    weights.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+    with pytest.raises(RunError, match=rf"{weights.name} cannot be read.*not what was saved"):
+        train_recipe(tiny_recipe(epochs=1), tmp_path / "run")
+    weights.write_bytes(content)
+    fields = json.loads(checkpoint.read_text())
+    del fields["sha256"]
+    checkpoint.write_text(json.dumps(fields))
+    assert train_recipe(tiny_recipe(epochs=1), tmp_path / "run") == results
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("checkpoint.json", []),
+        ("checkpoint.json", {}),
+        ("checkpoint.json", {"weights": 3, "history": []}),
+        ("checkpoint.json", {"weights": "../other.weights.h5", "history": []}),
+        ("checkpoint.json", {"weights": "checkpoint_0001.weights.h5", "history": {}}),
+        ("checkpoint.json", {"weights": "checkpoint_0001.weights.h5", "history": [3]}),
+        ("checkpoint.json", {"weights": "checkpoint_0001.weights.h5", "history": [{"loss": "x"}]}),
+        ("source.json", []),
+        ("source.json", "text"),
+        ("results.json", [1]),
+        ("recipe.json", 3),
+    ],
+)
+def test_files_of_a_run_with_values_of_the_wrong_type_are_named(
+    file, content, tiny_recipe, tmp_path
+):
+    directory = RunDirectory(tmp_path / "run")
+    directory.claim(tiny_recipe(), {"data_dir": None})
+    (directory.path / "checkpoint.json").write_text("{}")
+    (directory.path / file).write_text(json.dumps(content))
+    with pytest.raises(RunError, match=rf"{file} cannot be read"):
+        directory.claim(tiny_recipe(), {"data_dir": None})
+        directory.read_results()
+        directory.read_history()

@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -85,6 +87,78 @@ def test_a_run_interrupted_and_continued_equals_one_that_was_not(
         ]
         assert len(states[0]) >= 2
         assert states[0] == states[1]
+
+
+def test_tensorboard_shows_each_epoch_once_after_a_kill_between_its_log_and_its_checkpoint(
+    few_parts, tiny_recipe, tmp_path
+):
+    from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
+
+    def save(directory, model, history):
+        if len(history) == 2:
+            raise KeyboardInterrupt
+        plain_save(directory, model, history)
+
+    plain_save = RunDirectory.save_checkpoint
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(RunError, match="after epoch"):
+        patch.setattr(RunDirectory, "save_checkpoint", save)
+        train_recipe(tiny_recipe(), tmp_path / "run")
+    assert len(json.loads((tmp_path / "run" / "checkpoint.json").read_text())["history"]) == 1
+    train_recipe(tiny_recipe(), tmp_path / "run")
+    events = EventMultiplexer().AddRunsFromDirectory(str(tmp_path / "run" / "logs")).Reload()
+    for run, tag in (("train", "epoch_loss"), ("localization", "localization/gt_known_loc")):
+        assert [event.step for event in events.Tensors(run, tag)] == [0, 1, 2]
+
+
+DETERMINISTIC_RUNS = """
+import sys
+import keras, numpy as np, tensorflow as tf
+import keras_has.data
+from trainers.engine.run_error import RunError
+from trainers.engine.training import train_recipe
+from trainers.tasks.registry import find_recipe
+
+sys.modules[keras_has.data.generated_parts.__module__].SPLITS = {"train": 96, "val": 40}
+recipe = find_recipe("parts_has").override(
+    epochs=2, batch_size=32, widths=(8, 16), patch_size=(0, 8), deterministic=True
+)
+train_recipe(recipe, sys.argv[1] + "/whole")
+assert tf.config.threading.get_inter_op_parallelism_threads() == 1
+plain_fit = keras.Model.fit
+
+class Interrupt(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        if self.model.optimizer.iterations == 5:
+            raise KeyboardInterrupt
+
+keras.Model.fit = lambda self, *args, callbacks, **options: plain_fit(
+    self, *args, callbacks=[*callbacks, Interrupt()], **options
+)
+try:
+    train_recipe(recipe, sys.argv[1] + "/cut")
+except RunError:
+    keras.Model.fit = plain_fit
+    train_recipe(recipe, sys.argv[1] + "/cut")
+"""
+
+
+def test_a_deterministic_run_fixes_the_threads_and_resumes_bit_for_bit(weights_of, tmp_path):
+    """In a process of its own, because TensorFlow cannot undo either setting."""
+    done = subprocess.run(  # noqa: S603 (Python itself)
+        [sys.executable, "-c", DETERMINISTIC_RUNS, str(tmp_path)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    expected, got = weights_of(tmp_path / "whole"), weights_of(tmp_path / "cut")
+    assert expected.keys() == got.keys()
+    for path, array in expected.items():
+        np.testing.assert_array_equal(got[path], array, err_msg=path)
+
+
+def test_a_deterministic_run_needs_a_new_process(tiny_recipe, tmp_path, monkeypatch):
+    tf.constant(0) + 1  # After which the number of threads cannot be set.
+    monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: None)
+    with pytest.raises(RunError, match="in a new process"):
+        train_recipe(tiny_recipe(deterministic=True), tmp_path / "run")
 
 
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(
