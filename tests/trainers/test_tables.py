@@ -45,6 +45,40 @@ def write_run(folder, recipe, seed, **figures):
     (run_dir / "results.json").write_text(json.dumps(results(**figures)))
 
 
+def test_table_8_labels_the_last_and_the_best_epoch_and_its_peers(tmp_path):
+    """Figures by hand: two seeds of two rows at small scale, and one run of the paper's network."""
+    runs = {
+        "cifar10_small_full": [(0.70, 0.71), (0.72, 0.75)],
+        "cifar10_small_has": [(0.66, 0.66), (0.66, 0.69)],
+        "resnet44_has": [(0.94, 0.95)],
+    }
+    for recipe, figures in runs.items():
+        for seed, (last, best) in enumerate(figures):
+            run_dir = tmp_path / recipe / f"seed_{seed}"
+            run_dir.mkdir(parents=True)
+            content = {"top1_clas": last, "best_top1_clas": best, "best_epoch": 7, "images": 2000}
+            content |= {"top5_clas": 0.98, "most_frequent_class": 0.1}
+            (run_dir / "results.json").write_text(json.dumps(content))
+    done = tables(f"--runs={tmp_path}", "--table=8", "--scale=small", "--norun", "--seeds=2")
+    assert done.returncode == 0, done.stderr[-2000:]
+    lines = (tmp_path / "table_8_cifar10.md").read_text().splitlines()
+    assert lines[0].split(" | ")[1:4] == [
+        "Top-1 Clas, best epoch",
+        "published",
+        "Top-1 Clas, last epoch",
+    ]
+    assert lines[2] == "| nothing hidden | 73.0 ± 2.8 | - | 71.0 ± 1.4 | 2 |"
+    assert "| HaS, mixed | 67.5 ± 2.1 | - | 66.0 ± 0.0 | 2 |" in lines
+    assert any(line.startswith("| most frequent class, no network | 10.0 |") for line in lines)
+    # 66 - 71 and 69 - 75: mean -5.5; 66 - 70 and 66 - 72: mean -5.
+    assert "| HaS, mixed - nothing hidden | -5.5 ± 0.7 | - | -5.0 ± 1.4 | 2 |" in lines
+    done = tables(f"--runs={tmp_path}", "--table=8", "--seeds=1")
+    assert done.returncode == 0, done.stderr[-2000:]
+    lines = (tmp_path / "table_8.md").read_text().splitlines()
+    (row,) = [line for line in lines if line.startswith("| CIFAR-10, ResNet-44, HaS |")]
+    assert row == "| CIFAR-10, ResNet-44, HaS | 95.0 | 94.97 | 94.0 | 1 |"
+
+
 def test_measured_figures_stand_beside_published_ones_with_paired_differences(tmp_path):
     """Two seeds of two rows; every number below is worked out by hand."""
     for seed, (gap, has) in enumerate([(0.50, 0.56), (0.54, 0.58)]):
