@@ -32,6 +32,7 @@ import numpy as np
 from absl import app, flags, logging
 
 from keras_has.atomic_files import SUFFIX, write_atomically
+from keras_has.json_files import read_json
 from trainers.engine.command import exit_on_error, refuse_arguments
 from trainers.engine.console import progress
 
@@ -496,14 +497,10 @@ class Extraction:
         out.mkdir(parents=True, exist_ok=True)
         if self.path.exists():
             try:
-                found = json.loads(self.path.read_text(encoding="utf-8"))
-            except (ValueError, RecursionError):
-                found = None
-            if (
-                not isinstance(found, dict)
-                or found.get("format") != FORMAT
-                or not _are_entries(found.get("videos"))
-            ):
+                found = read_json(self.path)
+            except ValueError:
+                found = {}
+            if found.get("format") != FORMAT or not _are_entries(found.get("videos")):
                 raise FileExistsError(
                     f"{self.path} was not written by this command, or is damaged. Write to another "
                     "folder."

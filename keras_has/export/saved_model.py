@@ -11,6 +11,8 @@ from typing import Any
 
 import keras
 
+from keras_has.json_files import read_json
+
 METADATA_FILE = "keras_has.json"
 
 # What reads the exported models of each kind. Files of localizers for images name no kind.
@@ -61,10 +63,10 @@ def read_fields(path: str | os.PathLike[str], kind: str, writer: str) -> dict[st
             "`saved_model` of a run directory."
         )
     try:
-        fields = json.loads(file.read_text(encoding="utf-8"))
+        fields = read_json(file)
         found = fields.get("kind", "image")
         fields["class_names"] = tuple(map(str, fields["class_names"]))
-    except (ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{file} is damaged ({error}). Export the model again.") from error
     if found != kind:
         raise ValueError(

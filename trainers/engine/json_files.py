@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_has import json_files
 from keras_has.atomic_files import write_atomically
 
 
@@ -37,9 +38,9 @@ def read_json(path: Path) -> Any:
 
     Raises:
         OSError: If it cannot be read.
-        ValueError: If it is not JSON.
+        ValueError: If it is not JSON; the message names the file and the cause.
     """
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    return json_files.read_json(path, object) if path.is_file() else None
 
 
 def null_to_nan(value: Any) -> Any:

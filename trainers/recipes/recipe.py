@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
+from keras_has.json_files import parse_json
 from trainers.recipes.fields import field
 
 SCHEDULES = ("cosine", "regimes", "steps")
@@ -213,9 +214,7 @@ class Recipe:
         Raises:
             ValueError: If the text is not a recipe of this class.
         """
-        fields = json.loads(text)
-        if not isinstance(fields, dict):
-            raise ValueError("a recipe should be a JSON object")
+        fields = parse_json(text, "recipe")
         task = fields.pop("task", cls.TASK)
         if task != cls.TASK:
             raise ValueError(f"it is a recipe for the task {task!r}, not for {cls.TASK!r}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from collections import Counter
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 
 from keras_has import data
 from keras_has.data import Dataset, FeatureFiles
+from keras_has.json_files import read_json
 from trainers.engine.run_error import RunError
 from trainers.recipes import VideoRecipe
 
@@ -32,10 +32,11 @@ def seconds_per_feature_in(folder: Path) -> float | None:
     if not file.is_file():
         return None
     try:
-        seconds = float(json.loads(file.read_text(encoding="utf-8"))["seconds_per_feature"])
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        seconds = float(read_json(file)["seconds_per_feature"])
+    except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
-            f"{file} should contain `seconds_per_feature`, the time between features in seconds."
+            f"{file} should contain `seconds_per_feature`, the time between features in seconds. "
+            f"Received: {error}"
         ) from error
     if not 0 < seconds < np.inf:
         raise ValueError(

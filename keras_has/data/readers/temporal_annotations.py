@@ -2,7 +2,6 @@
 
 import dataclasses
 import difflib
-import json
 import math
 import os
 import reprlib
@@ -18,6 +17,7 @@ from keras_has.data.feature_files import find_features
 from keras_has.data.folders import require_file
 from keras_has.data.readers.annotation_files import numbered_lines
 from keras_has.data.sources import FeatureFiles
+from keras_has.json_files import read_json
 
 AMBIGUOUS = "Ambiguous"
 _LARGEST_TIME = 1e38
@@ -60,12 +60,7 @@ def read_activitynet_json(
         ValueError: If the file is invalid; the message names it and the line of a syntax error.
     """
     require_file(path, "annotations in ActivityNet's JSON layout", "Check the path.")
-    try:
-        content = json.loads(path.read_bytes().decode("utf-8-sig"), object_pairs_hook=_without_twin)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path}:{error.lineno}: the file should be JSON: {error.msg}") from error
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: the file should be JSON in UTF-8: {error}") from error
+    content = read_json(path, object)
     database = content.get("database") if isinstance(content, dict) else None
     if not isinstance(database, dict):
         raise ValueError(f'{path}: the file should hold an object with the entry "database".')
@@ -86,16 +81,6 @@ def _is_unicode(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return "\0" not in text
-
-
-def _without_twin(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Builds an object, and refuses a key that occurs twice: the first value would be lost."""
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise ValueError(f"an object has the key {key!r} twice")
-        found[key] = value
-    return found
 
 
 def _flat_taxonomy(taxonomy: Any, path: Path) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -13,6 +12,7 @@ import numpy as np
 
 from keras_has.data.records.record_files import check_file_sizes, is_remote
 from keras_has.data.records.record_layout import DATASET_FILE, index_name, load_arrays
+from keras_has.json_files import parse_json
 
 _ADVICE = (
     "Write the dataset with `python -m trainers.prepare --dataset=... --out=DIR`, and pass that "
@@ -51,9 +51,9 @@ class RecordFolder:
         if content is None:
             raise FileNotFoundError(f"There is no description of a dataset at {path}. {_ADVICE}")
         try:
-            description = json.loads(content.decode("utf-8"))
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"{path} should be JSON: {error}. {_ADVICE}") from error
+            description = parse_json(content, path, object)
+        except ValueError as error:
+            raise ValueError(f"{error} {_ADVICE}") from error
         if not isinstance(description, dict) or description.get("format") != record_format:
             raise ValueError(f'{path} should have "format": "{record_format}". {_ADVICE}')
         if description.get("version") != version:
@@ -125,10 +125,10 @@ def has_format(data_dir: str | os.PathLike[str], record_format: str) -> bool:
     if content is None:
         return False
     try:
-        description = json.loads(content.decode("utf-8"))
-    except (ValueError, RecursionError):
+        description = parse_json(content, DATASET_FILE)
+    except ValueError:
         return False
-    return isinstance(description, dict) and description.get("format") == record_format
+    return description.get("format") == record_format
 
 
 def read_file(path: str) -> bytes | None:

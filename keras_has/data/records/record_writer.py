@@ -24,6 +24,7 @@ from keras_has.data.records.record_layout import (
     sha256,
     shard_name,
 )
+from keras_has.json_files import read_json
 
 Progress = Callable[[str, int, int], None]
 """Called with the split, the number of examples done and of all."""
@@ -308,7 +309,7 @@ def _read_finished(folder: Path, encoders: Sequence[SplitEncoder]) -> dict[str, 
     if not path.exists():
         return None
     try:
-        splits: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["splits"]
+        splits: dict[str, Any] = read_json(path)["splits"]
         fingerprints = {name: entry["fingerprint"] for name, entry in splits.items()}
     except (ValueError, KeyError, TypeError, AttributeError):
         splits, fingerprints = {}, {}

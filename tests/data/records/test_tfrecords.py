@@ -418,7 +418,7 @@ def test_files_that_were_cut_off_or_lost_are_named(written):
 )
 def test_invalid_descriptions_and_indices_are_named(written, file, content, message):
     (written / file).write_bytes(content)
-    with pytest.raises(ValueError, match=f"{file} .*({message})"):
+    with pytest.raises(ValueError, match=f"{file}.*({message})"):
         tfrecords(written, "train")
     assert is_tfrecords(written) == (file != "dataset.json" or b"tfrecords" in content)
 
