@@ -31,13 +31,16 @@ _METADATA = flags.DEFINE_string(
     "metadata", None, "Folder of one split of the wsolevaluation metadata, such as CUB/test."
 )
 _BOXES = flags.DEFINE_string(
-    "boxes", None, "File with lines of image_id,x0,y0,x1,y1, optionally followed by ,width,height."
+    "boxes",
+    None,
+    "Table with a header: image,x0,y0,x1,y1 and, if --image_sizes is not given, width,height. With "
+    "image_id in place of image, x1 and y1 are the last pixels of the box.",
 )
 _SIZES = flags.DEFINE_string(
-    "image_sizes", None, "File with lines of image_id,width,height, if --boxes does not have them."
+    "image_sizes", None, "Table of image,width,height, if --boxes does not have them."
 )
 _HALF_OPEN = flags.DEFINE_boolean(
-    "half_open", False, "Whether x1 and y1 of --boxes are outside the box, not its last pixels."
+    "half_open", False, "Whether x1 and y1 of --boxes are outside the box even with image_id."
 )
 _MASKS = flags.DEFINE_string(
     "masks", None, "Folder of masks: those of --metadata, or NAME.png and NAME_ignore.png."

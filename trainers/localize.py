@@ -3,11 +3,10 @@
   python -m trainers.localize --model=RUN/saved_model --images=DIR --out=DIR
 
 Writes one picture per image, and boxes.csv with the columns image, class, probability, x0, y0, x1,
-y1 (pixels of the image, half-open). Files that cannot be decoded are listed.
+y1, width and height (pixels of the image, half-open), which `trainers.evaluate` and folders of
+one's own images read, too. Files that cannot be decoded are listed.
 """
 
-import csv
-import io
 import os
 import re
 import sys
@@ -20,8 +19,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 from absl import app, flags, logging
 
-from keras_has.atomic_files import write_atomically
 from keras_has.data.folders import find_images
+from keras_has.data.readers.boxes_csv import BoxRow, write_boxes_csv
 from trainers.engine.command import exit_on_error, refuse_arguments
 from trainers.engine.console import print_problems, progress
 
@@ -75,8 +74,13 @@ def localize_files(
         yield from results_of(files[start : start + batch_size])
 
 
-def draw(file: Path, found: dict[str, np.ndarray], caption: str, heat_map: bool) -> np.ndarray:
-    """Returns the picture of one image with its box and, on request, the map next to it."""
+def draw(
+    file: Path, found: dict[str, np.ndarray], caption: str, heat_map: bool
+) -> tuple[np.ndarray, tuple[int, int]]:
+    """Returns the picture of one image with its box and, on request, the map next to it.
+
+    Also returns the height and width of the image.
+    """
     import tensorflow as tf
 
     from keras_has import drawing
@@ -87,7 +91,8 @@ def draw(file: Path, found: dict[str, np.ndarray], caption: str, heat_map: bool)
     tiles = [drawing.localization_tile(image, None, (), [found["box"]], side)]
     if heat_map:
         tiles.append(drawing.localization_tile(image, found["cam"], (), [found["box"]], side))
-    return drawing.sheet([tiles], captions=[[caption] + [""] * (len(tiles) - 1)])
+    sheet = drawing.sheet([tiles], captions=[[caption] + [""] * (len(tiles) - 1)])
+    return sheet, (image.shape[0], image.shape[1])
 
 
 def main(argv: Sequence[str]) -> None:
@@ -102,14 +107,11 @@ def main(argv: Sequence[str]) -> None:
     out, images = Path(_OUT.value), Path(_IMAGES.value)
     with exit_on_error(FileNotFoundError, ValueError, interrupted=""):
         metadata = read_metadata(_MODEL.value)
-        files = find_images(images, out)
+        files, left_out = find_images(images, out)
     root = images if images.is_dir() else images.parent
     model = tf.saved_model.load(_MODEL.value)
-    table = io.StringIO()
-    writer = csv.writer(table)
-    writer.writerow(["image", "class", "probability", "x0", "y0", "x1", "y1"])
+    rows: list[BoxRow] = []
     bad: list[str] = []
-    without_box = 0
     show = progress("localizing", "image")
     results = localize_files(model, files, _BATCH_SIZE.value)
     for number, (path, found) in enumerate(results, start=1):
@@ -120,17 +122,18 @@ def main(argv: Sequence[str]) -> None:
             continue
         name = metadata.class_names[int(found["class_index"])]
         probability = float(found["probabilities"][found["class_index"]])
-        box = [f"{value:.1f}" if np.isfinite(value) else "" for value in found["box"]]
-        without_box += not box[0]
+        box = found["box"].tolist() if np.isfinite(found["box"]).all() else None
         relative = printable(path.relative_to(root))
-        writer.writerow([relative, name, f"{probability:.4f}", *box])
-        picture = draw(path, found, f"{name} {probability:.0%}", _HEAT_MAP.value)
+        picture, size = draw(path, found, f"{name} {probability:.0%}", _HEAT_MAP.value)
+        rows.append(BoxRow(relative, box, name, probability, size))
         # The extension is kept, so that a.jpg and a.png have pictures of their own.
         drawing.write_png(out / f"{relative}.boxes.png", picture)
-    write_atomically(out / "boxes.csv", table.getvalue())
+    write_boxes_csv(out / "boxes.csv", rows)
+    without_box = sum(row.corners is None for row in rows)
     print(f"{len(files) - len(bad)} pictures and boxes.csv written to {out}")
     if without_box:
         print(f"{without_box} maps were empty: no box")
+    print_problems("kinds of files are no images", left_out)
     print_problems("files could not be read and were left out", bad, limit=None)
     if len(bad) == len(files):
         sys.exit(1)

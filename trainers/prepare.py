@@ -70,6 +70,7 @@ DATASETS_OF_FLAG: dict[str, tuple[str, ...]] = {
     "metadata_dir": ("wsol_metadata",),
     "mask_dir": ("wsol_metadata",),
     "train_boxes": ("imagenet", "wsol_metadata"),
+    "nested": ("folder",),
     "on_bad_image": tuple(name for name in SPLITS if name != "parts"),
     "annotations": (*_FILES_OF_FEATURES, "videos"),
     "features_dir": _FILES_OF_FEATURES,
@@ -134,6 +135,7 @@ def prepare(
     metadata_dir: str | os.PathLike[str] | None = None,
     mask_dir: str | os.PathLike[str] | None = None,
     train_boxes: bool = False,
+    nested: bool = False,
     on_bad_image: str = "error",
 ) -> list[str]:
     """Converts a dataset of images; the arguments are the flags of the same names.
@@ -149,7 +151,7 @@ def prepare(
 
     names = list(splits or SPLITS[dataset])
     read = {
-        name: _read_split(dataset, data_dir, name, metadata_dir, mask_dir, train_boxes)
+        name: _read_split(dataset, data_dir, name, metadata_dir, mask_dir, train_boxes, nested)
         for name in names
     }
     left_out = data.write_tfrecords(
@@ -173,6 +175,7 @@ def _read_split(
     metadata_dir: str | os.PathLike[str] | None,
     mask_dir: str | os.PathLike[str] | None,
     train_boxes: bool,
+    nested: bool,
 ) -> Dataset:
     from keras_has import data
 
@@ -189,12 +192,9 @@ def _read_split(
         )
     if dataset == "imagenet":
         return data.imagenet(data_dir, split, read_boxes)
-    readers: dict[str, Callable[..., Dataset]] = {
-        "tiny_imagenet": data.tiny_imagenet,
-        "cub": data.cub,
-        "folder": data.image_folder,
-    }
-    return readers[dataset](data_dir, split)
+    if dataset == "folder":
+        return data.image_folder(data_dir, split, nested=nested)
+    return (data.tiny_imagenet if dataset == "tiny_imagenet" else data.cub)(data_dir, split)
 
 
 def prepare_temporal(
@@ -443,6 +443,9 @@ def _define_flags() -> None:
         "train_boxes",
         False,
         "For imagenet and wsol_metadata: also read the boxes of train.",
+    )
+    flags.DEFINE_boolean(
+        "nested", False, "For folder: images in subfolders of a class folder belong to the class."
     )
     flags.DEFINE_enum(
         "on_bad_image",

@@ -72,39 +72,97 @@ def file_names(folder: Path, extensions: tuple[str, ...] = IMAGE_EXTENSIONS) -> 
         names = sorted(
             entry.name
             for entry in entries
-            if entry.name.lower().endswith(extensions) and not is_hidden(entry.name)
+            if entry.name.lower().endswith(extensions)
+            and not is_hidden(entry.name)
+            # Neither asks the file system, except for links.
+            and (entry.is_file() or entry.is_symlink())
         )
     return _checked(names, folder)
 
 
-def find_images(path: Path, excluded: Path) -> list[Path]:
-    """Returns the file itself, or all images below a folder in order.
+def folders_below(folder: Path, excluded: Path | None = None) -> Iterator[Path]:
+    """Yields a folder and all folders below it, in order, without hidden and system folders.
 
-    Skips hidden files, such as the `._NAME.jpg` that macOS writes next to its files.
+    Follows links, but enters no folder twice, so that links in a circle do no harm.
+
+    Args:
+        folder: The folder.
+        excluded: A folder that is not entered, such as the one for the results.
+    """
+    entered = set() if excluded is None else {excluded.resolve()}
+    ahead = [folder]
+    while ahead:
+        current = ahead.pop()
+        if current.resolve() not in entered:
+            entered.add(current.resolve())
+            yield current
+            ahead += [current / name for name in reversed(subfolder_names(current))]
+
+
+def files_not_read(
+    folder: Path, extensions: tuple[str, ...] = IMAGE_EXTENSIONS, reads_subfolders: bool = False
+) -> list[str]:
+    """Returns one sentence for each kind of entry of a folder that a reader of it leaves out.
+
+    Hidden files and system folders are left out without a word.
+
+    Args:
+        folder: The folder; those below it are not looked into.
+        extensions: What is read.
+        reads_subfolders: Whether subfolders are read, too.
+    """
+    found: dict[str, list[str]] = {}
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            extension = Path(entry.name).suffix.lower()
+            if is_system_folder(entry.name):
+                continue
+            if entry.is_dir():
+                if not reads_subfolders:
+                    found.setdefault("folder", []).append(entry.name)
+            elif extension not in extensions:
+                found.setdefault(extension or "without extension", []).append(entry.name)
+            elif not (entry.is_file() or entry.is_symlink()):
+                found.setdefault("no regular file", []).append(entry.name)
+    return [
+        f"{folder}: entries not read: {len(names)} ({kind}), such as {min(names)!r}"
+        for kind, names in sorted(found.items())
+    ]
+
+
+def find_images(path: Path, excluded: Path) -> tuple[list[Path], list[str]]:
+    """Returns the file itself, or all images below a folder in order, and what was left out.
+
+    Skips hidden files, such as the `._NAME.jpg` that macOS writes next to its files, and system
+    folders, without a word.
 
     Args:
         path: A file, whatever its name, or a folder, which is searched recursively.
         excluded: A folder that is not searched, such as the one for the results.
 
+    Returns:
+        The images, and one sentence for each kind of file in each folder that is no image.
+
     Raises:
         FileNotFoundError: If there is no image.
+        ValueError: If the path is neither a folder nor a regular file.
     """
-    if path.is_file():
-        return [path]
-    found = sorted(
-        file
-        for file in path.rglob("*")
-        if file.suffix.lower() in IMAGE_EXTENSIONS
-        and not is_hidden(file.name)
-        and not file.resolve().is_relative_to(excluded.resolve())
-    )
+    if path.exists() and not path.is_dir():
+        if not path.is_file():
+            raise ValueError(f"{path} should be an image or a folder of images, not a pipe.")
+        return [path], []
+    found: list[Path] = []
+    left_out: list[str] = []
+    for folder in folders_below(path, excluded) if path.is_dir() else ():
+        found += [folder / name for name in file_names(folder)]
+        left_out += files_not_read(folder, reads_subfolders=True)
     if not found:
         raise not_found(
             path,
             "an image or a folder of images",
             f"Images end in {', '.join(IMAGE_EXTENSIONS)}.",
         )
-    return found
+    return sorted(found), left_out
 
 
 def is_hidden(name: str) -> bool:

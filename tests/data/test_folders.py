@@ -1,20 +1,45 @@
 """Which files below a folder are images."""
 
+import os
+
 import pytest
 
-from keras_has.data.folders import find_images
+from keras_has.data.folders import file_names, find_images
 
 
 def test_images_are_found_in_order_but_hidden_files_and_results_are_not(tmp_path):
     for name in ("b.JFIF", "a.jpe", "sub/c.webp", "sub/._c.webp", "notes.txt", "out/a.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    found = find_images(tmp_path, excluded=tmp_path / "out")
+    found, left_out = find_images(tmp_path, excluded=tmp_path / "out")
+    assert left_out == [f"{tmp_path}: entries not read: 1 (.txt), such as 'notes.txt'"]
     assert found == [tmp_path / name for name in ("a.jpe", "b.JFIF", "sub/c.webp")]
-    assert find_images(tmp_path / "notes.txt", excluded=tmp_path) == [tmp_path / "notes.txt"]
+    assert find_images(tmp_path / "notes.txt", excluded=tmp_path)[0] == [tmp_path / "notes.txt"]
 
 
 def test_a_folder_without_images_is_named(tmp_path):
     (tmp_path / "._a.jpg").touch()
     with pytest.raises(FileNotFoundError, match=tmp_path.name):
         find_images(tmp_path, excluded=tmp_path / "out")
+
+
+def test_links_in_a_circle_and_system_folders_are_not_entered(tmp_path):
+    for name in ("a.png", "sub/b.png", "@eaDir/a.png", ".git/c.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "sub" / "up").symlink_to(tmp_path)
+    found, left_out = find_images(tmp_path, excluded=tmp_path / "out")
+    assert found == [tmp_path / "a.png", tmp_path / "sub" / "b.png"]
+    assert left_out == []
+
+
+def test_a_pipe_is_no_image_and_is_named(tmp_path):
+    (tmp_path / "a.png").touch()
+    os.mkfifo(tmp_path / "b.png")
+    (tmp_path / "folder.png").mkdir()
+    assert file_names(tmp_path) == ["a.png"]
+    found, left_out = find_images(tmp_path, excluded=tmp_path / "out")
+    assert found == [tmp_path / "a.png"]
+    assert left_out == [f"{tmp_path}: entries not read: 1 (no regular file), such as 'b.png'"]
+    with pytest.raises(ValueError, match=r"b\.png"):
+        find_images(tmp_path / "b.png", excluded=tmp_path / "out")

@@ -15,6 +15,7 @@ import pytest
 tf = pytest.importorskip("tensorflow")
 
 from keras_has import drawing  # noqa: E402
+from keras_has.data.readers.localization_truth import read_boxes  # noqa: E402
 from trainers import compare  # noqa: E402
 from trainers.tasks.registry import TASKS  # noqa: E402
 
@@ -180,6 +181,9 @@ def test_localize_draws_every_image_and_lists_the_boxes(run_dir, tmp_path):
     assert "2 pictures and boxes.csv written" in done.stdout
     assert "1 files could not be read" in done.stdout
     assert "broken.jpg" in done.stdout
+    assert "1 (.txt), such as 'notes.txt'" in done.stdout
+    truth = read_boxes(out / "boxes.csv")  # as `evaluate` does
+    assert truth.sizes == {"a.png": (50, 80), "deeper/b.png": (50, 80)}
     rows = list(csv.DictReader((out / "boxes.csv").read_text().splitlines()))
     assert [row["image"] for row in rows] == ["a.png", "deeper/b.png"]
     model = tf.saved_model.load(str(run_dir / "saved_model"))

@@ -15,6 +15,11 @@ class ImageRecipe(ImageFields, MapFields):
     """One localization experiment on images. Every field is a flag of `trainers.imagenet`."""
 
     dataset: str = field(help='"parts", "tiny_imagenet", "cub", "imagenet" or "folder".')
+    nested: bool = field(
+        False,
+        help="Whether images in subfolders of a class folder belong to the class, with "
+        "--dataset=folder. Without, they are not read, and listed.",
+    )
     cam: str = field(
         "cam",
         help='The kind of map: "cam", "backprop" (gradient saliency) or "grad_cam".',

@@ -46,7 +46,9 @@ class ImageLocalization(ImageTask):
                 else data.imagenet(folder, split)
             )
         ),
-        "folder": SplitReader(lambda _, folder, split: data.image_folder(folder, split)),
+        "folder": SplitReader(
+            lambda recipe, folder, split: data.image_folder(folder, split, nested=recipe.nested)
+        ),
     }
     columns: ClassVar[Sequence[tuple[str, str]]] = (
         ("top1_clas", "Top-1 Clas"),

@@ -4,6 +4,7 @@ import dataclasses
 import math
 import re
 import xml.etree.ElementTree as ElementTree
+import xml.parsers.expat as expat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from keras_has.data.folders import not_found
 # Beyond this, float32 does not hold every whole pixel.
 _LARGEST_CORNER = 2**24
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_LONGEST_NUMBER = 64
 _WORDNET_ID = re.compile(r"n\d{8}", re.ASCII)
 
 
@@ -66,12 +68,45 @@ def parse_corners(texts: Sequence[str], where: str) -> list[float]:
     Raises:
         ValueError: If `texts` are not four numbers within the range of pixel positions.
     """
-    corners = [float(text) if _NUMBER.fullmatch(text.strip()) else math.nan for text in texts]
+    corners = [_number(text.strip()) for text in texts]
     if len(corners) != 4 or not all(abs(corner) <= _LARGEST_CORNER for corner in corners):
         raise ValueError(
             f"{where}: the corners of a box should be four numbers. Received: {list(texts)}"
         )
     return corners
+
+
+def _number(text: str) -> float:
+    # The length is checked first: matching a long text takes quadratic time.
+    is_number = len(text) <= _LONGEST_NUMBER and _NUMBER.fullmatch(text)
+    return float(text) if is_number else math.nan
+
+
+def check_own_box(corners: Sequence[float], size: tuple[int, int] | None, where: str) -> None:
+    """Raises an error for a box that cannot be meant for its image.
+
+    For annotations of one's own. Published ones are read as their protocols do, with `clip_box`.
+
+    Args:
+        corners: x0, y0, x1, y1 in pixels, half-open.
+        size: Height and width of the image in pixels, or `None` if it is unknown.
+        where: File and line, for the error message.
+
+    Raises:
+        ValueError: If `clip_box` refuses the box, or it extends beyond its image by more than the
+            image's own width or height.
+    """
+    clip_box(corners, size, where)
+    if size is None:
+        return
+    (x0, y0, x1, y1), (height, width) = corners, size
+    if min(x0 / width, y0 / height) < -1 or max(x1 / width, y1 / height) > 2:
+        raise ValueError(
+            f"{where}: a box should lie in its image of {width} x {height} pixels (width x "
+            "height); this one extends beyond it by more than its size. Received: "
+            f"x0={x0:g}, y0={y0:g}, x1={x1:g}, y1={y1:g}. Were the boxes drawn on a larger copy of "
+            "the image?"
+        )
 
 
 def clip_box(corners: Sequence[float], size: tuple[int, int] | None, where: str) -> list[float]:
@@ -170,11 +205,36 @@ class VocAnnotation:
     objects: tuple[VocObject, ...]
 
 
+# Elements of <annotation> in files of PASCAL VOC, ILSVRC, LabelImg and tools that export VOC.
+_VOC_ELEMENTS = {
+    *("folder", "filename", "path", "source", "owner", "size", "segmented", "object"),
+    *("verified", "image", "database"),
+}
+# What a file of another format starts with. The names of an element and of one within it.
+_OTHER_FORMATS = (
+    ("annotations", "image", "CVAT for images"),
+    ("annotations", "track", "CVAT for videos"),
+    ("annotation", "imagesize", "LabelMe"),
+    ("PcGts", "Page", "PAGE"),
+    ("alto", "Layout", "ALTO"),
+    ("dataset", "images", "dlib"),
+    ("Annotations", "Annotation", "ASAP"),
+    ("ASAP_Annotations", "Annotations", "ASAP"),
+    ("svg", "", "an SVG picture"),
+    ("html", "", "a web page"),
+    ("kml", "", "KML"),
+    ("gpx", "", "GPX"),
+    ("plist", "", "an Apple property list"),
+    ("opencv_storage", "", "OpenCV's storage"),
+    ("xmpmeta", "", "XMP metadata"),
+)
+
+
 def read_voc_annotation(path: Path) -> VocAnnotation:
-    """Reads a PASCAL VOC XML file.
+    """Reads a PASCAL VOC XML file, in time proportional to its length.
 
     Only elements and text are accepted. A file that declares a document type or an entity is
-    rejected before parsing, so that entities can neither expand nor refer to other files.
+    rejected where it does, so that entities can neither expand nor refer to other files.
 
     Args:
         path: The XML file, UTF-8.
@@ -184,54 +244,99 @@ def read_voc_annotation(path: Path) -> VocAnnotation:
 
     Raises:
         FileNotFoundError: If the file is missing.
-        ValueError: If the file is not valid PASCAL VOC XML. The message names the file and line.
+        ValueError: If the file is not valid PASCAL VOC XML. The message names the file and line,
+            and the format that a file of another kind seems to have.
     """
     if not path.is_file():
         raise not_found(path, "an XML annotation", "Restore it from the dataset's archive.")
-    text = _decoded(path.read_bytes(), path)
-    declaration = re.search("<!(DOCTYPE|ENTITY)", text, re.IGNORECASE)
-    if declaration:
-        line = text.count("\n", 0, declaration.start()) + 1
-        raise ValueError(
-            f"{path}:{line}: an annotation should hold no document type or entity declaration; "
-            f"such a file is not parsed. Received: {declaration[0]!r}. Delete the declaration if "
-            "you trust the file."
-        )
-    try:
-        # No entities (see above); given as text, so that no encoding can hide one.
-        root = ElementTree.fromstring(text)  # noqa: S314
-    except ElementTree.ParseError as error:
-        line = error.position[0]
-        raise ValueError(f"{path}:{line}: the file should be well-formed XML: {error}") from error
-    except ValueError as error:  # Characters that XML cannot hold.
-        raise ValueError(f"{path}: the file should be well-formed XML: {error}") from error
+    root, lines = _parse_xml(_decoded(path.read_bytes(), path), path)
     elements = root.findall("object")
-    places = _object_lines(text, path, len(elements))
-    objects = [_voc_object(element, place) for element, place in zip(elements, places, strict=True)]
+    foreign = sorted({child.tag for child in root} - _VOC_ELEMENTS)
+    if root.tag != "annotation" or (foreign and not elements):
+        raise ValueError(
+            f"{path}: the file should be PASCAL VOC XML: <annotation> with <size> and <object>. "
+            f"Received: <{root.tag}> with {_contents(root)}{_format_of(root)}. Export the "
+            "annotations as PASCAL VOC."
+        )
+    objects = [
+        _voc_object(element, f"{path}:{line}")
+        for element, line in zip(elements, lines, strict=True)
+    ]
     return VocAnnotation(_voc_size(root), tuple(objects))
 
 
-def _object_lines(text: str, path: Path, count: int) -> list[str]:
-    """Returns file and line of each object: the tree that the parser builds has no lines."""
-    text = re.sub(
-        "<!--.*?-->", lambda comment: "\n" * comment[0].count("\n"), text, flags=re.DOTALL
-    )
-    lines = [text.count("\n", 0, tag.start()) + 1 for tag in re.finditer(r"<object[\s/>]", text)]
-    if len(lines) != count:  # Objects within objects.
-        return [f"{path}: object {number}" for number in range(1, count + 1)]
-    return [f"{path}:{line}" for line in lines]
+def _parse_xml(text: str, path: Path) -> tuple[ElementTree.Element, list[int]]:
+    """Returns the outermost element, and the line of each <object> directly within it."""
+    builder = ElementTree.TreeBuilder()
+    # Given as text, so that no encoding can hide a declaration.
+    parser = expat.ParserCreate()
+    lines: list[int] = []
+    depth = 0
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        nonlocal depth
+        if depth == 1 and name == "object":
+            lines.append(parser.CurrentLineNumber)
+        depth += 1
+        builder.start(name, attributes)
+
+    def end(name: str) -> None:
+        nonlocal depth
+        depth -= 1
+        builder.end(name)
+
+    def refuse(*declaration: object) -> None:
+        raise ValueError(
+            f"{path}:{parser.CurrentLineNumber}: an annotation should hold no document type or "
+            f"entity declaration; such a file is not parsed. Received: {declaration[0]!r}. Delete "
+            "the declaration if you trust the file."
+        )
+
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
+    parser.CharacterDataHandler = builder.data
+    parser.StartDoctypeDeclHandler = refuse
+    parser.EntityDeclHandler = refuse
+    try:
+        parser.Parse(text, True)
+    except expat.ExpatError as error:
+        raise ValueError(
+            f"{path}:{error.lineno}: the file should be well-formed XML: {error}"
+        ) from error
+    return builder.close(), lines
+
+
+def _contents(root: ElementTree.Element) -> str:
+    """Returns the names of the first kinds of elements within `root`."""
+    names = list(dict.fromkeys(f"<{child.tag}>" for child in root))
+    return ", ".join(names[:5]) or "nothing in it"
+
+
+def _format_of(root: ElementTree.Element) -> str:
+    """Returns what a file that is not PASCAL VOC looks like, or "" if that is unknown."""
+    for outer, inner, name in _OTHER_FORMATS:
+        # Some tools put their namespace before the name.
+        if root.tag.rpartition(":")[2] == outer and (not inner or root.find(inner) is not None):
+            return f"; it looks like {name}"
+    return ""
 
 
 def _voc_size(root: ElementTree.Element) -> tuple[int, int] | None:
-    height, width = root.findtext("size/height", ""), root.findtext("size/width", "")
-    if not re.fullmatch(r"\s*\d{1,7}\s*\n\s*\d{1,7}\s*", f"{height}\n{width}", re.ASCII):
+    sides = [root.findtext(f"size/{name}", "").strip() for name in ("height", "width")]
+    if not all(re.fullmatch(r"\d{1,7}", side, re.ASCII) and int(side) for side in sides):
         return None
-    return (int(height), int(width)) if int(height) and int(width) else None
+    return int(sides[0]), int(sides[1])
 
 
 def _voc_object(element: ElementTree.Element, where: str) -> VocObject:
     name = element.findtext("name", "").strip()
     if not name:
         raise ValueError(f"{where}: an object should have a <name>. Received: none.")
-    corners = [element.findtext(f"bndbox/{tag}", "") for tag in ("xmin", "ymin", "xmax", "ymax")]
+    box = element.find("bndbox")
+    if box is None:
+        looks = "; it looks like LabelMe" if element.find("polygon") is not None else ""
+        raise ValueError(
+            f"{where}: an object should have a <bndbox>. Received: {_contents(element)}{looks}."
+        )
+    corners = [box.findtext(tag, "") for tag in ("xmin", "ymin", "xmax", "ymax")]
     return VocObject(name, parse_corners(corners, where), where)

@@ -1,6 +1,5 @@
 """Images of one's own: a folder a class, with or without boxes."""
 
-import csv
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -11,25 +10,20 @@ from keras_has.data.dataset import Dataset
 from keras_has.data.folders import (
     IMAGE_EXTENSIONS,
     file_names,
+    files_not_read,
+    folders_below,
     for_each_file,
-    is_hidden,
-    is_system_folder,
     not_found,
     require_folder,
     subfolder_names,
 )
 from keras_has.data.image_decoding import image_size
-from keras_has.data.readers.annotation_files import (
-    clip_box,
-    numbered_lines,
-    parse_corners,
-    read_voc_annotation,
-)
+from keras_has.data.problems import Problems
+from keras_has.data.readers.annotation_files import check_own_box, clip_box, read_voc_annotation
+from keras_has.data.readers.boxes_csv import BoxRow, read_boxes_csv
 from keras_has.data.sources import FileImages
 
 _UNREADABLE_EXTENSIONS = (".heic", ".heif", ".avif", ".jxl", ".jp2")
-_HEADER = ["image", "x0", "y0", "x1", "y1"]
-_HEADERS = (_HEADER, ["path", *_HEADER[1:]])
 _ADVICE = (
     "Put the images into data_dir/train/CLASS/ and data_dir/val/CLASS/, a folder a class, and pass "
     "data_dir."
@@ -37,7 +31,10 @@ _ADVICE = (
 
 
 def image_folder(
-    data_dir: str | os.PathLike[str], split: str = "train", read_boxes: bool = True
+    data_dir: str | os.PathLike[str],
+    split: str = "train",
+    read_boxes: bool = True,
+    nested: bool = False,
 ) -> Dataset:
     """Reads the index of your own images, one folder per class, and their boxes if there are any.
 
@@ -52,17 +49,20 @@ def image_folder(
     The classes are the sorted folders of `train`, for every split. Image ids are paths
     below `data_dir`, such as `"val/dog/3.jpg"`.
 
-    `boxes.csv` has the header `image,x0,y0,x1,y1` (or `path` for `image`) and one line per box: the
-    image's id, and the corners in pixels, half-open (`x1` and `y1` are the first column and row
-    outside of the box). VOC files have the format of PASCAL VOC and LabelImg, with the first and
-    last pixel of a box counted from 1; only objects with the name of the class folder count. Boxes
-    that extend beyond the image are clipped. Images without a box are allowed. The EXIF orientation
-    is not applied.
+    `boxes.csv` has the header `image,x0,y0,x1,y1`, in any order, and one line per box: the image's
+    id, and the corners in pixels, half-open (`x1` and `y1` are the first column and row outside of
+    the box). It may have the columns `class`, `probability`, `width` and `height`, too, and is the
+    table that `trainers.localize` writes and `trainers.evaluate` reads. VOC files have the format
+    of PASCAL VOC and LabelImg, with the first and last pixel of a box counted from 1. Only boxes
+    whose class is that of the folder count. Boxes that extend beyond the image are clipped. Images
+    without a box are allowed. The EXIF orientation is not applied.
 
     Args:
         data_dir: The folder that contains `train` and `val`.
         split: `"train"` (default), `"val"` or any other folder beside them.
         read_boxes: Whether to read the boxes.
+        nested: Whether images in subfolders of a class folder belong to the class, too. By default
+            the subfolders are not read, and reported. Defaults to `False`.
 
     Returns:
         A `Dataset`, sorted by class and name. It has the column `image_size` if every image has
@@ -96,14 +96,19 @@ def image_folder(
     labels: list[int] = []
     problems: list[str] = []
     for label, class_name in enumerate(class_names):
-        names = _list_images(folder / class_name)
+        folders = _class_folders(folder / class_name, nested)
+        names = [
+            f"{one.relative_to(folder / class_name).as_posix()}/{name}".removeprefix("./")
+            for one in folders
+            for name in _list_images(one)
+        ]
         if not names and split == "train":
             raise not_found(folder / class_name / "*.jpg", "images of the class", _ADVICE)
         if not names:
             problems.append(f"{folder / class_name}: no image of this class")
-        if (folder / class_name).is_dir():
-            problems += _files_not_read(folder / class_name)
-        image_ids += [f"{split}/{class_name}/{name}" for name in names]
+        for one in folders:
+            problems += files_not_read(one, (*IMAGE_EXTENSIONS, ".xml"), nested)
+        image_ids += [f"{split}/{class_name}/{name}" for name in sorted(names)]
         labels += [label] * len(names)
     if not image_ids:
         raise not_found(folder / "CLASS" / "*.jpg", "images", _ADVICE)
@@ -113,7 +118,8 @@ def image_folder(
     boxes: Sequence[np.ndarray] = [np.zeros((0, 4), np.float32)] * len(image_ids)
     image_sizes = None
     if read_boxes:
-        boxes, image_sizes = _read_boxes(data_dir, split, class_names, image_ids)
+        boxes, image_sizes, notes = _read_boxes(data_dir, split, class_names, image_ids, nested)
+        problems += notes
     return Dataset(
         name=f"{data_dir.resolve().name}/{split}",
         ids=np.array(image_ids, np.str_),
@@ -128,27 +134,14 @@ def image_folder(
     )
 
 
-def _files_not_read(folder: Path) -> list[str]:
-    """Returns one sentence for each kind of entry of a class folder that is not read."""
-    found: dict[str, list[str]] = {}
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            extension = Path(entry.name).suffix.lower()
-            if extension in (*IMAGE_EXTENSIONS, ".xml") or is_hidden(entry.name):
-                continue  # By the name alone: asking what each image is would take long.
-            if not entry.is_dir():
-                found.setdefault(extension or "without extension", []).append(entry.name)
-            elif not is_system_folder(entry.name):
-                found.setdefault("folder", []).append(entry.name)
-    return [
-        f"{folder}: entries not read: {len(names)} ({kind}), such as {min(names)!r}"
-        for kind, names in sorted(found.items())
-    ]
+def _class_folders(folder: Path, nested: bool) -> list[Path]:
+    """Returns the folder of a class, and with `nested` those below it; nothing if it is missing."""
+    if not folder.is_dir():
+        return []
+    return list(folders_below(folder)) if nested else [folder]
 
 
 def _list_images(folder: Path) -> list[str]:
-    if not folder.is_dir():
-        return []
     unreadable = file_names(folder, _UNREADABLE_EXTENSIONS)
     if unreadable:
         raise ValueError(
@@ -160,36 +153,66 @@ def _list_images(folder: Path) -> list[str]:
 
 
 def _read_boxes(
-    data_dir: Path, split: str, class_names: Sequence[str], image_ids: Sequence[str]
-) -> tuple[list[np.ndarray], np.ndarray | None]:
-    """Returns the boxes of each image and, where all are known, the sizes of the images."""
-    xml_files = _find_xml_files(data_dir, split, class_names, image_ids)
+    data_dir: Path,
+    split: str,
+    class_names: Sequence[str],
+    image_ids: Sequence[str],
+    nested: bool,
+) -> tuple[list[np.ndarray], np.ndarray | None, list[str]]:
+    """Returns the boxes of each image, the sizes of the images where all are known, and notes."""
+    problems = Problems(f"The boxes of {data_dir}")
+    xml_files = _find_xml_files(data_dir, split, class_names, image_ids, nested)
     table = data_dir / "boxes.csv"
-    rows: dict[str, list[tuple[str, list[float]]]] = {}
+    rows: dict[str, list[BoxRow]] = {}
+    notes: list[str] = []
     if table.is_file():
         if xml_files:
             raise ValueError(
                 "Boxes should stand either in boxes.csv or in XML files. Received: both "
                 f"{table} and {min(xml_files.values())}."
             )
-        rows = _read_table(table, data_dir, split, image_ids)
+        rows, notes = _read_table(table, data_dir, split, image_ids, problems)
 
-    def read(image_id: str) -> tuple[np.ndarray, tuple[int, int] | None]:
+    def read(image_id: str) -> tuple[list[list[float]], tuple[int, int] | None, list[ValueError]]:
         if image_id not in rows and image_id not in xml_files:
-            return np.zeros((0, 4), np.float32), None
+            return [], None, []
         size = image_size(data_dir / image_id)
-        if image_id in rows:
-            boxes = [clip_box(corners, size, where) for where, corners in rows[image_id]]
-        else:
-            boxes = _read_xml(xml_files[image_id], image_id, size)
-        return np.array(boxes, np.float32).reshape(-1, 4), size
+        if image_id in xml_files:
+            try:
+                return _read_xml(xml_files[image_id], image_id, size), size, []
+            except ValueError as error:
+                return [], size, [error]
+        found, errors = [], []
+        for row in rows[image_id]:
+            try:
+                found.append(_clip_row(row, size))
+            except ValueError as error:
+                errors.append(error)
+        return found, size, errors
 
-    boxes, sizes = zip(*for_each_file(read, image_ids), strict=True)
-    return list(boxes), None if None in sizes else np.array(sizes, np.int64)
+    boxes, sizes = [], []
+    for found, size, errors in for_each_file(read, image_ids):
+        boxes.append(np.array(found, np.float32).reshape(-1, 4))
+        sizes.append(size)
+        for error in errors:
+            problems.add(error)
+    problems.raise_if_any()
+    empty = [
+        str(xml_files[name])
+        for name, box in zip(image_ids, boxes, strict=True)
+        if name in xml_files and not len(box)
+    ]
+    if empty:
+        notes.append(f"{empty[0]}: no object in the annotation, as in {len(empty)} of {split}")
+    return boxes, None if None in sizes else np.array(sizes, np.int64), notes
 
 
 def _find_xml_files(
-    data_dir: Path, split: str, class_names: Sequence[str], image_ids: Sequence[str]
+    data_dir: Path,
+    split: str,
+    class_names: Sequence[str],
+    image_ids: Sequence[str],
+    nested: bool,
 ) -> Mapping[str, Path]:
     """Returns the XML file of each image that has one."""
     by_stem: dict[str, list[str]] = {}
@@ -197,33 +220,34 @@ def _find_xml_files(
         by_stem.setdefault(image_id.rpartition(".")[0], []).append(image_id)
     found: dict[str, Path] = {}
     for above in (data_dir, data_dir / "annotations"):
-        for class_name in class_names:
-            folder = above / split / class_name
-            for name in file_names(folder, (".xml",)) if folder.is_dir() else ():
-                owners = by_stem.get(f"{split}/{class_name}/{name[:-4]}", [])
-                if len(owners) != 1 or owners[0] in found:
-                    raise ValueError(
-                        f"{folder / name} should be the one annotation of one image of its name in "
-                        f"{data_dir / split / class_name}. Received: images {owners}"
-                        + (f" and {found[owners[0]]} as well." if set(owners) & set(found) else ".")
-                    )
-                found[owners[0]] = folder / name
+        files = [
+            folder / name
+            for class_name in class_names
+            for folder in _class_folders(above / split / class_name, nested)
+            for name in file_names(folder, (".xml",))
+        ]
+        for file in files:
+            owners = by_stem.get(file.relative_to(above).as_posix()[:-4], [])
+            if len(owners) != 1 or owners[0] in found:
+                raise ValueError(
+                    f"{file} should be the one annotation of one image of its name in "
+                    f"{data_dir / file.relative_to(above).parent}. Received: images {owners}"
+                    + (f" and {found[owners[0]]} as well." if set(owners) & set(found) else ".")
+                )
+            found[owners[0]] = file
     return found
 
 
 def _read_xml(path: Path, image_id: str, size: tuple[int, int] | None) -> list[list[float]]:
     annotation = read_voc_annotation(path)
     if size and annotation.size and size != annotation.size:
-        raise ValueError(
-            f"{path} should give the size of its image, {size[1]} x {size[0]} pixels (width x "
-            f"height). Received: {annotation.size[1]} x {annotation.size[0]}. Was the image "
-            "resized or turned after its boxes were drawn?"
-        )
+        raise ValueError(_wrong_size(str(path), size, annotation.size))
     class_name = image_id.split("/")[1]
     boxes = []
     for thing in annotation.objects:
         if thing.name == class_name:
             x0, y0, x1, y1 = thing.corners
+            check_own_box([x0 - 1, y0 - 1, x1, y1], size, thing.where)
             boxes.append(clip_box([x0 - 1, y0 - 1, x1, y1], size, thing.where))
     if annotation.objects and not boxes:
         raise ValueError(
@@ -233,39 +257,55 @@ def _read_xml(path: Path, image_id: str, size: tuple[int, int] | None) -> list[l
     return boxes
 
 
+def _clip_row(row: BoxRow, size: tuple[int, int] | None) -> list[float]:
+    if row.size and size and row.size != size:
+        raise ValueError(_wrong_size(row.where, size, row.size))
+    corners = row.corners or ()
+    check_own_box(corners, size, row.where)
+    return clip_box(corners, size, row.where)
+
+
+def _wrong_size(where: str, size: tuple[int, int], received: tuple[int, int]) -> str:
+    return (
+        f"{where} should give the size of its image, {size[1]} x {size[0]} pixels (width x "
+        f"height). Received: {received[1]} x {received[0]}. Was the image resized or turned after "
+        "its boxes were drawn?"
+    )
+
+
 def _read_table(
-    path: Path, data_dir: Path, split: str, image_ids: Sequence[str]
-) -> dict[str, list[tuple[str, list[float]]]]:
-    """Reads `boxes.csv`: for each image of the split that is in it, where a box stands and it."""
+    path: Path, data_dir: Path, split: str, image_ids: Sequence[str], problems: Problems
+) -> tuple[dict[str, list[BoxRow]], list[str]]:
+    """Reads `boxes.csv`: the lines of each image of the split, and what is left out of them."""
     known = set(image_ids)
     elsewhere: dict[str, bool] = {}
-    boxes: dict[str, list[tuple[str, list[float]]]] = {}
-    lines = numbered_lines(path)
-    header = _fields(lines[0][1], f"{path}:{lines[0][0]}") if lines else []
-    if header not in _HEADERS:
-        raise ValueError(f"{path}:1: the header should be {','.join(_HEADER)}. Received: {header}")
-    for number, line in lines[1:]:
-        where = f"{path}:{number}"
-        fields = _fields(line, where)
-        if len(fields) != len(_HEADER):
-            raise ValueError(f"{where}: a line should be {','.join(_HEADER)}. Received: {line!r}")
-        image_id, corners = fields[0], parse_corners(fields[1:], where)
-        parts = PurePosixPath(image_id).parts
-        if parts[:1] != (split,) and len(parts) == 3 and not {"..", "/"} & set(parts):
-            if image_id not in elsewhere:
-                elsewhere[image_id] = _is_file(data_dir / image_id)
-            is_there = elsewhere[image_id]
+    rows: dict[str, list[BoxRow]] = {}
+    others: list[BoxRow] = []
+    for row in read_boxes_csv(path, problems=problems):
+        parts = PurePosixPath(row.image).parts
+        if parts[:1] != (split,) and len(parts) >= 3 and not {"..", "/"} & set(parts):
+            if row.image not in elsewhere:
+                elsewhere[row.image] = _is_file(data_dir / row.image)
+            is_there = elsewhere[row.image]
         else:
-            is_there = image_id in known
+            is_there = row.image in known
         if not is_there:
-            raise ValueError(
-                f"{where}: the image should be the path of an image below {data_dir}, such as "
-                f"{image_ids[0]!r}. Received: {image_id!r}; there is no such image."
+            problems.add(
+                f"{row.where}: the image should be the path of an image below {data_dir}, such as "
+                f"{image_ids[0]!r}. Received: {row.image!r}; there is no such image."
             )
-        clip_box(corners, None, where)
-        if image_id in known:
-            boxes.setdefault(image_id, []).append((where, corners))
-    return boxes
+        elif row.image in known and row.corners is not None:
+            if row.class_name and row.class_name != parts[1]:
+                others.append(row)
+            else:
+                rows.setdefault(row.image, []).append(row)
+    notes = []
+    if others:
+        notes.append(
+            f"{others[0].where}: class {others[0].class_name!r} in an image of another class: "
+            f"{len(others)} such boxes of {split} are not used"
+        )
+    return rows, notes
 
 
 def _is_file(path: Path) -> bool:
@@ -273,10 +313,3 @@ def _is_file(path: Path) -> bool:
         return path.is_file()
     except OSError:  # Such as a name that is too long.
         return False
-
-
-def _fields(line: str, where: str) -> list[str]:
-    try:
-        return next(csv.reader([line], strict=True))
-    except csv.Error as error:
-        raise ValueError(f"{where}: the line should be CSV: {error}. Received: {line!r}") from error

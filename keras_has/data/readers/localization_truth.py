@@ -1,13 +1,20 @@
 """The true boxes or masks of images, read from files without the images."""
 
-import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from keras_has.data.problems import Problems
+from keras_has.data.readers.annotation_files import check_own_box, numbered_lines
+from keras_has.data.readers.boxes_csv import (
+    IMAGE_NAMES,
+    check_size,
+    parse_numbers,
+    read_boxes_csv,
+    split_line,
+)
 from keras_has.data.readers.wsol_files import (
     boxes_of_rows,
     read_image_ids,
@@ -31,107 +38,103 @@ class LocalizationTruth:
 
     image_ids: list[str]
     boxes: dict[str, np.ndarray] = field(default_factory=dict)
-    sizes: dict[str, tuple[float, float]] = field(default_factory=dict)
+    sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
     masks: dict[str, list[Path]] = field(default_factory=dict)
     ignored: dict[str, Path] = field(default_factory=dict)
 
 
-def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yields line number and fields of each line that is not empty."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            for fields in (reader := csv.reader(file, strict=True)):
-                if fields:
-                    yield reader.line_num, [text.strip() for text in fields]
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"{path} is missing.") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path} should be lines of comma-separated text: {error}") from error
-
-
-def _numbers(fields: Sequence[str], where: str, meaning: str) -> list[float]:
-    try:
-        numbers = [float(text) for text in fields]
-    except ValueError:
-        numbers = []
-    if not numbers or not np.isfinite(numbers).all():
-        raise ValueError(f"{where}: a line should be {meaning}. Received: {','.join(fields)!r}")
-    return numbers
-
-
-def read_image_sizes(path: Path) -> dict[str, tuple[float, float]]:
-    """Reads lines of `image_id,width,height`.
+def read_image_sizes(path: Path) -> dict[str, tuple[int, int]]:
+    """Reads a table of image sizes.
 
     Args:
-        path: The file; a first line without numbers is a heading.
+        path: Lines of `image,width,height`. A first line with names in place of numbers decides the
+            order of the columns; `image_id` and `path` may stand for `image`.
 
     Returns:
         Height and width by image.
 
     Raises:
         FileNotFoundError: If the file is missing.
-        ValueError: If a line does not have this form.
+        ValueError: If lines do not have this form, or an image has two sizes; the message names
+            them.
     """
-    sizes = {}
-    for number, fields in _rows(path):
-        if number == 1 and _is_heading(fields):
-            continue
-        meaning = "an image, its width and its height, above 0"
-        size = _numbers(fields[1:], f"{path}:{number}", meaning)
-        if len(size) != 2 or min(size) <= 0:
+    lines = numbered_lines(path)
+    columns = ["image", "width", "height"]
+    first = split_line(lines[0][1], f"{path}:{lines[0][0]}") if lines else []
+    if not any(field[:1].isdigit() for field in first[1:]):
+        named = ["image" if name.lower() in IMAGE_NAMES else name.lower() for name in first]
+        if sorted(named) != sorted(columns):
             raise ValueError(
-                f"{path}:{number}: a line should be {meaning}. Received: {','.join(fields)!r}"
+                f"{path}:1: the columns should be {','.join(columns)}, in any order. "
+                f"Received: {','.join(first)!r}"
             )
-        sizes[fields[0]] = size[1], size[0]
+        columns, lines = named, lines[1:]
+    problems = Problems(str(path))
+    sizes: dict[str, tuple[int, int]] = {}
+    for number, line in lines:
+        where = f"{path}:{number}"
+        try:
+            fields = split_line(line, where)
+            if len(fields) != len(columns):
+                raise ValueError(
+                    f"{where}: a line should be {','.join(columns)}. Received: {line!r:.200}"
+                )
+            values = dict(zip(columns, fields, strict=True))
+            sides = [values["width"], values["height"]]
+            width, height = parse_numbers(sides, where, "width and height")
+            size = check_size(width, height, where)
+            if sizes.setdefault(values["image"], size) != size:
+                raise ValueError(
+                    f"{where}: an image should have one size. Received: {values['image']!r} again "
+                    "with another one."
+                )
+        except ValueError as error:
+            problems.add(error)
+    problems.raise_if_any()
     return sizes
 
 
 def read_boxes(
-    path: Path, sizes: Mapping[str, tuple[float, float]] | None = None, half_open: bool = False
+    path: Path, sizes: Mapping[str, tuple[int, int]] | None = None, half_open: bool = False
 ) -> LocalizationTruth:
-    """Reads lines of `image_id,x0,y0,x1,y1`, or of `image_id,x0,y0,x1,y1,width,height`.
+    """Reads the true boxes of images from boxes.csv, see `read_boxes_csv`.
 
     Args:
-        path: The file; a first line without numbers is a heading.
+        path: The file.
         sizes: Height and width of the images whose lines do not contain them.
-        half_open: Whether `x1` and `y1` are outside the box. Otherwise they are its last pixels, as
-            in the metadata of wsolevaluation. Defaults to `False`.
+        half_open: Whether `x1` and `y1` are outside of the box in a table with the column
+            `image_id`, too. Defaults to `False`.
 
     Returns:
         The truth, with images in the order of their first appearance.
 
     Raises:
         FileNotFoundError: If the file is missing.
-        ValueError: If a line does not have this form, or an image's size is unknown.
+        ValueError: If lines do not have this form, a box does not fit its image, or the size of an
+            image is unknown; the message names them.
     """
     truth = LocalizationTruth([])
-    found: dict[str, list[list[float]]] = {}
-    for number, fields in _rows(path):
-        where = f"{path}:{number}"
-        if number == 1 and _is_heading(fields):
+    found: dict[str, list[tuple[float, float, float, float]]] = {}
+    problems = Problems(str(path))
+    rows = read_boxes_csv(path, half_open, problems)
+    truth.sizes = {row.image: row.size for row in rows if row.size is not None}
+    for row in rows:
+        size = truth.sizes.get(row.image) or (sizes or {}).get(row.image)
+        if row.corners is None:
             continue
-        meaning = "image_id,x0,y0,x1,y1 or image_id,x0,y0,x1,y1,width,height"
-        if len(fields) not in (5, 7):
-            raise ValueError(f"{where}: a line should be {meaning}. Received: {','.join(fields)!r}")
-        x0, y0, x1, y1, *size = _numbers(fields[1:], where, meaning)
-        if not half_open:
-            x1, y1 = x1 + 1, y1 + 1
-        if min(x0, y0) < 0 or x1 <= x0 or y1 <= y0:
-            raise ValueError(
-                f"{where}: a box should have 0 <= x0 < x1 and 0 <= y0 < y1. "
-                f"Received: {','.join(fields)!r}"
+        if size is None:
+            problems.add(
+                f"{row.where}: the size of {row.image!r} should be known, from the columns width "
+                "and height or from --image_sizes, a table of image,width,height."
             )
-        image = fields[0]
-        found.setdefault(image, []).append([x0, y0, x1, y1])
-        if size:
-            truth.sizes[image] = size[1], size[0]
-        elif image not in truth.sizes:
-            if sizes is None or image not in sizes:
-                raise ValueError(
-                    f"{where}: the size of {image!r} should be known, from width and height after "
-                    "the box or from --image_sizes, a file with lines of image_id,width,height."
-                )
-            truth.sizes[image] = sizes[image]
+            continue
+        try:
+            check_own_box(row.corners, size, row.where)
+        except ValueError as error:
+            problems.add(error)
+        found.setdefault(row.image, []).append(row.corners)
+        truth.sizes[row.image] = size
+    problems.raise_if_any()
     if not found:
         raise ValueError(f"{path} should contain boxes. Received: none.")
     truth.image_ids = list(found)
@@ -227,16 +230,3 @@ def load_mask(file: Path) -> np.ndarray:
     if mask is None:
         raise ValueError(f"{file} should be a picture of a mask, but is missing or cannot be read.")
     return mask
-
-
-def _is_heading(fields: Sequence[str]) -> bool:
-    """Returns whether a first line names columns: no field after the first is a number."""
-
-    def is_number(text: str) -> bool:
-        try:
-            float(text)
-        except ValueError:
-            return False
-        return True
-
-    return len(fields) > 1 and not any(is_number(field) for field in fields[1:])

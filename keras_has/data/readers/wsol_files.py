@@ -12,6 +12,7 @@ import numpy as np
 from keras_has.data.folders import require_file
 from keras_has.data.problems import Problems
 from keras_has.data.readers.annotation_files import clip_box, numbered_lines, parse_corners
+from keras_has.data.readers.boxes_csv import check_size
 
 ADVICE = (
     "Pass as metadata_dir the folder of one dataset in the metadata folder of "
@@ -79,7 +80,10 @@ def read_sizes(
                 f"width and its height, with commas between them. Received: {line!r}"
             )
             continue
-        sizes[match[1]] = int(match[3]), int(match[2])
+        try:
+            sizes[match[1]] = check_size(int(match[2]), int(match[3]), f"{path}:{number}")
+        except ValueError as error:
+            problems.add(error)
     for image_id in image_ids:
         if image_id not in sizes:
             problems.add(f"{path}: every image should have a line. Received: none for {image_id!r}")

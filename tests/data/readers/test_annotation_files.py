@@ -181,11 +181,14 @@ def test_no_encoding_hides_an_entity(tmp_path, encoding):
         ("", ":1: the file should be well-formed XML"),
         ("<annotation>\n<object>\n</annotation>", ":3: the file should be well-formed XML"),
         ("<annotation>&lol;</annotation>", ":1: the file should be well-formed XML"),
-        ("<a>\n<object/></a>", ":2: an object should have a <name>"),
-        ("<a>\n<object><name>x</name></object></a>", ":2: the corners of a box should be four"),
+        ("<annotation>\n<object/></annotation>", ":2: an object should have a <name>"),
         (
-            "<a><object><name>x</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>wide</xmax>"
-            "<ymax>2</ymax></bndbox></object></a>",
+            "<annotation>\n<object><name>x</name><bndbox/></object></annotation>",
+            ":2: the corners of a box should be four",
+        ),
+        (
+            "<annotation><object><name>x</name><bndbox><xmin>1</xmin><ymin>1</ymin>"
+            "<xmax>wide</xmax><ymax>2</ymax></bndbox></object></annotation>",
             ":1: the corners of a box should be four numbers. Received: ['1', '1', 'wide', '2']",
         ),
     ],
@@ -194,6 +197,70 @@ def test_unsound_annotations_are_named_with_their_line(tmp_path, write_text, tex
     path = write_text(tmp_path / "a.xml", text)
     with pytest.raises(ValueError, match=re.escape(f"{path}{message}")):
         read_voc_annotation(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "looks"),
+    [
+        ("<annotations><version/><image id='0'><box xtl='1'/></image></annotations>", "CVAT"),
+        ("<annotations><track id='0'/></annotations>", "CVAT for videos"),
+        ("<dataset><images><image file='a'/></images></dataset>", "dlib"),
+        ("<svg><rect/></svg>", "SVG"),
+        ("<x:xmpmeta><x:y/></x:xmpmeta>", "XMP"),
+        ("<doc><object_list/></doc>", "<doc> with <object_list>. Export"),
+        ("<annotation><filename>a</filename><item><name>x</name></item></annotation>", "<item>"),
+        ("<annotation><imagesize/><polygon/></annotation>", "LabelMe"),
+        (
+            "<annotation><object><name>x</name><polygon><pt/></polygon></object></annotation>",
+            "a <bndbox>. Received: <name>, <polygon>; it looks like LabelMe.",
+        ),
+    ],
+)
+def test_xml_of_other_tools_is_refused_with_what_it_looks_like(tmp_path, write_text, text, looks):
+    path = write_text(tmp_path / "a.xml", text)
+    with pytest.raises(ValueError, match=re.escape(str(path))) as error:
+        read_voc_annotation(path)
+    assert looks in str(error.value)
+
+
+def test_an_image_without_objects_has_an_annotation_without_boxes(tmp_path, write_text):
+    path = write_text(
+        tmp_path / "a.xml",
+        "<annotation verified='yes'><folder/><filename>a</filename><path/><source/>"
+        "<size><width>8</width><height>6</height></size><segmented>0</segmented></annotation>",
+    )
+    annotation = read_voc_annotation(path)
+    assert annotation.size == (6, 8)
+    assert annotation.objects == ()
+
+
+@pytest.mark.parametrize("text", ["<![CDATA[<!DOCTYPE x><object>]]>", "<!-- <!ENTITY x> -->"])
+def test_a_declaration_or_object_in_text_or_in_a_comment_is_none(tmp_path, write_text, text):
+    path = write_text(tmp_path / "a.xml", SOUND.replace("<folder>", f"<folder>{text}\n"))
+    first, second = read_voc_annotation(path).objects
+    assert first.where.endswith(":7")
+    assert second.name == "dog"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda n: (
+            "<object><name>a</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>2</xmax>"
+            "<ymax>2</ymax></bndbox></object>\n" * n
+        ),
+        lambda n: "<folder><![CDATA[" + "<!--" * n + "]]></folder>",
+        lambda n: "<size><width>" + " \n" * n + "x</width><height>3</height></size>",
+        lambda n: "<object><name>a</name><bndbox><xmin>" + "1" * n + "x</xmin></bndbox></object>",
+    ],
+)
+def test_long_files_take_linear_time(tmp_path, write_text, make):
+    """A quadratic parser takes hours for these, so that a finished test is the proof."""
+    path = write_text(tmp_path / "a.xml", f"<annotation>{make(300_000)}</annotation>")
+    try:
+        assert len(read_voc_annotation(path).objects) in (0, 300_000)
+    except ValueError as error:
+        assert "the corners of a box" in str(error)
 
 
 def test_a_missing_annotation_is_named(tmp_path):

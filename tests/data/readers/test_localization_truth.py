@@ -11,44 +11,51 @@ from keras_has.data.readers.localization_truth import (
 from keras_has.data.readers.score_maps import find_score_maps
 
 
-def test_boxes_of_a_table_are_read_with_heading_sizes_and_both_kinds_of_corners(tmp_path):
+def test_a_table_with_image_id_has_last_pixels_as_before_unless_half_open_is_given(tmp_path):
     path = tmp_path / "boxes.csv"
     path.write_text("image_id,x0,y0,x1,y1,width,height\na,1,2,3,4,50,40\na,0,0,9.5,9,50,40\n")
     inclusive = read_boxes(path)
     assert inclusive.boxes["a"].tolist() == [[1, 2, 4, 5], [0, 0, 10.5, 10]]
     assert inclusive.sizes["a"] == (40, 50)
     assert read_boxes(path, half_open=True).boxes["a"][0].tolist() == [1, 2, 3, 4]
-    path.write_text("a,1,2,3,4\n")
-    assert read_boxes(path, {"a": (7, 8)}).sizes["a"] == (7, 8)
+    path.write_text("image,x0,y0,x1,y1\na,1,2,3,4\n")
+    truth = read_boxes(path, {"a": (7, 8)})
+    assert truth.sizes["a"] == (7, 8)
+    assert truth.boxes["a"].tolist() == [[1, 2, 3, 4]]
 
 
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        ("a,1,2,3", r"boxes.csv:2: a line should be image_id,x0,y0,x1,y1"),
-        ("a,1,2,3,x", r"boxes.csv:2: a line should be"),
-        ("a,1,2,3,nan", r"boxes.csv:2: a line should be"),
-        ("a,5,2,3,4,50,40", r"boxes.csv:2: a box should have"),
-        ("a,-1,2,3,4,50,40", r"boxes.csv:2: a box should have"),
-        ("b,1,2,3,4", r"boxes.csv:2: the size of 'b' should be known"),
-    ],
-)
-def test_a_line_that_cannot_be_read_is_named(tmp_path, line, message):
+def test_a_box_whose_image_has_no_known_size_or_is_elsewhere_is_named(tmp_path):
     path = tmp_path / "boxes.csv"
-    path.write_text(f"a,0,0,1,1,50,40\n{line}\n")
-    with pytest.raises(ValueError, match=message):
-        read_boxes(path)
+    path.write_text("image,x0,y0,x1,y1\na,1,2,3,4\nb,90,2,95,4\nc,1,2,3,4\n")
+    with pytest.raises(ValueError) as error:
+        read_boxes(path, {"a": (7, 8), "b": (7, 8)})
+    assert "boxes.csv:3: a box should overlap its image of 8 x 7 pixels" in str(error.value)
+    assert "boxes.csv:4: the size of 'c' should be known" in str(error.value)
+
+
+def test_column_names_decide_in_a_table_of_sizes(tmp_path):
+    path = tmp_path / "sizes.csv"
+    for text in (
+        "image,height,width\nb.jpg,50,100\n",
+        "width,height,image_id\n100,50,b.jpg\n",
+        "b.jpg,100,50\n",
+    ):
+        path.write_text(text)
+        assert read_image_sizes(path) == {"b.jpg": (50, 100)}
+    for text, named in (
+        ("image,w,h\nb.jpg,100,50\n", "image,w,h"),
+        ("b.jpg,100,50\nb.jpg,50,100\n", r"sizes\.csv:2: .*one size"),
+        ("b.jpg,200000,200000\n", r"sizes\.csv:1: .*width=200000"),
+        ("b.jpg,1.5,2\n", r"sizes\.csv:1: .*width=1\.5"),
+        ("b.jpg,0,2\nb,2\n", r"2 problems"),
+    ):
+        path.write_text(text)
+        with pytest.raises(ValueError, match=named):
+            read_image_sizes(path)
 
 
 def test_names_that_could_be_taken_for_others_are_sorted_out(tmp_path):
-    """Headings, masks and maps named as documented, two images of one short name, repeated ids."""
-    table = tmp_path / "boxes.csv"
-    table.write_text("a.jpg,.5,1,50,60,100,100\nb.jpg,1,1,2,2,100,100\n")
-    assert read_boxes(table).image_ids == ["a.jpg", "b.jpg"]
-    table.write_text("image,x0,y0,x1,y1,width,height\nb.jpg,1,1,2,2,100,100\n")
-    assert read_boxes(table).image_ids == ["b.jpg"]
-    table.write_text("image,width,height\nb.jpg,100,50\n")
-    assert read_image_sizes(table) == {"b.jpg": (50.0, 100.0)}
+    """Masks and maps named as documented, two images of one short name, repeated ids."""
     np.save(tmp_path / "a.npy", np.zeros((2, 2)))
     np.save(tmp_path / "c.jpg.npy", np.zeros((2, 2)))
     assert find_score_maps(tmp_path, ["c"]).missing == []
