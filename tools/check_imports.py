@@ -12,7 +12,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 LAYERS = (
-    ("keras_has.version", "keras_has.deprecation", "keras_has.atomic_files"),
+    (
+        "keras_has.version",
+        "keras_has.deprecation",
+        "keras_has.atomic_files",
+        "keras_has.json_files",
+    ),
     ("keras_has.ops",),
     (
         "keras_has.layers",
