@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_has import json_files
 from keras_has.atomic_files import write_atomically
+from keras_has.json_files import read_json as read_any_json
 
 
 def to_json(value: Any) -> str:
@@ -40,7 +40,7 @@ def read_json(path: Path) -> Any:
         OSError: If it cannot be read.
         ValueError: If it is not JSON; the message names the file and the cause.
     """
-    return json_files.read_json(path, object) if path.is_file() else None
+    return read_any_json(path, object) if path.is_file() else None
 
 
 def null_to_nan(value: Any) -> Any:

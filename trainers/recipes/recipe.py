@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
-from keras_has.json_files import parse_json
 from trainers.recipes.fields import field
 
 SCHEDULES = ("cosine", "regimes", "steps")
@@ -214,6 +213,8 @@ class Recipe:
         Raises:
             ValueError: If the text is not a recipe of this class.
         """
+        from keras_has.json_files import parse_json  # Flags are checked before Keras is imported.
+
         fields = parse_json(text, "recipe")
         task = fields.pop("task", cls.TASK)
         if task != cls.TASK:

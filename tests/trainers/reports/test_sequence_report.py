@@ -275,7 +275,7 @@ def test_the_recipe_tells_what_a_run_is_of(run_dirs, tmp_path):
         write_report(run_dirs / "phases_has", images)
     for text in ("{}", "[]", '{"patch_size": [1], "num_segments": 2}'):
         (images / "recipe.json").write_text(text)
-        with pytest.raises(RunError, match=r"recipe\.json cannot be used"):
+        with pytest.raises(RunError, match=r"recipe\.json cannot be"):
             recipe_kind(images)
 
 
