@@ -1,6 +1,6 @@
 """What --deterministic costs, and in how many different networks the same command ends without it.
 
-  python -m benchmarks.determinism   (about eight minutes on two cores)
+  python -m benchmarks.determinism   (about six minutes on two cores)
 
 Every run trains MobileNetV2 for three epochs on the same 96 generated images, in a process of its
 own. The first epoch is not timed: it contains the tracing.

@@ -81,7 +81,8 @@ def find_videos(folder: Path, out: Path | None = None) -> dict[str, Path]:
         FileNotFoundError: If there is no video.
         ValueError: If two videos have the same id.
     """
-    from keras_has.data.video.video_frames import VIDEO_EXTENSIONS, printable
+    from keras_has.data.folders import printable
+    from keras_has.data.video.video_frames import VIDEO_EXTENSIONS
 
     found: dict[str, Path] = {}
     files = [folder] if folder.is_file() else sorted(folder.rglob("*"), key=os.fsencode)
@@ -108,7 +109,8 @@ def find_videos(folder: Path, out: Path | None = None) -> dict[str, Path]:
 
 def other_files(folder: Path, out: Path | None = None) -> list[str]:
     """Returns how many files below a folder are not videos, by extension, if there are any."""
-    from keras_has.data.video.video_frames import VIDEO_EXTENSIONS, printable
+    from keras_has.data.folders import printable
+    from keras_has.data.video.video_frames import VIDEO_EXTENSIONS
 
     if not folder.is_dir():
         return []
@@ -618,7 +620,7 @@ def extract_features(
             `on_bad_video` is "error".
     """
     from keras_has.data import VideoClips, VideoError, is_sequence_records, record_videos
-    from keras_has.data.video.video_frames import printable
+    from keras_has.data.folders import printable
 
     folder = Path(out)
     found: dict[str, Video]

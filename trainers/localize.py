@@ -19,7 +19,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 from absl import app, flags, logging
 
-from keras_has.data.folders import find_images
+from keras_has.data.folders import find_images, printable
 from keras_has.data.readers.boxes_csv import BoxRow, write_boxes_csv
 from trainers.engine.command import exit_on_error, refuse_arguments
 from trainers.engine.console import print_problems, progress
@@ -31,11 +31,6 @@ _HEAT_MAP = flags.DEFINE_boolean("heat_map", True, "Whether to draw the map next
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Images per batch.", lower_bound=1)
 flags.mark_flags_as_required(["model", "images", "out"])
 _FRAME = ("Graph execution error", "Node:", "function_node", "(most recent", "File ")
-
-
-def printable(path: Path) -> str:
-    """Returns a file name as text; bytes that are not valid text become escapes."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def reason(error: Exception) -> str:

@@ -333,7 +333,7 @@ def _readable(
     A video is bad if its file is missing or has no first frame.
     """
     from keras_has.data import VideoError, VideoFrames
-    from keras_has.data.video.video_frames import printable
+    from keras_has.data.folders import printable
 
     show = progress(f"checking {dataset.name}", "video")
     is_good = []

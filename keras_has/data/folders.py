@@ -46,17 +46,31 @@ def require_file(path: Path, expected: str, advice: str) -> Path:
     return path
 
 
+def printable(path: str | os.PathLike[str]) -> str:
+    r"""Returns a path as text; bytes that are not UTF-8 become escapes.
+
+    Example:
+
+    >>> printable("caf\udce9.avi")
+    'caf\\xe9.avi'
+    """
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
 def subfolder_names(folder: Path) -> list[str]:
     """Returns the sorted names of the subfolders of a folder, without hidden and system folders.
 
     Raises:
         ValueError: If a name is not UTF-8.
     """
+    return _checked(_subfolder_names(folder), folder)
+
+
+def _subfolder_names(folder: Path) -> list[str]:
     with os.scandir(folder) as entries:
-        names = sorted(
+        return sorted(
             entry.name for entry in entries if entry.is_dir() and not is_system_folder(entry.name)
         )
-    return _checked(names, folder)
 
 
 def file_names(folder: Path, extensions: tuple[str, ...] = IMAGE_EXTENSIONS) -> list[str]:
@@ -68,8 +82,12 @@ def file_names(folder: Path, extensions: tuple[str, ...] = IMAGE_EXTENSIONS) -> 
     Raises:
         ValueError: If a name is not UTF-8.
     """
+    return _checked(_file_names(folder, extensions), folder)
+
+
+def _file_names(folder: Path, extensions: tuple[str, ...]) -> list[str]:
     with os.scandir(folder) as entries:
-        names = sorted(
+        return sorted(
             entry.name
             for entry in entries
             if entry.name.lower().endswith(extensions)
@@ -77,7 +95,6 @@ def file_names(folder: Path, extensions: tuple[str, ...] = IMAGE_EXTENSIONS) -> 
             # Neither asks the file system, except for links.
             and (entry.is_file() or entry.is_symlink())
         )
-    return _checked(names, folder)
 
 
 def folders_below(folder: Path, excluded: Path | None = None) -> Iterator[Path]:
@@ -96,7 +113,7 @@ def folders_below(folder: Path, excluded: Path | None = None) -> Iterator[Path]:
         if current.resolve() not in entered:
             entered.add(current.resolve())
             yield current
-            ahead += [current / name for name in reversed(subfolder_names(current))]
+            ahead += [current / name for name in reversed(_subfolder_names(current))]
 
 
 def files_not_read(
@@ -125,7 +142,8 @@ def files_not_read(
             elif not (entry.is_file() or entry.is_symlink()):
                 found.setdefault("no regular file", []).append(entry.name)
     return [
-        f"{folder}: entries not read: {len(names)} ({kind}), such as {min(names)!r}"
+        f"{printable(folder)}: entries not read: {len(names)} ({printable(kind)}), such as "
+        f"{min(names)!r}"
         for kind, names in sorted(found.items())
     ]
 
@@ -154,7 +172,7 @@ def find_images(path: Path, excluded: Path) -> tuple[list[Path], list[str]]:
     found: list[Path] = []
     left_out: list[str] = []
     for folder in folders_below(path, excluded) if path.is_dir() else ():
-        found += [folder / name for name in file_names(folder)]
+        found += [folder / name for name in _file_names(folder, IMAGE_EXTENSIONS)]
         left_out += files_not_read(folder, reads_subfolders=True)
     if not found:
         raise not_found(

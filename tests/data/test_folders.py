@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from keras_has.data.folders import file_names, find_images
+from keras_has.data.folders import file_names, find_images, printable
 
 
 def test_images_are_found_in_order_but_hidden_files_and_results_are_not(tmp_path):
@@ -31,6 +31,14 @@ def test_links_in_a_circle_and_system_folders_are_not_entered(tmp_path):
     found, left_out = find_images(tmp_path, excluded=tmp_path / "out")
     assert found == [tmp_path / "a.png", tmp_path / "sub" / "b.png"]
     assert left_out == []
+
+
+def test_names_that_are_not_utf8_are_found_and_described(tmp_path):
+    for name in (b"caf\xe9.png", b"caf\xe9.txt"):
+        os.close(os.open(os.fsencode(tmp_path) + b"/" + name, os.O_CREAT))
+    found, (left_out,) = find_images(tmp_path, excluded=tmp_path / "out")
+    assert [printable(file.name) for file in found] == ["caf\\xe9.png"]
+    left_out.encode("utf-8")
 
 
 def test_a_pipe_is_no_image_and_is_named(tmp_path):

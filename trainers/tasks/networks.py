@@ -183,6 +183,11 @@ def _argument(recipe: ImageFields, name: str) -> Any:
         return 1 if recipe.map_stride < 32 else 2
     if name == "weights":
         return None if recipe.weights in ("", "random") else recipe.weights
+    if not hasattr(recipe, name):
+        raise RunError(
+            f"--model={recipe.model} needs `{name}`, which recipes for {recipe.TASK} do not have. "
+            "Choose another --model."
+        )
     return getattr(recipe, name)
 
 

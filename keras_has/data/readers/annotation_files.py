@@ -82,8 +82,8 @@ def _number(text: str) -> float:
     return float(text) if is_number else math.nan
 
 
-def check_own_box(corners: Sequence[float], size: tuple[int, int] | None, where: str) -> None:
-    """Raises an error for a box that cannot be meant for its image.
+def clip_own_box(corners: Sequence[float], size: tuple[int, int] | None, where: str) -> list[float]:
+    """Does the same as `clip_box`, and refuses a box that cannot be meant for its image.
 
     For annotations of one's own. Published ones are read as their protocols do, with `clip_box`.
 
@@ -92,13 +92,16 @@ def check_own_box(corners: Sequence[float], size: tuple[int, int] | None, where:
         size: Height and width of the image in pixels, or `None` if it is unknown.
         where: File and line, for the error message.
 
+    Returns:
+        The corners within the image, rounded to float32.
+
     Raises:
         ValueError: If `clip_box` refuses the box, or it extends beyond its image by more than the
             image's own width or height.
     """
-    clip_box(corners, size, where)
+    clipped = clip_box(corners, size, where)
     if size is None:
-        return
+        return clipped
     (x0, y0, x1, y1), (height, width) = corners, size
     if min(x0 / width, y0 / height) < -1 or max(x1 / width, y1 / height) > 2:
         raise ValueError(
@@ -107,6 +110,7 @@ def check_own_box(corners: Sequence[float], size: tuple[int, int] | None, where:
             f"x0={x0:g}, y0={y0:g}, x1={x1:g}, y1={y1:g}. Were the boxes drawn on a larger copy of "
             "the image?"
         )
+    return clipped
 
 
 def clip_box(corners: Sequence[float], size: tuple[int, int] | None, where: str) -> list[float]:

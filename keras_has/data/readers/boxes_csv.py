@@ -9,7 +9,7 @@ from pathlib import Path
 
 from keras_has.atomic_files import write_atomically
 from keras_has.data.problems import Problems
-from keras_has.data.readers.annotation_files import check_own_box, numbered_lines, parse_corners
+from keras_has.data.readers.annotation_files import clip_own_box, numbered_lines, parse_corners
 
 _CORNERS = ("x0", "y0", "x1", "y1")
 _OPTIONAL = ("class", "probability", "width", "height")
@@ -195,7 +195,7 @@ def _read_row(line: str, columns: list[str], is_inclusive: bool, where: str) -> 
     if any(values[name] for name in _CORNERS):
         x0, y0, x1, y1 = parse_corners([values[name] for name in _CORNERS], where)
         corners = (x0, y0, x1 + is_inclusive, y1 + is_inclusive)
-        check_own_box(corners, size, where)
+        clip_own_box(corners, size, where)
     return BoxRow(image, corners, values.get("class", ""), probability, size, where)
 
 

@@ -19,7 +19,7 @@ from keras_has.data.folders import (
 )
 from keras_has.data.image_decoding import image_size
 from keras_has.data.problems import Problems
-from keras_has.data.readers.annotation_files import check_own_box, clip_box, read_voc_annotation
+from keras_has.data.readers.annotation_files import clip_own_box, read_voc_annotation
 from keras_has.data.readers.boxes_csv import BoxRow, read_boxes_csv
 from keras_has.data.sources import FileImages
 
@@ -247,8 +247,7 @@ def _read_xml(path: Path, image_id: str, size: tuple[int, int] | None) -> list[l
     for thing in annotation.objects:
         if thing.name == class_name:
             x0, y0, x1, y1 = thing.corners
-            check_own_box([x0 - 1, y0 - 1, x1, y1], size, thing.where)
-            boxes.append(clip_box([x0 - 1, y0 - 1, x1, y1], size, thing.where))
+            boxes.append(clip_own_box([x0 - 1, y0 - 1, x1, y1], size, thing.where))
     if annotation.objects and not boxes:
         raise ValueError(
             f"{path} should have an object of its image's class, {class_name!r}. Received: "
@@ -260,9 +259,7 @@ def _read_xml(path: Path, image_id: str, size: tuple[int, int] | None) -> list[l
 def _clip_row(row: BoxRow, size: tuple[int, int] | None) -> list[float]:
     if row.size and size and row.size != size:
         raise ValueError(_wrong_size(row.where, size, row.size))
-    corners = row.corners or ()
-    check_own_box(corners, size, row.where)
-    return clip_box(corners, size, row.where)
+    return clip_own_box(row.corners or (), size, row.where)
 
 
 def _wrong_size(where: str, size: tuple[int, int], received: tuple[int, int]) -> str:

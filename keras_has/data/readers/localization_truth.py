@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_has.data.problems import Problems
-from keras_has.data.readers.annotation_files import check_own_box, numbered_lines
+from keras_has.data.readers.annotation_files import clip_own_box, numbered_lines
 from keras_has.data.readers.boxes_csv import (
     IMAGE_NAMES,
     check_size,
@@ -129,7 +129,7 @@ def read_boxes(
             )
             continue
         try:
-            check_own_box(row.corners, size, row.where)
+            clip_own_box(row.corners, size, row.where)
         except ValueError as error:
             problems.add(error)
         found.setdefault(row.image, []).append(row.corners)

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_has.data.folders import printable
+
 VIDEO_EXTENSIONS = (
     *(".3gp", ".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4"),
     *(".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".webm", ".wmv"),
@@ -46,17 +48,6 @@ class VideoError(ValueError):
 
     def __str__(self) -> str:
         return f"{printable(self.path)}: {self.reason}. Restore the file, or leave its video out."
-
-
-def printable(path: str | os.PathLike[str]) -> str:
-    r"""Returns a path as text; bytes that are not UTF-8 become escapes.
-
-    Example:
-
-    >>> printable("caf\udce9.avi")
-    'caf\\xe9.avi'
-    """
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 class VideoFrames:

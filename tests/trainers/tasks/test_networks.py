@@ -20,6 +20,7 @@ from trainers.tasks.networks import build_network, mean_and_std, pixel_layer  # 
         ({"weights": "imagenet", "model": "efficientnet_lite0"}, "--weights=PATH"),
         ({"weights": "", "model": "efficientnet_lite0"}, "--weights=random"),
         ({"model": "resnet50"}, "no model 'resnet50'"),
+        ({"model": "cifar_resnet"}, "--model=cifar_resnet needs `depth`"),
         ({"conv1_patch_size": (3,), "model": "googlenet_gap"}, "--conv1_patch_size requires"),
     ],
 )
