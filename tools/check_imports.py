@@ -17,6 +17,7 @@ LAYERS = (
         "keras_has.deprecation",
         "keras_has.atomic_files",
         "keras_has.json_files",
+        "keras_has.error_causes",
     ),
     ("keras_has.ops",),
     (

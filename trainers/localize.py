@@ -8,7 +8,6 @@ one's own images read, too. Files that cannot be decoded are listed.
 """
 
 import os
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from absl import app, flags, logging
 
 from keras_has.data.folders import find_images, printable
 from keras_has.data.readers.boxes_csv import BoxRow, write_boxes_csv
+from keras_has.error_causes import cause_of
 from trainers.engine.command import exit_on_error, refuse_arguments
 from trainers.engine.console import print_problems, progress
 
@@ -30,15 +30,6 @@ _OUT = flags.DEFINE_string("out", None, "Folder for the pictures and boxes.csv."
 _HEAT_MAP = flags.DEFINE_boolean("heat_map", True, "Whether to draw the map next to the image.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Images per batch.", lower_bound=1)
 flags.mark_flags_as_required(["model", "images", "out"])
-_FRAME = ("Graph execution error", "Node:", "function_node", "(most recent", "File ")
-
-
-def reason(error: Exception) -> str:
-    """Returns why a file could not be decoded, without TensorFlow's description of its graph."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    said = [line for line in lines if not line.startswith(_FRAME) and "Detected at" not in line]
-    text = re.sub(r"{{.*?}}\s*|\s*\[Op:.*|\s*\[\[.*", "", said[0] if said else lines[0])
-    return text.strip() or type(error).__name__
 
 
 def localize_files(
@@ -55,9 +46,9 @@ def localize_files(
         try:
             contents = [to_decodable(file.read_bytes()) for file in batch]
             outputs = {k: v.numpy() for k, v in encoded(encoded=tf.constant(contents)).items()}
-        except (OSError, ValueError, tf.errors.InvalidArgumentError) as error:
+        except (OSError, ValueError, tf.errors.OpError) as error:
             if len(batch) == 1:
-                return [(batch[0], reason(error))]
+                return [(batch[0], cause_of(error))]
             # One file is broken: process them one by one to find out which.
             return [result for file in batch for result in results_of([file])]
         return [

@@ -5,6 +5,8 @@ from typing import IO
 
 import numpy as np
 
+from keras_has.error_causes import cause_of
+
 
 def open_npy(path: str | os.PathLike[str]) -> np.ndarray:
     """Returns the array of a .npy file, mapped into memory; only what is used is read.
@@ -52,15 +54,3 @@ def npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
         raise ValueError(f"version {version} of the .npy format is not one of plain numbers")
     shape, _, dtype = read[version](file)
     return shape, dtype
-
-
-def cause_of(error: Exception) -> str:
-    r"""Returns the first line of an error, or its kind if it has no text.
-
-    Example:
-
-    >>> cause_of(ValueError("one\ntwo")), cause_of(EOFError())
-    ('one', 'EOFError')
-    """
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

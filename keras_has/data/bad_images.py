@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from keras_has.data.image_decoding import decode_image
 from keras_has.data.sources import ImageSource
+from keras_has.error_causes import cause_of
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -155,6 +155,8 @@ def name_bad_image(dataset: Images, error: BaseException) -> BadImageError | Non
         tf.errors.FailedPreconditionError,
         tf.errors.DataLossError,
         tf.errors.UnknownError,
+        # TensorFlow cannot decode messages that quote the content of a file.
+        UnicodeDecodeError,
     )
     if not isinstance(error, causes):
         return None
@@ -299,21 +301,17 @@ def _read_image(dataset: Images, row: int) -> tuple[np.ndarray | None, str]:
             encoded = dataset.image_source.encoded_image(row)
         except (tf.errors.NotFoundError, FileNotFoundError):
             return None, "missing"
-        except tf.errors.OpError as error:
-            return None, f"cannot be read: {_words(error)}"
-        except OSError as error:
-            return None, f"cannot be read: {error}"
+        except (tf.errors.OpError, OSError) as error:
+            return None, f"cannot be read: {_reason(error)}"
         except ValueError as error:  # Pillow
-            return None, f"cannot be decoded: {error}"
+            return None, f"cannot be decoded: {_reason(error)}"
         if not encoded:
             return None, "empty file"
         try:
             return decode_image(tf.constant(encoded)).numpy(), ""
-        except tf.errors.OpError as error:
-            return None, f"cannot be decoded: {_words(error)}"
+        except (tf.errors.OpError, UnicodeDecodeError) as error:
+            return None, f"cannot be decoded: {_reason(error)}"
 
 
-def _words(error: tf.errors.OpError) -> str:
-    """Returns TensorFlow's message without the op names around it."""
-    message = re.sub(r"\{\{.*?\}\}|\[Op:.*", "", str(error.message), flags=re.DOTALL)
-    return " ".join(message.split()).rstrip(".")
+def _reason(error: Exception) -> str:
+    return cause_of(error).rstrip(".")

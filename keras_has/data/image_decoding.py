@@ -65,8 +65,12 @@ def _bmp_palette(encoded: tf.Tensor) -> tf.Tensor:
         return tf.io.decode_raw(tf.strings.substr(encoded, offset, 4), tf.int32)[0]
 
     # The palette lies between the headers (14 bytes, and as many as the second says) and pixels.
-    start, end = 14 + number(14), number(10)
-    palette = tf.io.decode_raw(tf.strings.substr(encoded, start, end - start), tf.uint8)
+    # Damaged headers may say that it lies outside of the file: then colours are missing.
+    length = tf.strings.length(encoded)
+    start = tf.clip_by_value(14 + number(14), 0, length)
+    end = tf.clip_by_value(number(10), start, length)
+    count = (end - start) // 4
+    palette = tf.io.decode_raw(tf.strings.substr(encoded, start, 4 * count), tf.uint8)
     return tf.reshape(palette, [-1, 4])[:, 2::-1]
 
 

@@ -2,6 +2,7 @@ import base64
 import copy
 import dataclasses
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -145,6 +146,40 @@ def test_the_content_counts_not_the_extension(tmp_path):
     path.write_bytes(encode(".png", rgb[..., ::-1]))
     np.testing.assert_array_equal(decode_image(tf.io.read_file(str(path))).numpy(), rgb)
     assert image_size(path) == (5, 7)
+
+
+def test_every_truncated_or_damaged_bmp_with_a_palette_raises_the_documented_error():
+    content = palette_bmp(random_pixels(3, 3) % 9, random_pixels(9, 3))
+    headers = [(10, -1), (10, 2**31 - 1), (10, 60), (14, 2**31 - 1), (14, -(2**31)), (14, 90)]
+    damaged = [
+        content[:place] + struct.pack("<i", value) + content[place + 4 :]
+        for place, value in headers
+    ]
+    for bad in (*(content[:end] for end in range(len(content))), *damaged):
+        try:
+            assert decode(bad).shape[2] == 3
+        except tf.errors.InvalidArgumentError as error:
+            assert "UTF" not in str(error)
+        else:
+            assert bad in damaged
+
+
+def test_a_truncated_bmp_with_a_palette_is_named_among_other_bad_images(tmp_path):
+    content = palette_bmp(random_pixels(3, 3) % 9, random_pixels(9, 3))
+    names = [str(tmp_path / name) for name in ("good.bmp", "cut.bmp")]
+    for name, end in zip(names, (None, -3), strict=True):
+        Path(name).write_bytes(content[:end])
+    images = Dataset(
+        name="two",
+        ids=["good", "cut"],
+        columns={"label": [0, 0], "boxes": [[]] * 2},
+        source=FileImages(names),
+        class_names=("thing",),
+    )
+    kept, (bad,) = skip_bad_images(images)
+    assert kept.ids.tolist() == ["good"]
+    assert (bad.image_id, bad.path) == ("cut", names[1])
+    assert "differ by -3" in bad.reason
 
 
 def test_decoding_in_a_graph_gives_the_same_and_keeps_the_rank():

@@ -20,6 +20,7 @@ import numpy as np
 
 from keras_has.atomic_files import SUFFIX as PARTIAL_SUFFIX
 from keras_has.atomic_files import atomic_path, write_atomically
+from keras_has.error_causes import cause_of
 from trainers.engine import data_digest, json_files
 from trainers.engine.run_error import RunError
 from trainers.recipes.recipe import Recipe
@@ -262,9 +263,9 @@ class RunDirectory:
         except Exception as error:  # HDF5 and Keras raise nearly everything for damaged files.
             state = "may be damaged" if checksum is None else "is intact"
             raise RunError(
-                f"The weights in {self.path / name} do not fit the network ({_reason(error)}). The "
-                f"file {state}. Use the data, and the versions of Keras and of this project, with "
-                f"which the run was started, or delete {self.path} to start the run again."
+                f"The weights in {self.path / name} do not fit the network ({cause_of(error)}). "
+                f"The file {state}. Use the data, and the versions of Keras and of this project, "
+                f"with which the run was started, or delete {self.path} to start the run again."
             ) from error
         for state, value in zip(states, random_states, strict=True):
             state.assign(value)
@@ -320,7 +321,7 @@ class RunDirectory:
 
     def _damaged(self, name: str, error: Exception) -> RunError:
         return RunError(
-            f"{self.path / name} cannot be read ({_reason(error)}). If this version of the "
+            f"{self.path / name} cannot be read ({cause_of(error)}). If this version of the "
             f"project wrote the run, the file is damaged: delete {self.path} to "
             "start the run again."
         )
@@ -349,11 +350,6 @@ def open_finished(
             "The command that started it resumes it."
         )
     return directory, recipe, results
-
-
-def _reason(error: Exception) -> str:
-    """Returns the first line of an error's text."""
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def _sha256(path: Path) -> str:

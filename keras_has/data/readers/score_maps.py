@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_has.data.array_files import cause_of, open_npy
+from keras_has.data.array_files import open_npy
 from keras_has.data.folders import IMAGE_EXTENSIONS
+from keras_has.error_causes import cause_of
 
 
 @dataclass
