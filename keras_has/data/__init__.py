@@ -28,6 +28,10 @@ from keras_has.data.hide_video_segments import hide_video_segments as hide_video
 from keras_has.data.hide_video_segments import (
     stateless_hide_video_segments as stateless_hide_video_segments,
 )
+from keras_has.data.mask_files import MaskFiles as MaskFiles
+from keras_has.data.mask_files import count_labels as count_labels
+from keras_has.data.mask_files import read_mask as read_mask
+from keras_has.data.mask_files import write_mask as write_mask
 from keras_has.data.masks import load_mask as load_mask
 from keras_has.data.readers.activitynet import activitynet as activitynet
 from keras_has.data.readers.cifar import cifar10 as cifar10
@@ -39,6 +43,7 @@ from keras_has.data.readers.generated_phases import generated_phases as generate
 from keras_has.data.readers.image_folder import image_folder as image_folder
 from keras_has.data.readers.imagenet import imagenet as imagenet
 from keras_has.data.readers.imagenet_v2 import imagenet_v2 as imagenet_v2
+from keras_has.data.readers.pascal_voc import pascal_voc as pascal_voc
 from keras_has.data.readers.thumos14 import thumos14 as thumos14
 from keras_has.data.readers.tiny_imagenet import tiny_imagenet as tiny_imagenet
 from keras_has.data.readers.watch_untrimmed import watch_untrimmed as watch_untrimmed

@@ -8,7 +8,6 @@ import numpy as np
 import tensorflow as tf
 
 from keras_has.data import transforms
-from keras_has.data.columns import DenseColumn
 from keras_has.data.dataset import Dataset
 from keras_has.data.resize import resize_image
 from keras_has.data.sampling import balanced_rows, example_seeds, shuffled_rows, step_seed
@@ -64,7 +63,7 @@ def image_batches(
     source = dataset.image_source
     rows_at = balanced_rows if class_balanced else shuffled_rows
     rows_of_step = rows_at(dataset, batch_size, seed)
-    lookups = {name: DenseColumn(dataset.column(name).padded()).lookup() for name in columns}
+    lookups = {name: dataset.column(name).padded_lookup() for name in columns}
 
     def begin(step: tf.Tensor) -> tuple[tf.Tensor, ...]:
         rows = rows_of_step(step)

@@ -36,6 +36,10 @@ class Column(abc.ABC):
     def lookup(self) -> Callable[[tf.Tensor], tf.Tensor]:
         """Returns a function for graphs from the position of one example to its value."""
 
+    def padded_lookup(self) -> Callable[[tf.Tensor], tf.Tensor]:
+        """Returns the same for `padded`, whose entries have one shape and can be batched."""
+        return DenseColumn(self.padded()).lookup()
+
 
 class DenseColumn(Column):
     """Values of one shape, as an array of shape `(N, ...)`.

@@ -38,6 +38,7 @@ class Dataset:
     | `boxes` | N float32 arrays `(n, 4)` | `"xyxy"`, pixels of the stored image, half-open |
     | `image_size` | int64 `(N, 2)` | height and width in pixels |
     | `mask_paths` | N tuples of paths | masks of the instances, see `load_mask` |
+    | `mask` | `MaskFiles` | the class of every pixel, see `read_mask` |
     | `ignore_path` | `(N,)` strings | mask of what is to be ignored; empty for none |
     | `duration` | float64 `(N,)` | seconds |
     | `segments` | N float32 arrays `(n, 2)` | start and end in seconds, half-open |
