@@ -142,6 +142,40 @@ def by_class(
     return Plot(to_svg(figure, tooltips), caption)
 
 
+def accuracy_by_class(
+    runs: Sequence[FinishedRun],
+    outcomes: Sequence[np.ndarray],
+    class_labels: ArrayLike,
+    title: str,
+    condition: str = "",
+) -> Plot:
+    """Plots the share of right images of each class.
+
+    Args:
+        runs: The runs.
+        outcomes: (N,) of each run: 1 for right and 0 for wrong; NaN, in the last run, for images
+            that are not counted.
+        class_labels: (N,) the class of each image.
+        title: Name of the accuracy.
+        condition: What is added to the name in the caption.
+    """
+    is_known = np.isfinite(outcomes[-1])
+    known_labels = np.asarray(class_labels)[is_known]
+    counts = np.bincount(known_labels, minlength=len(runs[-1].split.class_names))
+    accuracies = [
+        np.bincount(known_labels, of_run[is_known], len(counts)) / np.maximum(counts, 1)
+        for of_run in outcomes
+    ]
+    return by_class(
+        runs,
+        accuracies,
+        counts,
+        (f"{title} (% of the images of a class)", f"{title} of each class"),
+        f"{title}{condition} of each class",
+        "number of images",
+    )
+
+
 def by_group(
     runs: Sequence[FinishedRun],
     outcomes: Sequence[np.ndarray],

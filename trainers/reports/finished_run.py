@@ -124,7 +124,7 @@ class FinishedRun(abc.ABC):
 
     @property
     def threshold(self) -> float:
-        """The fixed threshold, as a fraction of the map's maximum."""
+        """The fixed threshold of runs with maps, as a fraction of a map's maximum."""
         return self.recipe.cam_threshold
 
     @property

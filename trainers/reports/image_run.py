@@ -1,52 +1,44 @@
-"""A finished run on images, evaluated again image by image."""
+"""What finished runs on images have in common, whatever their task."""
 
 from __future__ import annotations
 
-import dataclasses
-import functools
-import math
 import os
-from collections.abc import Callable, Sequence
-from typing import Any
+from typing import ClassVar
 
-import keras
 import numpy as np
-import tensorflow as tf
 
-from keras_has import data
-from keras_has.callbacks import CAMLocalization, LocalizedImage
-from keras_has.cams import MapMethod
-from keras_has.models.pixel_scaling import IMAGENET_MEAN
-from trainers.engine.console import progress
 from trainers.engine.run_directory import RunDirectory
-from trainers.recipes import ImageRecipe
-from trainers.reports.box_failures import failure_kind
 from trainers.reports.finished_run import FinishedRun
-from trainers.reports.occlusion import SHARES, accuracy_under_covers
-from trainers.tasks.image_localization import ImageLocalization
-from trainers.tasks.networks import mean_and_std
-
-_NO_PIXELS = np.zeros((0, 0))
+from trainers.tasks.image_task import ImageTask
 
 
 class ImageRun(FinishedRun):
-    """A finished run on images and its result for each image of the validation split.
+    """A finished run of a task on images; a subclass evaluates its images.
 
     See `FinishedRun` for the arguments.
     """
 
-    recipe_kind = ImageRecipe
+    # The class of the run's task.
+    task_class: ClassVar[type[ImageTask]]
     item = "image"
     fields_of_data = ("dataset", "image_size", "tuning_share")
 
-    recipe: ImageRecipe
-    task: ImageLocalization
+    def describe_prediction(self, predicted: int, probability: float, is_right: bool) -> str:
+        """Returns the predicted class of an image in words.
+
+        Args:
+            predicted: The most probable class.
+            probability: Its probability.
+            is_right: Whether it is the true class.
+        """
+        outcome = "right" if is_right else "wrong"
+        return f"{self.label}: {self.split.class_names[predicted]} ({probability:.0%}, {outcome})"
 
     def _make_task(
         self, directory: RunDirectory, data_dir: str | os.PathLike[str] | None
-    ) -> ImageLocalization:
+    ) -> ImageTask:
         is_known_bad = (directory.path / "bad_images.json").is_file()
-        return ImageLocalization(self.recipe, data_dir, "skip" if is_known_bad else "error")
+        return self.task_class(self.recipe, data_dir, "skip" if is_known_bad else "error")
 
     def _has_data_of(self, other: ImageRun) -> bool:
         # Runs may skip different files.
@@ -59,128 +51,4 @@ class ImageRun(FinishedRun):
             "images": np.array_equal(ours.ids, theirs.ids),
             "classes": ours.class_names == theirs.class_names,
             "labels": np.array_equal(ours["label"], theirs["label"]),
-            "boxes": all(map(np.array_equal, ours["boxes"], theirs["boxes"])),
         }
-
-    @property
-    def map_size(self) -> tuple[int, int]:
-        """Height and width in pixels to which maps are resized."""
-        return self._method_and_size[1]
-
-    @functools.cached_property
-    def _method_and_size(self) -> tuple[Callable[[keras.Model], MapMethod], tuple[int, int]]:
-        """The run's map method, as a function of the model, and its image size."""
-        final = self.task.final_localization()
-        return final.method, tuple(final.dataset.element_spec["image"].shape[1:3])
-
-    @functools.cached_property
-    def images(self) -> list[LocalizedImage]:
-        """The result for each image, in order, without its pixels and its map.
-
-        Raises:
-            RunError: If the figures do not agree with `results.json`.
-        """
-        found = [
-            dataclasses.replace(image, image=_NO_PIXELS, map=_NO_PIXELS)
-            for image in self._with_progress(self._iterate(self.split))
-        ]
-        boxed = sum(image.iou is not None for image in found)
-        self._check_figures(figures_of(found), len(found), boxed)
-        return found
-
-    @functools.cached_property
-    def figures(self) -> dict[str, float]:
-        """Top-1 Clas, GT-known Loc and Top-1 Loc; NaN for those that cannot be measured."""
-        return figures_of(self.images)
-
-    @property
-    def boxed(self) -> int:
-        """Number of images with a true box."""
-        return sum(image.iou is not None for image in self.images)
-
-    def describe_prediction(self, image: LocalizedImage) -> str:
-        """Returns the predicted class of an image in words."""
-        outcome = "right" if class_is_right(image) else "wrong"
-        name = self.split.class_names[image.predicted_class]
-        return f"{self.label}: {name} ({image.probability:.0%}, {outcome})"
-
-    def with_pixels(self, rows: Sequence[int]) -> dict[int, LocalizedImage]:
-        """Returns the results of some images with pixels and maps, by row."""
-        if not len(rows):
-            return {}
-        return dict(zip(rows, self._iterate(self.split.select(np.array(rows))), strict=True))
-
-    def kinds(self, class_counts: bool = True) -> list[str | None]:
-        """Returns the kind of failure of each image; None for images without a true box.
-
-        Args:
-            class_counts: Whether a wrong class is a failure (as in Top-1 Loc) or only the box
-                matters (as in GT-known Loc).
-        """
-        return [
-            None
-            if image.iou is None
-            else failure_kind(
-                image.box, image.true_boxes, not class_counts or class_is_right(image)
-            )
-            for image in self.images
-        ]
-
-    def mean_colour(self) -> tuple[tuple[float, ...], str]:
-        """Returns a mean colour, three numbers in [0, 255], and its description."""
-        if self.recipe.mean:
-            # The value of hidden pixels, converted back from the scale of the network.
-            fill = np.resize(self.recipe.fill_value or (0.0,), 3)
-            colour = np.array(self.recipe.mean) + fill * np.array(self.recipe.std)
-            return tuple(colour.tolist()), "the colour of hidden pixels in the recipe"
-        if getattr(self.task.train_split.source, "pixels", None) is None:
-            return IMAGENET_MEAN, "the mean colour of ImageNet"
-        mean, _ = mean_and_std(self.recipe, self.task.train_split)
-        return tuple(mean.tolist()), "the mean colour of the training images"
-
-    def right_under_covers(
-        self, rows: Sequence[int], colour: Sequence[float], seed: int
-    ) -> np.ndarray:
-        """Returns (rows, shares) booleans: whether covered images are classified right."""
-        method = self._method_and_size[0](self.model)
-
-        @tf.function(reduce_retracing=True)
-        def probabilities(images: tf.Tensor) -> tf.Tensor:
-            return method.probabilities(images)
-
-        subset = self.split.select(np.array(rows))
-        batches = data.evaluation_batches(subset, self.recipe.batch_size, self.map_size[0])
-        update = progress(f"evaluating {self.name} on covered objects", self.item)
-        return accuracy_under_covers(
-            lambda images: probabilities(tf.constant(images)),
-            batches.as_numpy_iterator(),
-            colour,
-            seed,
-            SHARES,
-            update and (lambda done, _: update(done, len(rows))),
-        )
-
-    def _iterate(self, split: data.Dataset) -> Any:
-        batches = data.evaluation_batches(split, self.recipe.batch_size, self.map_size[0])
-        callback = CAMLocalization(batches, self.threshold, method=self._method_and_size[0])
-        callback.set_model(self.model)
-        return callback.iterate()
-
-
-def class_is_right(image: LocalizedImage) -> bool:
-    """Returns whether the class is right; it never is if the probability is NaN."""
-    return image.is_classified and math.isfinite(image.label_probability)
-
-
-def figures_of(images: Sequence[LocalizedImage]) -> dict[str, float]:
-    """Returns Top-1 Clas, GT-known Loc and Top-1 Loc of images; NaN for those without examples."""
-    boxed = [image for image in images if image.iou is not None]
-    return {
-        "top1_clas": _share([class_is_right(image) for image in images]),
-        "gt_known_loc": _share([bool(image.is_localized) for image in boxed]),
-        "top1_loc": _share([bool(image.is_localized) and class_is_right(image) for image in boxed]),
-    }
-
-
-def _share(values: Sequence[bool]) -> float:
-    return sum(values) / len(values) if values else math.nan

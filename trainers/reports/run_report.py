@@ -54,10 +54,10 @@ def write_report(
             "Choose another --baseline_run_dir."
         )
     if issubclass(kind, ImageRecipe):
-        from trainers.reports.image_report import write_image_report
+        from trainers.reports.localization_report import write_localization_report
 
         covered = 1000 if covered_images is None else covered_images
-        return write_image_report(run_dir, baseline_run_dir, data_dir, out, images, covered)
+        return write_localization_report(run_dir, baseline_run_dir, data_dir, out, images, covered)
     if covered_images:
         raise RunError("--covered_images is for runs on images only: leave it out.")
     if issubclass(kind, VideoRecipe):

@@ -1,4 +1,4 @@
-"""The report of a run on images; its text is in `templates/image_report.html.j2`."""
+"""The report of a run that localizes objects; its text is in a template of the same name."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from keras_has.atomic_files import write_atomically
 from trainers.reports import page
 from trainers.reports.box_failures import KINDS
 from trainers.reports.breakdowns import figures_table, recipe_differences
-from trainers.reports.image_breakdowns import (
+from trainers.reports.localization_breakdowns import (
     classes_and_sizes,
     covered_objects,
     kinds_of_failure,
     thresholds,
 )
-from trainers.reports.image_grid import image_grid
-from trainers.reports.image_run import ImageRun
+from trainers.reports.localization_grid import localization_grid
+from trainers.reports.localization_run import LocalizationRun
 from trainers.reports.page import size_of
 from trainers.reports.proportions import percent
 from trainers.reports.report_file import report_file, report_title
@@ -41,7 +41,7 @@ _THRESHOLDS = {
 }
 
 
-def write_image_report(
+def write_localization_report(
     run_dir: str | os.PathLike[str],
     baseline_run_dir: str | os.PathLike[str] | None = None,
     data_dir: str | os.PathLike[str] | None = None,
@@ -49,7 +49,7 @@ def write_image_report(
     images: int = 24,
     covered_images: int = 1000,
 ) -> Path:
-    """Writes the report of a finished run on images.
+    """Writes the report of a finished run that localizes objects in images.
 
     Args:
         run_dir: Folder of the run.
@@ -65,13 +65,13 @@ def write_image_report(
     Raises:
         RunError: If a run does not exist or is not finished, or the two cannot be compared.
     """
-    runs = ImageRun.open_with_baseline(run_dir, baseline_run_dir, data_dir)
+    runs = LocalizationRun.open_with_baseline(run_dir, baseline_run_dir, data_dir)
     file = report_file(runs[-1].path, out)
     write_atomically(file, report_text(runs, images, covered_images))
     return file
 
 
-def report_text(runs: Sequence[ImageRun], images: int, covered_images: int) -> str:
+def report_text(runs: Sequence[LocalizationRun], images: int, covered_images: int) -> str:
     """Returns the page.
 
     Args:
@@ -88,7 +88,7 @@ def report_text(runs: Sequence[ImageRun], images: int, covered_images: int) -> s
         "figures": figures_table(
             runs, FIGURES, more_rows=[*_threshold_rows(runs), *recipe_differences(runs)]
         ),
-        "grid": image_grid(runs, images, _MOST_BYTES - used),
+        "grid": localization_grid(runs, images, _MOST_BYTES - used),
         "thresholds": thresholds(runs) if has_boxes else [],
         "classes": classes_and_sizes(runs, has_boxes),
         "failures": failures,
@@ -103,7 +103,7 @@ def report_text(runs: Sequence[ImageRun], images: int, covered_images: int) -> s
         "covered": "Partly covered objects",
     }
     return page.render(
-        "image_report.html.j2",
+        "localization_report.html.j2",
         "threshold_slider.js",
         title=report_title(runs),
         sections={key: title for key, title in titles.items() if values.get(key, True)},
@@ -116,7 +116,7 @@ def report_text(runs: Sequence[ImageRun], images: int, covered_images: int) -> s
     )
 
 
-def _threshold_rows(runs: Sequence[ImageRun]) -> list[list[str]]:
+def _threshold_rows(runs: Sequence[LocalizationRun]) -> list[list[str]]:
     rows = []
     for key, title in _THRESHOLDS.items():
         values = [run.results.get(key) for run in runs]

@@ -16,9 +16,9 @@ import keras_has.data  # noqa: E402
 from keras_has.ops.boxes import box_iou, boxes_from_maps  # noqa: E402
 from trainers.engine.run_error import RunError  # noqa: E402
 from trainers.engine.training import train_recipe  # noqa: E402
-from trainers.reports import image_breakdowns, image_report, image_run  # noqa: E402
+from trainers.reports import localization_breakdowns, localization_report, localization_run  # noqa: E402
 from trainers.reports.box_failures import KINDS  # noqa: E402
-from trainers.reports.image_report import write_image_report  # noqa: E402
+from trainers.reports.localization_report import write_localization_report  # noqa: E402
 from trainers.reports.tiles import restore_map  # noqa: E402
 from trainers.tasks.registry import find_recipe  # noqa: E402
 
@@ -63,7 +63,7 @@ def run_dirs(tmp_path_factory):
 @pytest.fixture(scope="module")
 def report(run_dirs):
     """The report of the run with hiding beside that without."""
-    return write_image_report(run_dirs / "parts_has", run_dirs / "parts_gap", images=8)
+    return write_localization_report(run_dirs / "parts_has", run_dirs / "parts_gap", images=8)
 
 
 def data_of(file):
@@ -74,7 +74,7 @@ def data_of(file):
 def test_the_figures_of_the_page_are_those_of_the_runs(report, page_of, results_of):
     page = page_of(report)
     results = [results_of(name) for name in ("parts_gap", "parts_has")]
-    for key, title in image_report.FIGURES.items():
+    for key, title in localization_report.FIGURES.items():
         values = [100 * each[key] for each in results]
         shown = page.row(title)
         assert shown[:2] == [f"{value:.1f}" for value in values], key
@@ -83,9 +83,9 @@ def test_the_figures_of_the_page_are_those_of_the_runs(report, page_of, results_
 
 
 def test_judged_again_each_run_gives_its_own_figures(run_dirs, results_of):
-    run = image_run.ImageRun(run_dirs / "parts_has")
+    run = localization_run.LocalizationRun(run_dirs / "parts_has")
     assert run.differences() == []
-    found = image_run.figures_of(run.images)
+    found = localization_run.figures_of(run.images)
     results = results_of("parts_has")
     for key in ("top1_clas", "gt_known_loc", "top1_loc"):
         assert found[key] == pytest.approx(results[key], abs=1e-6)
@@ -114,9 +114,9 @@ def test_kinds_of_failures_add_up_to_all_boxed_images_and_to_the_figures(
 
 def test_nothing_covered_is_top1_clas_of_the_same_images(report, run_dirs, page_of):
     page = page_of(report)
-    run = image_run.ImageRun(run_dirs / "parts_has")
+    run = localization_run.LocalizationRun(run_dirs / "parts_has")
     of_boxed = np.mean(
-        [image_run.class_is_right(image) for image in run.images if image.iou is not None]
+        [localization_run.class_is_right(image) for image in run.images if image.iou is not None]
     )
     assert page.row("0%")[1] == f"{100 * of_boxed:.1f}"
     assert f"the same {IMAGES - 1} images" in "".join(page.text)
@@ -158,7 +158,7 @@ def test_maps_and_boxes_of_the_page_are_those_of_the_run(report, run_dirs, page_
     data = data_of(report)
     page = page_of(report)
     assert len(data["tiles"]) == 8
-    run = image_run.ImageRun(run_dirs / "parts_has")
+    run = localization_run.LocalizationRun(run_dirs / "parts_has")
     ids = {image.image_id: image for image in run.images}
     shown = [
         next(each for each in ids if f"Image {each} " in attributes["aria-label"])
@@ -206,7 +206,10 @@ def test_the_slider_moves_boxes_and_score(report, state_of_page):
 
 def test_a_run_alone_has_a_report_of_its_own(run_dirs, tmp_path, page_of, results_of):
     out = tmp_path / "deeper" / "one.html"
-    assert write_image_report(run_dirs / "parts_gap", out=out, images=4, covered_images=0) == out
+    assert (
+        write_localization_report(run_dirs / "parts_gap", out=out, images=4, covered_images=0)
+        == out
+    )
     page = page_of(out)
     assert page.row("Top-1 Clas") == [f"{100 * results_of('parts_gap')['top1_clas']:.1f}"]
     text = "".join(page.text)
@@ -216,9 +219,9 @@ def test_a_run_alone_has_a_report_of_its_own(run_dirs, tmp_path, page_of, result
 
 
 def test_what_does_not_fit_is_left_out_and_said(run_dirs, tmp_path, monkeypatch):
-    monkeypatch.setattr(image_report, "_MOST_BYTES", 150_000)
-    monkeypatch.setattr(image_breakdowns, "_EXAMPLES", 1)
-    out = write_image_report(
+    monkeypatch.setattr(localization_report, "_MOST_BYTES", 150_000)
+    monkeypatch.setattr(localization_breakdowns, "_EXAMPLES", 1)
+    out = write_localization_report(
         run_dirs / "parts_gap", out=tmp_path / "small.html", images=30, covered_images=0
     )
     left_out = re.search(r"(\d+) of (\d+) images were left out", out.read_text(encoding="utf-8"))
@@ -227,20 +230,20 @@ def test_what_does_not_fit_is_left_out_and_said(run_dirs, tmp_path, monkeypatch)
 
 def test_what_cannot_be_reported_on_is_said(run_dirs, tmp_path, results_of):
     with pytest.raises(RunError, match="no folder"):
-        write_image_report(tmp_path / "nowhere")
+        write_localization_report(tmp_path / "nowhere")
     with pytest.raises(RunError, match=r"no recipe\.json"):
-        write_image_report(tmp_path)
+        write_localization_report(tmp_path)
     begun = tmp_path / "begun"
     shutil.copytree(run_dirs / "parts_gap", begun)
     (begun / "results.json").unlink()
     with pytest.raises(RunError, match="no finished run"):
-        write_image_report(begun)
+        write_localization_report(begun)
     with pytest.raises(RunError, match="--out"):
-        write_image_report(run_dirs / "parts_gap", out=tmp_path)
+        write_localization_report(run_dirs / "parts_gap", out=tmp_path)
     results = results_of("parts_gap")
     (begun / "results.json").write_text(json.dumps({**results, "top1_loc": 0.77}))
     with pytest.raises(RunError, match=r"top1_loc = 0\.7700 in results\.json"):
-        write_image_report(begun, out=tmp_path / "never.html")
+        write_localization_report(begun, out=tmp_path / "never.html")
     assert not (tmp_path / "never.html").exists()
 
 
@@ -250,13 +253,15 @@ def test_runs_on_other_images_are_not_laid_side_by_side(run_dirs, tmp_path):
     recipe = json.loads((other / "recipe.json").read_text())
     (other / "recipe.json").write_text(json.dumps({**recipe, "tuning_share": 0.3}))
     with pytest.raises(RunError, match="on the same images"):
-        write_image_report(run_dirs / "parts_has", other)
+        write_localization_report(run_dirs / "parts_has", other)
 
 
 def test_ten_crops_are_judged_on_the_larger_image(run_dirs, tmp_path, page_of):
-    recipe = image_run.ImageRun(run_dirs / "parts_gap").recipe.override(crops=10)
+    recipe = localization_run.LocalizationRun(run_dirs / "parts_gap").recipe.override(crops=10)
     train_recipe(recipe, tmp_path / "run", network_from=run_dirs / "parts_gap")
-    out = write_image_report(tmp_path / "run", run_dirs / "parts_gap", images=4, covered_images=8)
+    out = write_localization_report(
+        tmp_path / "run", run_dirs / "parts_gap", images=4, covered_images=8
+    )
     baseline, run = data_of(out)["runs"]
     assert (baseline["size"], run["size"]) == ([64, 64], [80, 80])
     maps = data_of(out)["tiles"][0]["maps"]

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from keras_has.callbacks import LocalizedImage
 from keras_has.ops.boxes import box_iou, boxes_from_maps, scale_boxes
-from trainers.reports.image_run import ImageRun
+from trainers.reports.localization_run import LocalizationRun
 from trainers.reports.page import Group, render_macro, size_of
 from trainers.reports.proportions import NO_VALUE
 from trainers.reports.samples import render_groups, sample_and_extremes
@@ -22,7 +22,7 @@ _SCORE = "the IoU, whether the class is right or not"
 
 
 @dataclasses.dataclass(frozen=True)
-class ImageGrid:
+class LocalizationGrid:
     """The images of a report.
 
     Args:
@@ -44,7 +44,9 @@ class ImageGrid:
     agreement: dict[str, float] | None
 
 
-def image_grid(runs: Sequence[ImageRun], count: int, most_bytes: int) -> ImageGrid:
+def localization_grid(
+    runs: Sequence[LocalizationRun], count: int, most_bytes: int
+) -> LocalizationGrid:
     """Returns a sample of images and the extremes, with the data for the slider.
 
     Args:
@@ -73,7 +75,7 @@ def image_grid(runs: Sequence[ImageRun], count: int, most_bytes: int) -> ImageGr
         return tile, size
 
     rendered, left_out = render_groups(groups, render, most_bytes)
-    return ImageGrid(
+    return LocalizationGrid(
         rendered,
         len(rows),
         left_out,
@@ -83,7 +85,7 @@ def image_grid(runs: Sequence[ImageRun], count: int, most_bytes: int) -> ImageGr
     )
 
 
-def _script_run(run: ImageRun) -> dict[str, Any]:
+def _script_run(run: LocalizationRun) -> dict[str, Any]:
     curve = run.results.get("curve") or {}
     values = curve.get("gt_known_loc", [])
     return {
@@ -96,7 +98,7 @@ def _script_run(run: ImageRun) -> dict[str, Any]:
 
 
 def _tile(
-    runs: Sequence[ImageRun], images: Sequence[LocalizedImage], number: int
+    runs: Sequence[LocalizationRun], images: Sequence[LocalizedImage], number: int
 ) -> tuple[Markup, dict[str, Any]]:
     """Returns an image with the map of each run, and what the script needs to know about it."""
     image = images[-1]
@@ -127,9 +129,7 @@ def _tile(
                 f"{run.key}-{number}",
             )
         )
-    predictions = [
-        run.describe_prediction(result) for run, result in zip(runs, images, strict=True)
-    ]
+    predictions = [run.describe(result) for run, result in zip(runs, images, strict=True)]
     script_tile = {
         "size": list(image.size),
         "true_boxes": image.true_boxes.astype("float64").round(3).tolist(),
@@ -142,7 +142,7 @@ def _tile(
 
 
 def _agreement(
-    runs: Sequence[ImageRun], results: Sequence[dict[int, LocalizedImage]]
+    runs: Sequence[LocalizationRun], results: Sequence[dict[int, LocalizedImage]]
 ) -> dict[str, float] | None:
     """Compares the boxes from the maps of the page with those of the runs."""
     same = total = 0

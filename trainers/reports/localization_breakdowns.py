@@ -13,9 +13,9 @@ from markupsafe import Markup
 from keras_has.callbacks import LocalizedImage
 from keras_has.metrics import MaxBoxAccuracyV2
 from trainers.reports.box_failures import KINDS, shares_in_common
-from trainers.reports.breakdowns import by_class, by_group, curves
+from trainers.reports.breakdowns import accuracy_by_class, by_group, curves
 from trainers.reports.failure_kinds import count_kinds
-from trainers.reports.image_run import ImageRun, class_is_right
+from trainers.reports.localization_run import LocalizationRun, class_is_right
 from trainers.reports.occlusion import SHARES
 from trainers.reports.page import Group, Plot, Table, render_macro
 from trainers.reports.plots import line_plot, series_of_shares, to_svg
@@ -30,7 +30,7 @@ _TITLES = {"gt_known_loc": "GT-known Loc", "top1_clas": "Top-1 Clas"}
 _THRESHOLD = "threshold (% of the map's maximum)"
 
 
-def thresholds(runs: Sequence[ImageRun]) -> list[Plot]:
+def thresholds(runs: Sequence[LocalizationRun]) -> list[Plot]:
     """Plots accuracy over the threshold; no plots if the runs have no curve.
 
     Args:
@@ -81,7 +81,7 @@ def thresholds(runs: Sequence[ImageRun]) -> list[Plot]:
     return plots
 
 
-def classes_and_sizes(runs: Sequence[ImageRun], has_boxes: bool) -> list[list[Plot]]:
+def classes_and_sizes(runs: Sequence[LocalizationRun], has_boxes: bool) -> list[list[Plot]]:
     """Plots accuracy by class and by the size of the object, in one row of plots each.
 
     Args:
@@ -93,7 +93,7 @@ def classes_and_sizes(runs: Sequence[ImageRun], has_boxes: bool) -> list[list[Pl
     return [*rows, [_by_size(runs, key) for key in keys]] if has_boxes else rows
 
 
-def _outcomes(run: ImageRun, key: str) -> np.ndarray:
+def _outcomes(run: LocalizationRun, key: str) -> np.ndarray:
     """Returns 1 for each right image and 0 for each wrong one; NaN if it is not measured."""
     if key == "top1_clas":
         return np.array([float(class_is_right(image)) for image in run.images])
@@ -102,29 +102,14 @@ def _outcomes(run: ImageRun, key: str) -> np.ndarray:
     )
 
 
-def _by_class(runs: Sequence[ImageRun], key: str) -> Plot:
+def _by_class(runs: Sequence[LocalizationRun], key: str) -> Plot:
     run = runs[-1]
-    outcomes = [_outcomes(one, key) for one in runs]
-    is_known = np.isfinite(outcomes[-1])
-    labels = np.asarray(run.split["label"])[is_known]
-    counts = np.bincount(labels, minlength=len(run.split.class_names))
-    accuracies = [
-        np.bincount(labels, of_run[is_known], len(counts)) / np.maximum(counts, 1)
-        for of_run in outcomes
-    ]
-    title = _TITLES[key]
     fixed = f" at {run.threshold:.0%} of the map's maximum" if key == "gt_known_loc" else ""
-    return by_class(
-        runs,
-        accuracies,
-        counts,
-        (f"{title} (% of the images of a class)", f"{title} of each class"),
-        f"{title}{fixed} of each class",
-        "number of images",
-    )
+    outcomes = [_outcomes(one, key) for one in runs]
+    return accuracy_by_class(runs, outcomes, run.split["label"], _TITLES[key], fixed)
 
 
-def _by_size(runs: Sequence[ImageRun], key: str) -> Plot:
+def _by_size(runs: Sequence[LocalizationRun], key: str) -> Plot:
     """Plots accuracy by the share of the image that the largest true box covers."""
     shares = np.full(len(runs[-1].images), np.nan)
     for row, image in enumerate(runs[-1].images):
@@ -164,7 +149,7 @@ class BoxFailures:
     examples: Sequence[Group]
 
 
-def kinds_of_failure(runs: Sequence[ImageRun]) -> BoxFailures:
+def kinds_of_failure(runs: Sequence[LocalizationRun]) -> BoxFailures:
     """Counts the kinds of failure and selects examples of the run.
 
     Args:
@@ -198,7 +183,7 @@ def kinds_of_failure(runs: Sequence[ImageRun]) -> BoxFailures:
     )
 
 
-def _medians(run: ImageRun) -> str:
+def _medians(run: LocalizationRun) -> str:
     """Describes the overlap of wrong boxes and objects, which no rule's threshold affects."""
     shares = [
         shares_in_common(image.box, image.true_boxes)
@@ -214,7 +199,7 @@ def _medians(run: ImageRun) -> str:
     )
 
 
-def _examples(run: ImageRun) -> list[Group]:
+def _examples(run: LocalizationRun) -> list[Group]:
     # Wrong boxes are shown whether the class is right or not, so that every kind has examples.
     kinds = {class_counts: run.kinds(class_counts) for class_counts in (True, False)}
     members = {
@@ -236,7 +221,7 @@ def _examples(run: ImageRun) -> list[Group]:
     ]
 
 
-def _example(run: ImageRun, image: LocalizedImage) -> Markup:
+def _example(run: LocalizationRun, image: LocalizedImage) -> Markup:
     name = run.split.class_names[image.label]
     title = f"Image {image.image_id} of class {name}"
     views = [
@@ -252,7 +237,7 @@ def _example(run: ImageRun, image: LocalizedImage) -> Markup:
             (image.map, f"{title}: map of {run.name}, with both boxes"),
         )
     ]
-    caption = f"{image.image_id} · IoU {image.iou:.2f}; {run.describe_prediction(image)}"
+    caption = f"{image.image_id} · IoU {image.iou:.2f}; {run.describe(image)}"
     return render_macro("tile", views, name, caption)
 
 
@@ -273,7 +258,7 @@ class CoveredObjects:
     table: Table
 
 
-def covered_objects(runs: Sequence[ImageRun], most: int) -> CoveredObjects:
+def covered_objects(runs: Sequence[LocalizationRun], most: int) -> CoveredObjects:
     """Measures Top-1 Clas while a growing share of the objects is covered.
 
     Args:
