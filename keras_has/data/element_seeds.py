@@ -61,6 +61,22 @@ def seed_of(element: dict[str, tf.Tensor], element_seed: tf.Tensor) -> tf.Tensor
     return seeds if len(seeds.shape) == 2 else seeds[None]
 
 
+def dense_tensor(inputs: Any) -> tf.Tensor:
+    """Returns arrays, lists of numbers and tensors as one dense tensor.
+
+    Raises:
+        ValueError: If `inputs` is ragged, sparse or no array.
+
+    Example:
+
+    >>> dense_tensor([[1.0, 2.0]]).shape
+    TensorShape([1, 2])
+    """
+    if not isinstance(inputs, list | tuple):
+        hiding.check_is_dense_tensor(inputs)
+    return tf.convert_to_tensor(inputs)
+
+
 def noise_of(seed: Any) -> Callable[[tuple], tf.Tensor]:
     """Returns the function from a shape to noise in [0, 1) that a seed defines.
 

@@ -6,7 +6,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_has.data.element_seeds import check_probability, map_with_seeds, noise_of, seed_of
+from keras_has.data.element_seeds import (
+    check_probability,
+    dense_tensor,
+    map_with_seeds,
+    noise_of,
+    seed_of,
+)
 from keras_has.ops import hiding
 
 
@@ -116,7 +122,7 @@ def stateless_hide_images(
     patch_sizes = hiding.check_patch_size(patch_size)
     _check_data_format(data_format)
     check_probability(hide_probability)
-    images = tf.convert_to_tensor(images)
+    images = dense_tensor(images)
     hiding.check_images(images, hiding.check_fill_value(fill_value), data_format)
     xp = hiding.tensorflow_namespace()
 

@@ -6,7 +6,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_has.data.element_seeds import check_probability, map_with_seeds, noise_of, seed_of
+from keras_has.data.element_seeds import (
+    check_probability,
+    dense_tensor,
+    map_with_seeds,
+    noise_of,
+    seed_of,
+)
 from keras_has.ops import hiding
 
 
@@ -126,7 +132,7 @@ def stateless_hide_video_segments(
     """
     segment_length, num_segments = hiding.check_segments(segment_length, num_segments)
     check_probability(hide_probability)
-    sequences = tf.convert_to_tensor(sequences)
+    sequences = dense_tensor(sequences)
     hiding.check_sequences(sequences, hiding.check_fill_value(fill_value))
     return hiding.draw_and_hide_segments(
         sequences,

@@ -191,6 +191,7 @@ class HideAndSeek(HidingLayer):
             seeds = inputs.get("hiding_seed") if hiding_seed is None else hiding_seed
             images = self(inputs[key], training=training, hiding_seed=seeds, **kwargs)
             return {**inputs, key: images}
+        hiding.check_is_dense_tensor(inputs)
         if keras.backend.backend() != "tensorflow" and hiding.is_tensorflow_tensor(inputs):
             return self.call(inputs, training, hiding_seed)  # in a tf.data pipeline
         if training is not None:
@@ -202,6 +203,7 @@ class HideAndSeek(HidingLayer):
     def call(self, inputs: Tensor, training: bool | None = None, hiding_seed: Any = None) -> Tensor:
         """Hides patches if `training` is True; see the class."""
         hiding.check_images(inputs, self.fill_value, self.data_format)
+        self.warn_if_mapped(training)
         if not training:
             return inputs
         self.check_adapted()

@@ -1,6 +1,8 @@
 """The base class of the layers that hide."""
 
 import contextlib
+import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -19,6 +21,10 @@ _SEED_STATE = "seed_generator_state"
 
 class HidingLayer(keras.Layer):
     """Keeps the probability, the fill and the random generator in variables saved with the model.
+
+    These variables are state, like the seeds of Keras' random layers, and no weights: `weights`,
+    `get_weights` and `set_weights` leave them out, so that weights can be exchanged between models
+    with and without the layer. `.keras` and `.weights.h5` files contain them.
 
     Subclasses define what is hidden, and where.
 
@@ -49,6 +55,12 @@ class HidingLayer(keras.Layer):
         )
         self.mean: Any = None
         self._is_adapted = False
+        self._has_warned = False
+
+    @property
+    def weights(self) -> list[keras.Variable]:
+        """An empty list: all variables of the layer are state."""
+        return []
 
     @property
     def hide_probability(self) -> float:
@@ -132,6 +144,24 @@ class HidingLayer(keras.Layer):
                 f"`layer.adapt(dataset)` on layer '{self.name}' before training."
             )
 
+    def warn_if_mapped(self, training: bool | None) -> None:
+        """Warns, once, if a `Dataset.map` calls the layer without `training`, which hides nothing.
+
+        Args:
+            training: As passed to the layer, or to the model that contains it.
+        """
+        if training is not None or self._has_warned or not _is_in_dataset_function():
+            return
+        self._has_warned = True
+        warnings.warn(
+            f"`{type(self).__name__}` is called in a dataset's function without `training` and "
+            "hides nothing. Pass `training=True` to hide: "
+            "`dataset.map(lambda x: layer(x, training=True))`; for masks that do not depend on "
+            "the parallelism use `keras_has.data.hide_images` or `keras_has.data.hide_video_segments`. "
+            "If nothing should be hidden, pass `training=False`.",
+            stacklevel=3,
+        )
+
     def noise_source(self, inputs: Tensor, hiding_seed: Any) -> Callable[[tuple], Tensor]:
         """Returns the function from a shape to float32 noise in [0, 1).
 
@@ -183,8 +213,13 @@ class HidingLayer(keras.Layer):
         store[_SEED_STATE] = values_of(self.seed_generator.state)
 
     def load_own_variables(self, store: Any) -> None:
-        """Loads the state; a mean that was adapted stays adapted."""
+        """Loads the state; a mean that was adapted stays adapted.
+
+        The file of a model without the layer has no state: then the layer keeps its own.
+        """
         names = store.keys()  # a group of an HDF5 file has no other way to list them
+        if not names:
+            return
         super().load_own_variables({name: store[name] for name in names if name != _SEED_STATE})
         if _SEED_STATE in names:
             self.seed_generator.state.assign(np.asarray(store[_SEED_STATE]))
@@ -214,6 +249,16 @@ def _is_known(variable: Any) -> bool:
     """Whether a variable holds numbers; it is empty until a graph has initialized it."""
     value = values_of(variable)
     return value.size > 0 and bool(np.all(np.isfinite(value)))
+
+
+def _is_in_dataset_function() -> bool:
+    """Whether TensorFlow traces a function for `Dataset.map` or another method of datasets."""
+    tensorflow = sys.modules.get("tensorflow")
+    if tensorflow is None:
+        return False
+    # TensorFlow has no public query; it names these graphs "Dataset_map_..." and so on.
+    name = getattr(tensorflow.compat.v1.get_default_graph(), "name", "")
+    return str(name).startswith("Dataset_")
 
 
 def _is_traced_by_jax(variable: Any) -> bool:

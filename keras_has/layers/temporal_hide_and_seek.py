@@ -144,6 +144,7 @@ class TemporalHideAndSeek(HidingLayer):
             seeds = inputs.get("hiding_seed") if hiding_seed is None else hiding_seed
             sequences = self(inputs[key], training=training, mask=mask, hiding_seed=seeds, **kwargs)
             return {**inputs, key: sequences}
+        hiding.check_is_dense_tensor(inputs)
         if keras.backend.backend() != "tensorflow" and hiding.is_tensorflow_tensor(inputs):
             return self.call(inputs, training, mask, hiding_seed)  # in a tf.data pipeline
         if training is not None:
@@ -164,6 +165,7 @@ class TemporalHideAndSeek(HidingLayer):
         """Hides segments if `training` is True; see the class."""
         _check_mask(mask, inputs)
         hiding.check_sequences(inputs, self.fill_value)
+        self.warn_if_mapped(training)
         if not training:
             return inputs
         self.check_adapted()

@@ -7,6 +7,7 @@ layer, in a `tf.data` pipeline and in a test. Nothing here keeps state.
 import math
 import operator
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -611,27 +612,58 @@ def check_fill_value(fill_value: Any) -> Any:
         ) from error
 
 
+def check_is_dense_tensor(inputs: Any) -> None:
+    """Raises a ValueError unless `inputs` is one array or dense tensor of known rank."""
+    kind = type(inputs).__name__
+    is_ragged, is_sparse = ("Ragged" in kind), ("Sparse" in kind)
+    is_tensor = hasattr(inputs, "shape") and hasattr(inputs, "dtype")
+    has_rank = getattr(getattr(inputs, "shape", None), "rank", 0) is not None
+    if is_tensor and has_rank and not (is_ragged or is_sparse):
+        return
+    if not has_rank:  # Only shapes of TensorFlow can be without.
+        kind = f"{kind}, of unknown rank"
+        remedy = "Set the shape with `tf.ensure_shape`; sizes may be None."
+    elif is_ragged:
+        remedy = (
+            "Hide before batching, one example at a time, or pad with `to_tensor()` and pass "
+            "`mask` to a temporal layer."
+        )
+    elif is_sparse:
+        remedy = "Convert it with `tf.sparse.to_dense`."
+    elif isinstance(inputs, tuple | list):
+        remedy = (
+            "If it holds inputs and labels, give the inputs alone: "
+            "`dataset.map(lambda x, y: (layer(x, training=True), y))`. If it holds numbers or "
+            "arrays of equal shape, use `np.asarray(inputs)`."
+        )
+    else:
+        remedy = "Give an array or a tensor."
+    raise ValueError(
+        f"`inputs` should be one array, one dense tensor of known rank, or a dict of them. {remedy} "
+        f"Received: inputs of type {kind}"
+    )
+
+
 def check_images(images: Tensor, fill_value: Any, data_format: str) -> None:
     """Raises a ValueError where the images' rank is wrong or the fill does not fit them."""
-    rank = len(images.shape)
-    if rank not in (3, 4):
-        raise ValueError(
-            "`inputs` should be one image of rank 3 or a batch of rank 4. "
-            f"Received: inputs of shape {tuple(images.shape)}"
-        )
+    _check_rank(images.shape, (3, 4), "one image of rank 3 or a batch of rank 4")
     channels = images.shape[-1 if data_format == "channels_last" else -3]
     _check_fill_fits(fill_value, images.dtype, channels, "images")
 
 
 def check_sequences(sequences: Tensor, fill_value: Any) -> None:
     """Raises a ValueError where the sequences' rank is wrong or the fill does not fit them."""
-    if len(sequences.shape) not in (2, 3, 4, 5):
-        raise ValueError(
-            "`inputs` should be features of shape (T, D) or (B, T, D), or frames of shape "
-            "(T, H, W, C) or (B, T, H, W, C). "
-            f"Received: inputs of shape {tuple(sequences.shape)}"
-        )
+    _check_rank(
+        sequences.shape,
+        (2, 3, 4, 5),
+        "features of shape (T, D) or (B, T, D), or frames of shape (T, H, W, C) or (B, T, H, W, C)",
+    )
     _check_fill_fits(fill_value, sequences.dtype, sequences.shape[-1], "sequences")
+
+
+def _check_rank(shape: Any, ranks: tuple[int, ...], expected: str) -> None:
+    if len(shape) not in ranks:
+        raise ValueError(f"`inputs` should be {expected}. Received: inputs of shape {tuple(shape)}")
 
 
 def _check_fill_fits(fill_value: Any, dtype: Any, channels: int | None, noun: str) -> None:
@@ -647,6 +679,13 @@ def _check_fill_fits(fill_value: Any, dtype: Any, channels: int | None, noun: st
         raise ValueError(
             f"`fill_value` should be in [0, 255] for uint8 {noun}. "
             f"Received: fill_value={fill_value}"
+        )
+    if _dtype_name(dtype) == "uint8" and any(0 < value < 1 for value in values) and max(values) < 1:
+        warnings.warn(
+            f"`fill_value` is rounded to 0 or 1 for uint8 {noun}, which are in [0, 255]. For a "
+            "color given in [0, 1], multiply by 255, or hide after scaling. "
+            f"Received: fill_value={fill_value}",
+            stacklevel=4,
         )
 
 

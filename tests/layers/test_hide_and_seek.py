@@ -212,21 +212,19 @@ def test_mean_before_adapt_is_an_error_only_where_it_would_be_used():
         layer(images, training=True)
 
 
-def test_mean_set_by_weights_counts_as_adapted():
-    layer = HideAndSeek(2, hide_probability=1.0, fill_value="mean")
-    layer.build((None, 4, 4, 3))
-    layer.set_weights([*layer.get_weights()[:-1], np.array([1, 2, 3], "float32")])
-    out = layer(np.zeros((1, 4, 4, 3), "float32"), training=True)
-    np.testing.assert_array_equal(numpy(out)[0, 0, 0], [1, 2, 3])
+def test_a_mean_loaded_from_weights_counts_as_adapted_and_is_used_in_fit(tmp_path):
+    """On JAX the step is traced, and the mean cannot be looked at there."""
 
+    def network():
+        layer = HideAndSeek(2, hide_probability=1.0, fill_value="mean")
+        pool = keras.layers.GlobalAveragePooling2D()
+        return keras.Sequential([keras.Input((4, 4, 1)), layer, pool, keras.layers.Dense(1)])
 
-def test_a_mean_set_by_weights_is_used_in_fit():
-    """On JAX the step is traced, and the weights cannot be looked at there."""
-    layer = HideAndSeek(2, hide_probability=1.0, fill_value="mean")
-    pool = keras.layers.GlobalAveragePooling2D()
-    model = keras.Sequential([keras.Input((4, 4, 1)), layer, pool, keras.layers.Dense(1)])
-    layer.set_weights([*layer.get_weights()[:-1], np.array([7], "float32")])
-    model.layers[-1].set_weights([np.ones((1, 1), "float32"), np.zeros(1, "float32")])
+    adapted, model = network(), network()
+    adapted.layers[0].adapt(np.full((2, 4, 4, 1), 7, "float32"))
+    adapted.layers[-1].set_weights([np.ones((1, 1), "float32"), np.zeros(1, "float32")])
+    adapted.save_weights(tmp_path / "adapted.weights.h5")
+    model.load_weights(tmp_path / "adapted.weights.h5")
     model.compile(keras.optimizers.SGD(0.0), "mae")
     history = model.fit(np.zeros((4, 4, 4, 1), "float32"), np.zeros((4, 1)), verbose=0)
     assert history.history["loss"][0] == 7
