@@ -2,14 +2,17 @@
 
 All use the same three layer names: `"cam_features"`, the last feature map after its activation;
 `"pooling"`; and `"predictions"`, the dense layer whose kernel weights the features in class
-activation maps. `C3D` is the exception: it extracts the features of video clips.
+activation maps. `C3D` is an exception: it extracts the features of video clips. `FCN` turns any of
+them into a network for semantic segmentation.
 """
 
+from keras_has.models.alexnet import AlexNet as AlexNet
 from keras_has.models.alexnet_gap import AlexNetGAP as AlexNetGAP
 from keras_has.models.batch_norm import refresh_batch_norm as refresh_batch_norm
 from keras_has.models.c3d import C3D as C3D
 from keras_has.models.cifar_resnet import CifarResNet as CifarResNet
 from keras_has.models.efficientnet_lite0 import EfficientNetLite0 as EfficientNetLite0
+from keras_has.models.fcn import FCN as FCN
 from keras_has.models.gap_classifier import GAPClassifier as GAPClassifier
 from keras_has.models.googlenet_gap import GoogLeNetGAP as GoogLeNetGAP
 from keras_has.models.pixel_scaling import pixel_scaling as pixel_scaling

@@ -231,7 +231,7 @@ def _last_stage_changes(network: keras.Model) -> dict[str, dict[str, Any]]:
         stride = max(strides[id(tensor)] for tensor in sources[operation])
         if isinstance(operation, STRIDED_LAYERS):
             stride *= max(operation.strides)
-        elif not _keeps_size(operation, sources[operation], results):
+        elif not keeps_size(operation, sources[operation], results):
             raise _refusal(
                 network, f"the layer {operation.name!r} changes the size of its map unaccountably."
             )
@@ -300,7 +300,7 @@ def _even_zeros(
     return tuple(((size - 1) // 2, size // 2) for size in window)
 
 
-def _keeps_size(
+def keeps_size(
     operation: keras.Operation,
     sources: list[keras.KerasTensor],
     results: list[keras.KerasTensor],

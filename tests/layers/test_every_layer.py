@@ -25,6 +25,8 @@ LAYERS = {
     "TemporalPooling": (lambda: layers.TemporalPooling("max"), FEATURES),
     "TemporalPooling, avg": (lambda: layers.TemporalPooling("avg"), FEATURES),
     "InputDropout": (lambda: layers.InputDropout(0.25, seed=2), IMAGES),
+    "PadToMultiple": (lambda: layers.PadToMultiple(5), IMAGES),
+    "LocalResponseNormalization": (lambda: layers.LocalResponseNormalization(3, 0.5), IMAGES),
     "PixelScaling": (lambda: PixelScaling((1.0, 2.0, 3.0), (2.0, 2.0, 4.0), False), IMAGES),
 }
 HIDING = [name for name in LAYERS if "Hide" in name]
