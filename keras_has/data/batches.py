@@ -256,6 +256,23 @@ def evaluation_batches(
     )
 
 
+def segmentation_batches(dataset: Dataset, batch_size: int) -> tf.data.Dataset:
+    """Returns images and masks once, in order and at their own sizes, in batches for evaluation.
+
+    Args:
+        dataset: A dataset with the columns `"mask"` and `"image_size"`.
+        batch_size: Images per batch, if all have one size; otherwise each is a batch by itself.
+
+    Returns:
+        A dataset of dicts: `"image"` uint8 (B, H, W, 3), `"mask"` uint8 (B, H, W) and `"image_id"`
+        string (B,).
+    """
+    sizes = dataset["image_size"]
+    is_uniform = bool((sizes == sizes[:1]).all())
+    examples = dataset.examples(columns=("mask",))
+    return examples.batch(batch_size if is_uniform else 1).prefetch(2)
+
+
 def _flip_some(images: tf.Tensor, flips: tf.Tensor) -> tf.Tensor:
     """Mirrors the images of a batch for which `flips` is true."""
     # Whole images are copied: `tf.where` chooses pixel by pixel, which takes far longer.

@@ -16,13 +16,13 @@ from keras_has.data.bad_images import BadImage
 from keras_has.data.columns import Column
 from keras_has.data.folders import for_each_file
 from keras_has.data.image_decoding import image_size
+from keras_has.ops.segmentation import VOID
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
     from keras_has.data.dataset import Dataset
 
-VOID = 255
 _INDEX_MODES = ("P", "L")  # a palette, or grey values
 
 
@@ -78,10 +78,12 @@ class LabelCounts:
 
     Args:
         pixels: int64 (N, classes): the pixels of each class in each mask.
-        bad_masks: What is wrong with the masks that cannot be used; their counts are 0.
+        sizes: int64 (N, 2): height and width of each mask.
+        bad_masks: What is wrong with the masks that cannot be used; their counts and sizes are 0.
     """
 
     pixels: np.ndarray
+    sizes: np.ndarray
     bad_masks: tuple[BadImage, ...]
 
 
@@ -176,35 +178,36 @@ def count_labels(
     classes = len(dataset.class_names)
     image_of_mask = dict(zip(paths, images, strict=True))
 
-    def check(path: str) -> tuple[np.ndarray, str]:
+    def check(path: str) -> tuple[np.ndarray, tuple[int, ...], str]:
+        nothing = np.zeros(classes, np.int64), (0, 0)
         try:
             mask = read_mask(path)
         except FileNotFoundError:
-            return np.zeros(classes, np.int64), "missing"
+            return *nothing, "missing"
         except ValueError as error:
-            return np.zeros(classes, np.int64), str(error)
+            return *nothing, str(error)
         counts = np.bincount(mask.ravel(), minlength=256)
         unknown = np.flatnonzero(counts[classes:VOID]) + classes
-        size = image_size(image_of_mask[path]) if image_of_mask[path] else None
-        reason = ""
         if unknown.size:
-            reason = (
+            return *nothing, (
                 f"its values should be 0 to {classes - 1}, or 255 for void; it contains "
                 f"{', '.join(map(str, unknown[:5]))}"
             )
-        elif size is not None and size != mask.shape:
-            reason = (
+        size = image_size(image_of_mask[path]) if image_of_mask[path] else None
+        if size is not None and size != mask.shape:
+            return *nothing, (
                 f"it has {mask.shape[0]} x {mask.shape[1]} pixels (height x width), but its image "
                 f"{image_of_mask[path]} has {size[0]} x {size[1]}"
             )
-        return counts[:classes] * (not reason), reason
+        return counts[:classes], mask.shape, ""
 
     pixels = np.zeros((len(paths), classes), np.int64)
+    sizes = np.zeros((len(paths), 2), np.int64)
     bad_masks = []
-    for row, (counts, reason) in enumerate(for_each_file(check, paths)):
-        pixels[row] = counts
+    for row, (counts, size, reason) in enumerate(for_each_file(check, paths)):
+        pixels[row], sizes[row] = counts, size
         if reason:
             bad_masks.append(BadImage(str(dataset.ids[row]), paths[row], reason))
         if progress is not None:
             progress(row + 1, len(paths))
-    return LabelCounts(pixels, tuple(bad_masks))
+    return LabelCounts(pixels, sizes, tuple(bad_masks))

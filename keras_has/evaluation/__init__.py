@@ -14,6 +14,10 @@ from keras_has.evaluation.inference import Inference as Inference
 from keras_has.evaluation.localized_image import LocalizedImage as LocalizedImage
 from keras_has.evaluation.localized_video import LocalizedVideo as LocalizedVideo
 from keras_has.evaluation.panel import Panel as Panel
+from keras_has.evaluation.segmentation import SegmentationEvaluator as SegmentationEvaluator
+from keras_has.evaluation.segmentation_baselines import (
+    segmentation_baselines as segmentation_baselines,
+)
 from keras_has.evaluation.temporal_localization import (
     TemporalLocalizationEvaluator as TemporalLocalizationEvaluator,
 )
