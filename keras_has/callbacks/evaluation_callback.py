@@ -113,9 +113,9 @@ class EvaluationCallback(keras.callbacks.Callback):
             ValueError: If no model was set, or the data is empty.
         """
         figures = self.inference("evaluate").run([self.evaluator], draw)
-        panel = self.evaluator.panel() if draw else None
-        if panel is not None:
-            self.panel = panel.draw()
+        if draw:
+            panel = self.evaluator.panel()
+            self.panel = None if panel is None else panel.draw()
         return {self.log_name(name): value for name, value in figures.items()}
 
     def log_name(self, name: str) -> str:

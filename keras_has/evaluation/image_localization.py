@@ -15,7 +15,7 @@ from keras_has.evaluation.batch import Batch
 from keras_has.evaluation.evaluator import Evaluator, Tensors
 from keras_has.evaluation.inference import decode_text
 from keras_has.evaluation.localized_image import LocalizedImage
-from keras_has.evaluation.panel import Panel
+from keras_has.evaluation.panel import Panel, displayable
 from keras_has.metrics.max_box_metric import MaxBoxMetric
 from keras_has.ops.boxes import box_iou, boxes_from_maps, centred_boxes, scale_boxes
 from keras_has.ops.contour_boxes import contour_boxes_of_score_maps
@@ -257,7 +257,7 @@ class ImageLocalizationEvaluator(Evaluator):
             self.localization_curve.update_state(true, predicted)
 
     def _tile(self, image: np.ndarray, arrays: Arrays, row: int) -> tuple[drawing.Picture, str]:
-        image = _displayable(image)
+        image = displayable(image)
         to_image = (arrays["size"][row], image.shape[:2])
         predicted = scale_boxes(arrays["box"][row], *to_image)
         boxes = arrays["boxes"][row]
@@ -306,12 +306,3 @@ def _update_map_metrics(
                 contour_boxes[metric.resize] = contour_boxes_of_score_maps(maps, metric.resize)
             maps = contour_boxes[metric.resize]
         metric.update_state(batch["boxes"], maps, sizes)
-
-
-def _displayable(image: np.ndarray) -> np.ndarray:
-    """Returns an image as uint8 RGB, however it was normalized."""
-    if image.dtype != np.uint8:
-        image = image.astype("float32")
-        low, high = float(image.min()), float(image.max())
-        image = ((image - low) / max(high - low, 1e-6) * 255).astype("uint8")
-    return np.repeat(image, 3, axis=-1) if image.shape[-1] == 1 else image[..., :3]

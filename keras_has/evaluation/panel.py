@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
+
 from keras_has import drawing
 
 
@@ -45,3 +47,15 @@ class Panel:
             captions=[self.captions[start : start + self.columns] for start in starts],
             heading=self.heading,
         )
+
+
+def displayable(image: np.ndarray) -> drawing.Picture:
+    """Returns an image, (H, W, C) with one or at least three channels, as uint8 RGB.
+
+    Values of other types are scaled from their minimum and maximum, however they were normalized.
+    """
+    if image.dtype != np.uint8:
+        image = image.astype("float32")
+        low, high = float(image.min()), float(image.max())
+        image = ((image - low) / max(high - low, 1e-6) * 255).astype("uint8")
+    return np.repeat(image, 3, axis=-1) if image.shape[-1] == 1 else image[..., :3]

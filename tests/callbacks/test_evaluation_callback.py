@@ -42,6 +42,7 @@ def test_figures_reach_history_tensorboard_and_later_callbacks(tmp_path):
     assert sorted(accumulator.Tags()["tensors"]) == [
         "classification/loss",
         "classification/top1_clas",
+        "most confident mistakes",
     ]
 
 

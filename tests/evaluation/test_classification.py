@@ -80,3 +80,33 @@ def test_equal_scores_count_as_argmax_does():
     found = figures(np.zeros((CLASSES, CLASSES)), np.arange(CLASSES))
     assert found["top1_clas"] == pytest.approx(1 / CLASSES)
     assert found["top5_clas"] == pytest.approx(5 / CLASSES)
+
+
+def test_the_panel_shows_the_most_confident_mistakes_of_all_batches():
+    scores = np.zeros((9, CLASSES))
+    labels = np.zeros(9, int)
+    # Taken for class 3 with growing confidence, but for row 5, which is right, and row 6, with NaN.
+    scores[:, 3] = np.arange(9)
+    labels[5] = 3
+    scores[6, 0] = np.nan
+    dataset = tf.data.Dataset.from_tensor_slices(
+        {"image": scores[:, None, None].astype("float32"), "label": labels}
+    ).batch(4)
+    evaluator = ClassificationEvaluator("abcdefg", panel_images=3)
+    inference = Inference(dataset, evaluator.forward(network("softmax")))
+    inference.run([evaluator], draw=True)
+    confidence = [np.exp(score) / (np.exp(score) + CLASSES - 1) for score in (8, 7, 4)]
+    assert evaluator.panel().captions == [f"a\ntaken for d ({value:.0%})" for value in confidence]
+    assert evaluator.panel().tiles[0].shape == (128, 128, 3)
+    inference.run([evaluator])
+    assert evaluator.panel() is None
+
+
+def test_there_is_no_panel_without_a_mistake():
+    scores = 9 * np.eye(CLASSES)
+    dataset = tf.data.Dataset.from_tensor_slices(
+        {"image": scores[:, None, None].astype("float32"), "label": np.arange(CLASSES)}
+    ).batch(4)
+    evaluator = ClassificationEvaluator()
+    Inference(dataset, evaluator.forward(network(None))).run([evaluator], draw=True)
+    assert evaluator.panel() is None

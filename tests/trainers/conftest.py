@@ -124,3 +124,22 @@ def own_recipe(tiny_recipe):
         )
 
     return recipe
+
+
+@pytest.fixture
+def cifar(tmp_path):
+    """60 training and 20 test images: bright cats and dark dogs, two test images swapped."""
+    import numpy as np
+
+    folder = tmp_path / "cifar"
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    for name, count in (("data_batch_1", 60), ("test_batch", 20)):
+        labels = np.arange(count)[:, None] % 3 > 0
+        pixels = random.integers(0, 120, (count, 3072)) + 120 * labels
+        if name == "test_batch":
+            pixels[[0, 1]] = pixels[[1, 0]]
+        records = np.concatenate([labels, pixels], axis=1).astype("uint8")
+        (folder / f"{name}.bin").write_bytes(records.tobytes())
+    (folder / "batches.meta.txt").write_text("dog\ncat\n")
+    return folder

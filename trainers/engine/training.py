@@ -306,7 +306,7 @@ def _fit(task: Task, directory: RunDirectory, strategy: tf.distribute.Strategy) 
     purge_events(directory.logs, len(history))
     print_problems("problems in the data", task.problems)
     print(f"TensorBoard: tensorboard --logdir {directory.logs}", flush=True)
-    _log_recipe(recipe, directory, len(history))
+    _log_start(task, directory, len(history))
     all_callbacks: list[keras.callbacks.Callback] = [
         _StopAtInvalidLoss(directory, history),
         _EvaluateSomeEpochs(task.evaluation_callback(directory), recipe),
@@ -339,8 +339,11 @@ def _fit(task: Task, directory: RunDirectory, strategy: tf.distribute.Strategy) 
     return model
 
 
-def _log_recipe(recipe: Recipe, directory: RunDirectory, step: int) -> None:
-    """Writes the recipe as text for TensorBoard."""
-    rows = [f"| {name} | {value} |" for name, value in json.loads(recipe.to_json()).items()]
+def _log_start(task: Task, directory: RunDirectory, step: int) -> None:
+    """Writes the recipe as text for TensorBoard and, once, a picture of training examples."""
+    rows = [f"| {name} | {value} |" for name, value in json.loads(task.recipe.to_json()).items()]
     with tf.summary.create_file_writer(str(directory.logs / "recipe")).as_default(step=step):
         tf.summary.text("recipe", "\n".join(["| field | value |", "|---|---|", *rows]))
+        panel = task.training_panel() if step == 0 else None
+        if panel is not None:
+            tf.summary.image("training examples", panel[None])

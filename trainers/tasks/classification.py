@@ -136,7 +136,7 @@ class Classification(ImageTask):
         """Returns the evaluation of an epoch."""
         recipe = self.recipe
         return EvaluationCallback(
-            ClassificationEvaluator(),
+            ClassificationEvaluator(self.val_split.class_names),
             data.evaluation_batches(
                 self.val_split,
                 recipe.batch_size,
@@ -174,7 +174,8 @@ class Classification(ImageTask):
         """Evaluates the network, and the most frequent training class as a baseline."""
         final = self.evaluation_callback(None)
         final.set_model(model)
-        figures = {name.removeprefix("val_"): value for name, value in final.evaluate().items()}
+        evaluated = final.evaluate(draw=True)
+        figures = {name.removeprefix("val_"): value for name, value in evaluated.items()}
         most_frequent = np.bincount(self.train_split["label"]).argmax()
         baseline = float(np.mean(self.val_split["label"] == most_frequent))
         return {
@@ -183,7 +184,7 @@ class Classification(ImageTask):
             "most_frequent_class": baseline,
             "bad_images": len(self.bad_images),
             "evaluated_examples": self.evaluated_examples,
-        }, None
+        }, final.panel
 
     def export(self, model: keras.Model, directory: RunDirectory) -> None:
         """Exports a model from images to class probabilities and the map of the class."""

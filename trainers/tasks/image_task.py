@@ -8,16 +8,19 @@ from typing import Any, ClassVar
 import keras
 import tensorflow as tf
 
-from keras_has import data
+from keras_has import data, drawing
 from keras_has.data import Dataset
 from keras_has.models import refresh_batch_norm
 from keras_has.models.batch_norm import check_refreshable
 from trainers.engine.console import progress
 from trainers.engine.run_directory import RunDirectory
 from trainers.engine.run_error import RunError
-from trainers.tasks.networks import build_network, pixel_layer
+from trainers.tasks.networks import build_network, pixel_layer, preprocessing_layers
 from trainers.tasks.splits import images_in_memory, tuning_split
 from trainers.tasks.task import Task
+from trainers.tasks.training_images import TrainingImages, training_images
+
+_PANEL_IMAGES = 16
 
 
 class ImageTask(Task):
@@ -115,6 +118,20 @@ class ImageTask(Task):
             seed=recipe.seed,
             first_step=first_step,
         )
+
+    def training_images(self, count: int) -> TrainingImages:
+        """Returns images of the first training batch as the network sees them.
+
+        Args:
+            count: Largest number of images.
+        """
+        scaling = pixel_layer(self.recipe, self.train_split)
+        layers = preprocessing_layers(self.recipe, scaling, self.augmentation())
+        return training_images(self.batches(0), layers, self.train_split.class_names, count)
+
+    def training_panel(self) -> drawing.Picture:
+        """Returns training images as the network sees them."""
+        return self.training_images(_PANEL_IMAGES).draw()
 
     @property
     def evaluated_examples(self) -> str:

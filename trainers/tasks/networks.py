@@ -91,7 +91,7 @@ def build_network(
     network = find_network(recipe.model)
     arguments: dict[str, Any] = {
         "pooling": recipe.pooling,
-        "preprocessing": _preprocessing(recipe, scaling, augmentation),
+        "preprocessing": preprocessing_layers(recipe, scaling, augmentation),
     }
     if any(recipe.conv1_patch_size):
         if not network.can_hide_conv1:
@@ -148,10 +148,16 @@ def mean_and_std(recipe: ImageFields, dataset: Dataset) -> tuple[np.ndarray, np.
     return mean.astype("float32"), np.sqrt(squares / count - mean**2).astype("float32")
 
 
-def _preprocessing(
+def preprocessing_layers(
     recipe: ImageFields, scaling: keras.Layer, augmentation: Sequence[keras.Layer]
 ) -> list[keras.Layer]:
-    """Returns the layers in front of the network: scaling, dropout, and hiding as the last one."""
+    """Returns the layers in front of the network: scaling first, and hiding last.
+
+    Args:
+        recipe: The recipe.
+        scaling: The layer that scales pixels, see `pixel_layer`.
+        augmentation: Further layers between scaling and hiding.
+    """
     preprocessing: list[keras.Layer] = [scaling, *augmentation]
     if recipe.input_dropout:
         preprocessing.append(

@@ -144,6 +144,10 @@ class Task(abc.ABC):
     def batches(self, first_step: int) -> tf.data.Dataset:
         """Returns an endless dataset of training batches, starting at a step."""
 
+    def training_panel(self) -> drawing.Picture | None:
+        """Returns a picture of training examples for TensorBoard, or `None`, the default."""
+        return None
+
     @property
     def evaluated_examples(self) -> str:
         """What the network is evaluated on, in words."""

@@ -12,21 +12,6 @@ from trainers.recipes.cifar import RECIPES  # noqa: E402
 from trainers.tasks.classification import Classification  # noqa: E402
 
 
-@pytest.fixture
-def cifar(tmp_path):
-    """A folder with 60 training and 20 test images: bright cats and dark dogs."""
-    folder = tmp_path / "cifar"
-    folder.mkdir()
-    random = np.random.default_rng(0)
-    for name, count in (("data_batch_1", 60), ("test_batch", 20)):
-        labels = np.arange(count)[:, None] % 3 > 0
-        pixels = random.integers(0, 120, (count, 3072)) + 120 * labels
-        records = np.concatenate([labels, pixels], axis=1).astype("uint8")
-        (folder / f"{name}.bin").write_bytes(records.tobytes())
-    (folder / "batches.meta.txt").write_text("dog\ncat\n")
-    return folder
-
-
 def tiny(number=1, **fields):
     return RECIPES[number].override(**{"epochs": 2, "batch_size": 20, **fields})
 
@@ -49,6 +34,20 @@ def test_a_run_trains_resumes_and_leaves_results_and_a_model(cifar, tmp_path, ca
     assert accuracy == pytest.approx(results["top1_clas"])
     assert train_recipe(tiny(), tmp_path / "run", cifar) == results
     assert "finished" in capsys.readouterr().out
+
+
+def test_pictures_of_training_and_of_mistakes_are_in_tensorboard_and_in_the_run(
+    cifar, tmp_path, capsys
+):
+    from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
+
+    results = train_recipe(tiny(), tmp_path / "run", cifar)
+    assert results["top1_clas"] < 1
+    events = EventMultiplexer().AddRunsFromDirectory(str(tmp_path / "run" / "logs")).Reload()
+    assert len(events.Tensors("recipe", "training examples")) == 1
+    assert len(events.Tensors("classification", "most confident mistakes")) == 2
+    assert (tmp_path / "run" / "panel.png").stat().st_size > 1000
+    assert f"Pictures:    {tmp_path / 'run' / 'panel.png'}" in capsys.readouterr().out
 
 
 def test_hiding_happens_in_training_alone(cifar):
