@@ -38,13 +38,13 @@ def localize_files(
     """Yields each file with the outputs of the model, or with the reason it cannot be read."""
     import tensorflow as tf
 
-    from keras_has.data.image_decoding import to_decodable
+    from keras_has.data.image_decoding import to_upright
 
     encoded = model.signatures["encoded"]
 
     def results_of(batch: Sequence[Path]) -> list[tuple[Path, dict[str, np.ndarray] | str]]:
         try:
-            contents = [to_decodable(file.read_bytes()) for file in batch]
+            contents = [to_upright(file.read_bytes()) for file in batch]
             outputs = {k: v.numpy() for k, v in encoded(encoded=tf.constant(contents)).items()}
         except (OSError, ValueError, tf.errors.OpError) as error:
             if len(batch) == 1:
@@ -70,9 +70,9 @@ def draw(
     import tensorflow as tf
 
     from keras_has import drawing
-    from keras_has.data.image_decoding import decode_image, to_decodable
+    from keras_has.data.image_decoding import decode_image, to_upright
 
-    image = decode_image(tf.constant(to_decodable(file.read_bytes()))).numpy()
+    image = decode_image(tf.constant(to_upright(file.read_bytes()))).numpy()
     side = min(max(image.shape[:2]), 640) if max(image.shape[:2]) >= 256 else 256
     tiles = [drawing.localization_tile(image, None, (), [found["box"]], side)]
     if heat_map:

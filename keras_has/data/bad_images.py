@@ -267,7 +267,7 @@ def decodable_images(
     def decode(row: tf.Tensor, loaded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         encoded = source.encoded(loaded)
         # The size is returned so that decoding is not optimized away.
-        size = tf.shape(decode_image(encoded))[:2]
+        size = tf.shape(decode_image(encoded, source.upright))[:2]
         return row, size, encoded if with_content else tf.constant(b"")
 
     # Rows that are missing from the result could not be decoded.
@@ -308,7 +308,7 @@ def _read_image(dataset: Images, row: int) -> tuple[np.ndarray | None, str]:
         if not encoded:
             return None, "empty file"
         try:
-            return decode_image(tf.constant(encoded)).numpy(), ""
+            return decode_image(tf.constant(encoded), dataset.image_source.upright).numpy(), ""
         except (tf.errors.OpError, UnicodeDecodeError) as error:
             return None, f"cannot be decoded: {_reason(error)}"
 

@@ -51,7 +51,8 @@ def export_localizer(
     - `serving_default(images=...)`: uint8 (B, H, W, C) of any size, RGB or, for a model with one
       channel, grayscale.
     - `encoded(encoded=...)`: (B,) strings, the content of JPEG, PNG, BMP or GIF files of any sizes;
-      they are converted to grayscale for a model with one channel.
+      they are converted to grayscale for a model with one channel. Images are turned as their EXIF
+      orientation says, and boxes are those of the upright image.
     - `of_class(images=..., class_index=...)`: localizes a known class, int64 (B,).
 
     A batch may be empty.
@@ -127,7 +128,7 @@ def export_localizer(
 
     def of_files(encoded: tf.Tensor) -> dict:
         def decode(content: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            image = decode_image(content)
+            image = decode_image(content, upright=True)
             square = _square(image, height)
             if channels == 1:
                 square = tf.image.rgb_to_grayscale(square)

@@ -157,8 +157,9 @@ class HidingLayer(keras.Layer):
             f"`{type(self).__name__}` is called in a dataset's function without `training` and "
             "hides nothing. Pass `training=True` to hide: "
             "`dataset.map(lambda x: layer(x, training=True))`; for masks that do not depend on "
-            "the parallelism use `keras_has.data.hide_images` or `keras_has.data.hide_video_segments`. "
-            "If nothing should be hidden, pass `training=False`.",
+            "the parallelism use `keras_has.data.hide_images` or "
+            "`keras_has.data.hide_video_segments`. If nothing should be hidden, pass "
+            "`training=False`.",
             stacklevel=3,
         )
 

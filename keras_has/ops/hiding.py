@@ -639,8 +639,8 @@ def check_is_dense_tensor(inputs: Any) -> None:
     else:
         remedy = "Give an array or a tensor."
     raise ValueError(
-        f"`inputs` should be one array, one dense tensor of known rank, or a dict of them. {remedy} "
-        f"Received: inputs of type {kind}"
+        "`inputs` should be one array, one dense tensor of known rank, or a dict of them. "
+        f"{remedy} Received: inputs of type {kind}"
     )
 
 

@@ -1,5 +1,6 @@
 """Exported models: what a program without this project gets equals what this project computes."""
 
+import io
 import json
 import subprocess
 import sys
@@ -7,10 +8,12 @@ import sys
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 tf = pytest.importorskip("tensorflow")
 
 from keras_has.cams import CAM  # noqa: E402
+from keras_has.data.exif_orientation import turn_upright  # noqa: E402
 from keras_has.data.resize import resize_image  # noqa: E402
 from keras_has.export import export_localizer, read_metadata  # noqa: E402
 from keras_has.layers import HideAndSeek  # noqa: E402
@@ -98,6 +101,22 @@ def test_files_of_different_sizes_go_in_together(model, exported):
         np.testing.assert_allclose(out["probabilities"][row], probabilities[0], atol=1e-5)
         assert int(out["class_index"][row]) == chosen[0]
         np.testing.assert_allclose(out["box"][row], boxes[0], atol=1e-3)
+
+
+@pytest.mark.parametrize("orientation", [1, 2, 3, 4, 5, 6, 7, 8])
+def test_files_that_a_camera_stored_turned_are_localized_upright(exported, orientation):
+    inverse = {6: 8, 8: 6}.get(orientation, orientation)
+    upright = photographs(1, 40, 90)
+    turned = turn_upright(tf.constant(upright[0]), tf.constant(inverse)).numpy()
+    image, file = Image.fromarray(turned), io.BytesIO()
+    exif = image.getexif()
+    exif[0x0112] = orientation
+    image.save(file, "PNG", exif=exif)
+    loaded = tf.saved_model.load(str(exported))
+    of_file = loaded.signatures["encoded"](encoded=tf.constant([file.getvalue()]))
+    of_pixels = loaded.signatures["serving_default"](images=tf.constant(upright))
+    for name in ("box", "probabilities", "cam"):
+        np.testing.assert_array_equal(of_file[name], of_pixels[name])
 
 
 def test_it_runs_in_a_program_that_does_not_know_this_project(exported, tmp_path):

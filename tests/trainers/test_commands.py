@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 tf = pytest.importorskip("tensorflow")
 
@@ -171,6 +172,10 @@ def test_localize_draws_every_image_and_lists_the_boxes(run_dir, tmp_path):
     random = np.random.default_rng(0)
     for name in ("a.png", "deeper/b.png"):
         drawing.write_png(images / name, random.integers(0, 256, (50, 80, 3), dtype="uint8"))
+    turned = Image.fromarray(random.integers(0, 256, (80, 50, 3), dtype="uint8"))
+    exif = turned.getexif()
+    exif[0x0112] = 6  # a photo that the camera stored turned
+    turned.save(images / "turned.jpg", exif=exif)
     (images / "broken.jpg").write_bytes(b"no picture")
     (images / "notes.txt").write_text("not an image")
     out = tmp_path / "out"
@@ -178,14 +183,14 @@ def test_localize_draws_every_image_and_lists_the_boxes(run_dir, tmp_path):
         "localize", f"--model={run_dir / 'saved_model'}", f"--images={images}", f"--out={out}"
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    assert "2 pictures and boxes.csv written" in done.stdout
+    assert "3 pictures and boxes.csv written" in done.stdout
     assert "1 files could not be read" in done.stdout
     assert "broken.jpg" in done.stdout
     assert "1 (.txt), such as 'notes.txt'" in done.stdout
     truth = read_boxes(out / "boxes.csv")  # as `evaluate` does
-    assert truth.sizes == {"a.png": (50, 80), "deeper/b.png": (50, 80)}
+    assert truth.sizes == dict.fromkeys(("a.png", "deeper/b.png", "turned.jpg"), (50, 80))
     rows = list(csv.DictReader((out / "boxes.csv").read_text().splitlines()))
-    assert [row["image"] for row in rows] == ["a.png", "deeper/b.png"]
+    assert [row["image"] for row in rows] == ["a.png", "deeper/b.png", "turned.jpg"]
     model = tf.saved_model.load(str(run_dir / "saved_model"))
     for row in rows:
         content = (images / row["image"]).read_bytes()

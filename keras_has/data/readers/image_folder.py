@@ -55,7 +55,8 @@ def image_folder(
     table that `trainers.localize` writes and `trainers.evaluate` reads. VOC files have the format
     of PASCAL VOC and LabelImg, with the first and last pixel of a box counted from 1. Only boxes
     whose class is that of the folder count. Boxes that extend beyond the image are clipped. Images
-    without a box are allowed. The EXIF orientation is not applied.
+    without a box are allowed. Images are turned as their EXIF orientation says, as in every viewer,
+    and boxes are those of the upright image.
 
     Args:
         data_dir: The folder that contains `train` and `val`.
@@ -128,7 +129,9 @@ def image_folder(
             "boxes": tuple(boxes),
             "image_size": image_sizes,
         },
-        source=FileImages(np.array([f"{data_dir}/{image_id}" for image_id in image_ids], np.str_)),
+        source=FileImages(
+            np.array([f"{data_dir}/{image_id}" for image_id in image_ids], np.str_), upright=True
+        ),
         class_names=tuple(class_names),
         problems=tuple(problems),
     )
@@ -176,7 +179,7 @@ def _read_boxes(
     def read(image_id: str) -> tuple[list[list[float]], tuple[int, int] | None, list[ValueError]]:
         if image_id not in rows and image_id not in xml_files:
             return [], None, []
-        size = image_size(data_dir / image_id)
+        size = image_size(data_dir / image_id, upright=True)
         if image_id in xml_files:
             try:
                 return _read_xml(xml_files[image_id], image_id, size), size, []

@@ -13,6 +13,7 @@ import numpy as np
 
 from keras_has.data.bad_images import BadImage, BadImageError, bad_image, decodable_images
 from keras_has.data.dataset import Dataset
+from keras_has.data.exif_orientation import read_orientation
 from keras_has.data.image_decoding import decode_image
 from keras_has.data.records.folder_reader import RecordFolder, has_format
 from keras_has.data.records.record_files import RecordFiles, is_remote
@@ -91,7 +92,9 @@ def write_tfrecords(
     `image/object/bbox/xmin`, `xmax`, `ymin`, `ymax` (fractions of width and height) and `label`.
     Two keys are this project's own: `image/row`, the position of the image in the dataset, and
     `image/object/bbox/pixels`, the boxes in pixels as x0, y0, x1, y1, because float32 fractions do
-    not restore every box. The bytes of image files are stored unchanged, except that WebP and TIFF
+    not restore every box. Images of a dataset that are turned as their EXIF orientation says have
+    that orientation in `image/orientation`; height, width and boxes are those of the upright image.
+    The bytes of image files are stored unchanged, except that WebP and TIFF
     files and images in memory are stored as PNG. Masks stay in their files, whose paths are stored.
 
     The images of "train" are shuffled over its files, for programs that read records from front to
@@ -216,6 +219,12 @@ def tfrecords(
         )
     sizes = np.array([shard["bytes"] for shard in entry["shards"]])
     records = RecordFiles(tuple(paths), sizes, index["files"], index["offsets"], index["lengths"])
+    upright = entry.get("upright", False)
+    if not isinstance(upright, bool):
+        raise ValueError(
+            f"{folder.path}/{DATASET_FILE}: `upright` of {split} should be true or false. "
+            f"Received: {upright!r:.50}"
+        )
     masks = index["mask_counts"]
     paths_of_masks = split_rows(decode_texts(index["mask_paths"]), masks) if masks.any() else None
     dataset = Dataset(
@@ -228,7 +237,7 @@ def tfrecords(
             "mask_paths": paths_of_masks,
             "ignore_path": decode_texts(index["ignore_paths"]) if masks.any() else None,
         },
-        source=RecordImages(records),
+        source=RecordImages(records, upright),
         class_names=tuple(description["class_names"]),
         class_ids=description["class_ids"],
     )
@@ -249,7 +258,8 @@ class _ImageEncoder(SplitEncoder):
         label_offset: int,
         on_bad_image: str,
     ) -> None:
-        settings = [FORMAT, VERSION, name, num_shards, seed, label_offset]
+        settings: list[Any] = [FORMAT, VERSION, name, num_shards, seed, label_offset]
+        settings += ["upright"] if dataset.image_source.upright else []
         digest = _fingerprint(dataset, settings)
         super().__init__(name, dataset, num_shards, digest, dataset.image_source.files())
         if name == "train":
@@ -299,15 +309,18 @@ class _ImageEncoder(SplitEncoder):
         if found is not None:
             return row, (0, 0), found
         # It could not be read a moment ago, but now it can.
-        content = self.dataset.image_source.encoded_image(row)
-        height, width, _ = decode_image(content).shape
-        return row, (height, width), content
+        return row, *self._decode(row)
 
     def record(self, row: int) -> bytes:
         """Returns the record of an image as it would be written now."""
-        content = self.dataset.image_source.encoded_image(row)
-        height, width, _ = decode_image(content).shape
-        return self._encode(row, (height, width), content)
+        return self._encode(row, *self._decode(row))
+
+    def _decode(self, row: int) -> tuple[tuple[int, int], bytes]:
+        """Returns the size of an image and the content of its file."""
+        source = self.dataset.image_source
+        content = source.encoded_image(row)
+        height, width, _ = decode_image(content, source.upright).shape
+        return (height, width), content
 
     def _encode(self, row: int, size: tuple[int, int], content: bytes) -> bytes:
         example = _example(self.dataset, row, size, content, self.label_offset)
@@ -336,6 +349,7 @@ class _ImageEncoder(SplitEncoder):
             "num_images": len(index["rows"]),
             "num_boxes": len(index["boxes"]),
             "skipped": [dataclasses.asdict(bad) for bad in self.skipped],
+            **({"upright": True} if self.dataset.image_source.upright else {}),
         }
 
 
@@ -393,6 +407,9 @@ def _example(
         "image/object/bbox/label": integers(*[label + label_offset] * len(boxes)),
         "image/object/bbox/pixels": floats(boxes.reshape(-1)),
     }
+    if dataset.image_source.upright:
+        # Sizes and boxes are those of the upright image, the bytes those of the camera.
+        features["image/orientation"] = integers(int(read_orientation(tf.constant(content))))
     if dataset.class_ids is not None:
         features["image/class/synset"] = texts(dataset.class_ids[label])
     if "mask_paths" in dataset and "ignore_path" in dataset:
