@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from keras_has.data.array_files import npy_header, open_npy
+from keras_has.data.expansion import check_expansion
 from keras_has.data.folders import not_found
 from keras_has.error_causes import cause_of
 
@@ -18,8 +19,6 @@ EXTENSIONS = (".npy", ".npz", ".h5", ".hdf5")
 _HDF5 = (".h5", ".hdf5")
 _PREFIXES = ("", "v_")
 _FLOAT32_BYTES = 4
-_MAX_BYTES = 2**30
-_MAX_EXPANSION = 100
 
 
 def sample_uniformly(length: int, count: int) -> np.ndarray:
@@ -250,7 +249,8 @@ def _only(names: list[str], path: str | os.PathLike[str], key: str | None) -> st
 def _check(array: Any, path: str | os.PathLike[str], key: str | None) -> None:
     shape, dtype = getattr(array, "shape", None), getattr(array, "dtype", None)
     is_numeric = dtype is not None and np.dtype(dtype).kind in "fiu"
-    if shape is None or len(shape) != 2 or not all(shape) or not is_numeric:
+    is_matrix = shape is not None and len(shape) == 2 and min(shape) > 0
+    if not is_matrix or not is_numeric:
         raise ValueError(
             f"{_named(path, key)}: features should be numbers of shape (T, D), none of them 0. "
             f"Received: shape={shape}, dtype={dtype}"
@@ -269,13 +269,11 @@ def _check_size(
     chunk = math.prod(getattr(array, "chunks", None) or (0,)) * array.dtype.itemsize
     size = max(size, chunk)
     stored = Path(path).stat().st_size
-    if size > _MAX_BYTES and size > _MAX_EXPANSION * stored:
-        raise ValueError(
-            f"{_named(path, key)}: the features take {size / 2**30:.1f} GiB of memory, more than "
-            f"{_MAX_EXPANSION} times the {stored} bytes of the file. If that is right, allow it "
-            "with `allow_large_features`, or --allow_large_features in a command. "
-            f"Received: shape={tuple(array.shape)}"
-        )
+    advice = (
+        "If that is right, allow it with `allow_large_features`, or --allow_large_features in a "
+        f"command. Received: shape={tuple(array.shape)}"
+    )
+    check_expansion(size, stored, _named(path, key), advice)
 
 
 def _named(path: str | os.PathLike[str], key: str | None) -> str:

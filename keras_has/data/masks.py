@@ -1,12 +1,16 @@
 """Reads object masks from files as the pixel-wise evaluation of localization does."""
 
+import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
+from keras_has.data.expansion import check_expansion
 from keras_has.data.folders import not_found
+from keras_has.error_causes import cause_of
 from keras_has.ops.opencv import opencv
 
 
@@ -63,13 +67,35 @@ def load_mask(
     return objects.astype(np.uint8), ignored.astype(np.uint8)
 
 
-def _read(path: str | os.PathLike[str], height: int, width: int) -> np.ndarray:
+def read_grey(path: str | os.PathLike[str]) -> np.ndarray:
+    """Reads a picture as grey values, uint8 (H, W); colours of a palette are converted to grey.
+
+    Raises:
+        FileNotFoundError: If the file is missing.
+        ValueError: If it cannot be decoded, or is a small file of a picture of more than 1 GiB.
+    """
     cv2 = opencv()
     if not Path(path).is_file():
         raise not_found(path, "a mask", "Unpack the masks of the dataset, and pass their folder.")
-    content = np.frombuffer(Path(path).read_bytes(), np.uint8)
-    # Like the protocol: the colors of a palette image are converted to gray.
-    grey = cv2.imdecode(content, cv2.IMREAD_GRAYSCALE) if content.size else None
+    content, where = Path(path).read_bytes(), os.fspath(path)
+    try:
+        # OpenCV allocates as much as the parts of a PNG claim to contain; Pillow checks it first.
+        with Image.open(io.BytesIO(content)) as image:
+            width, height = image.size
+            image.verify()
+    except Exception as error:  # Pillow raises nearly everything for damaged files.
+        raise ValueError(f"{where} should be an image. Received: {cause_of(error)}.") from error
+    check_expansion(height * width, len(content), where, "Restore the mask.")
+    try:
+        grey = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
+    except cv2.error:  # Too many pixels.
+        grey = None
     if grey is None:
-        raise ValueError(f"{os.fspath(path)} should be an image. Received: it cannot be decoded.")
-    return cv2.resize(grey, (width, height), interpolation=cv2.INTER_NEAREST) > 0
+        raise ValueError(f"{where} should be an image. Received: it cannot be decoded.")
+    return grey
+
+
+def _read(path: str | os.PathLike[str], height: int, width: int) -> np.ndarray:
+    # Like the protocol: the nearest pixel, and everything above 0.
+    nearest = opencv().INTER_NEAREST
+    return opencv().resize(read_grey(path), (width, height), interpolation=nearest) > 0

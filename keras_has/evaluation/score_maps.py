@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_has.data.readers.localization_truth import LocalizationTruth, load_mask
+from keras_has.data.masks import read_grey
+from keras_has.data.readers.localization_truth import LocalizationTruth
 from keras_has.data.readers.score_maps import load_score_map
 from keras_has.metrics import (
     GTKnownLocalization,
@@ -122,10 +123,10 @@ def evaluate_score_maps_on_masks(
     for start in range(0, len(images), _BATCH):
         batch = images[start : start + _BATCH]
         metric.update_state(
-            [[load_mask(file) > 0 for file in truth.masks[image]] for image in batch],
+            [[read_grey(file) > 0 for file in truth.masks[image]] for image in batch],
             [load_score_map(files[image]) for image in batch],
             [
-                load_mask(truth.ignored[image]) > 0 if image in truth.ignored else None
+                read_grey(truth.ignored[image]) > 0 if image in truth.ignored else None
                 for image in batch
             ],
         )

@@ -35,12 +35,17 @@ def numbered_lines(path: Path) -> list[tuple[int, str]]:
 
     Raises:
         FileNotFoundError: If the file is missing.
-        ValueError: If the file is not UTF-8. The message names the file and line.
+        ValueError: If the file is not UTF-8, or contains the character 0, which no file name can
+            contain. The message names the file and line.
     """
     if not path.is_file():
         raise not_found(path, "a text file", "Restore it from the dataset's archive.")
     content = path.read_bytes()
-    lines = _decoded(content, path).split("\n")
+    text = _decoded(content, path)
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise ValueError(f"{path}:{line}: the file should be UTF-8 text. Received: a zero byte.")
+    lines = text.split("\n")
     return [(number, line.rstrip("\r")) for number, line in enumerate(lines, 1) if line.strip()]
 
 

@@ -140,7 +140,7 @@ def _read(
             return _dataset(layout, folder, split, r"\.bin", _read_binary_batch, names)
         if (folder / layout.meta_file).is_file():
             names = _entry(folder / layout.meta_file, layout.names_key, list)
-            names = [name.decode() if isinstance(name, bytes) else str(name) for name in names]
+            names = [_name(name, folder / layout.meta_file) for name in names]
             return _dataset(layout, folder, split, "", _read_python_batch, names)
     expected = f"a folder with {layout.names_file} or {layout.meta_file}"
     raise not_found(root, expected, layout.advice)
@@ -196,6 +196,13 @@ def _read_python_batch(path: Path, layout: _Layout) -> tuple[np.ndarray, np.ndar
             f" {labels.shape} labels of {labels.dtype}, data {pixels.shape} of {pixels.dtype}."
         )
     return pixels, labels.astype(np.int64)
+
+
+def _name(name: Any, path: Path) -> str:
+    text = name.decode("utf-8", "replace") if isinstance(name, bytes) else name
+    if not isinstance(text, str) or not text or "\N{REPLACEMENT CHARACTER}" in text:
+        raise ValueError(f"{path} should list the names of classes. Received: {name!r:.50}")
+    return text
 
 
 def _entry(path: Path, key: str, kind: type) -> Any:

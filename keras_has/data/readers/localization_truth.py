@@ -21,7 +21,6 @@ from keras_has.data.readers.wsol_files import (
     read_rows,
     read_sizes,
 )
-from keras_has.ops.opencv import opencv
 
 
 @dataclass
@@ -211,22 +210,3 @@ def read_mask_folder(folder: Path) -> LocalizationTruth:
     if not truth.image_ids:
         raise FileNotFoundError(f"{folder} contains no mask: a .png file named after the image.")
     return truth
-
-
-def load_mask(file: Path) -> np.ndarray:
-    """Reads a mask; values above 0 are inside.
-
-    Args:
-        file: The picture.
-
-    Returns:
-        Gray values, uint8 (H, W).
-
-    Raises:
-        ValueError: If the file is not a picture.
-    """
-    cv2 = opencv()
-    mask = cv2.imread(str(file), cv2.IMREAD_GRAYSCALE)
-    if mask is None:
-        raise ValueError(f"{file} should be a picture of a mask, but is missing or cannot be read.")
-    return mask

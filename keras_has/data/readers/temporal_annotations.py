@@ -113,7 +113,7 @@ def _flat_taxonomy(taxonomy: Any, path: Path) -> list[str]:
 def _video_labels(entry: Any, labels_key: str, where: str) -> list[str] | None:
     labels = entry.get(labels_key) if isinstance(entry, dict) else None
     if labels is not None and not (
-        isinstance(labels, list) and all(isinstance(label, str) for label in labels)
+        isinstance(labels, list) and all(isinstance(label, str) and label for label in labels)
     ):
         raise ValueError(f"{where}: {labels_key!r} should list names. Received: {_short(labels)}")
     return labels
@@ -161,7 +161,7 @@ def _segments(entry: Any, where: str) -> list[tuple[str, float, float]]:
         is_annotation = isinstance(annotation, dict)
         label = annotation.get("label") if is_annotation else None
         ends = annotation.get("segment") if is_annotation else None
-        if not isinstance(label, str) or not isinstance(ends, list) or len(ends) != 2:
+        if not isinstance(label, str) or not label or not isinstance(ends, list) or len(ends) != 2:
             raise ValueError(
                 f'{where}: an annotation should have a "label" and a "segment" of start and end. '
                 f"Received: {_short(annotation)}"
@@ -200,7 +200,7 @@ def read_thumos_lines(path: Path) -> list[tuple[str, float, float, str]]:
             start, end = map(float, fields[1:])
         except ValueError:
             start = end = math.nan
-        if not math.isfinite(start - end):
+        if not (_is_number(start) and _is_number(end)):
             raise ValueError(
                 f"{where}: a line should be the video, start and end in seconds. Received: {line!r}"
             )

@@ -43,6 +43,13 @@ def test_a_file_that_is_not_utf8_is_named_with_its_line(tmp_path):
         numbered_lines(path)
 
 
+def test_a_zero_byte_is_named_with_its_line(tmp_path):
+    path = tmp_path / "lines.txt"
+    path.write_bytes("a\nb".encode("utf-16-le"))
+    with pytest.raises(ValueError, match=re.escape(f"{path}:1: ")):
+        numbered_lines(path)
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=re.escape(str(tmp_path / "lines.txt"))):
         numbered_lines(tmp_path / "lines.txt")

@@ -94,6 +94,14 @@ def test_a_python_batch_of_another_content_is_named(tmp_path, batch):
         cifar10(folder, "test")
 
 
+@pytest.mark.parametrize("name", [b"\xff", b"", "", None, 3])
+def test_a_class_name_of_a_python_file_that_is_no_text_is_named(tmp_path, name):
+    folder = write(tmp_path / "py", "py")
+    (folder / "batches.meta").write_bytes(pickle.dumps({b"label_names": [b"cat", name]}))
+    with pytest.raises(ValueError, match=r"batches\.meta"):
+        cifar10(folder, "test")
+
+
 def test_missing_files_and_splits_are_named(folder, tmp_path):
     with pytest.raises(ValueError, match="`split`.*split='val'"):
         cifar10(folder, "val")

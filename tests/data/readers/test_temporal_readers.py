@@ -212,6 +212,11 @@ def test_odd_annotations_are_counted_and_told(tmp_path):
             '[{"label": "x", "segment": ["0", 1]}]}}}',
             "numbers of seconds",
         ),
+        (
+            '{"database": {"a": {"subset": "validation", "duration": 9, "annotations": '
+            '[{"label": "", "segment": [0, 1]}]}}}',
+            "annotation should have",
+        ),
     ],
 )
 def test_annotations_that_cannot_be_read_name_file_and_place(tmp_path, content, words, write_text):
@@ -402,3 +407,10 @@ def test_a_wrong_taxonomy_names_file_and_entry(tmp_path, database, taxonomy, rec
 def test_nonsense_in_json_names_the_file(tmp_path, content, words, write_text):
     with pytest.raises(ValueError, match=rf"x\.json.*{words}|{words}"):
         thumos14(write_text(tmp_path / "x.json", content))
+
+
+@pytest.mark.parametrize("times", ["0 1e39", "-1e308 1e308", "0 nan", "0", "0 1 2"])
+def test_times_that_no_video_has_name_file_and_line(tmp_path, times, write_text):
+    path = write_text(tmp_path / "Diving_test.txt", f"v1 0 1\nv2 {times}\n")
+    with pytest.raises(ValueError, match=f"{path}:2: .*{times}"):
+        thumos14(tmp_path, "test")
