@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from keras_has.data.expansion import check_expansion
 from keras_has.data.folders import not_found
 from keras_has.error_causes import cause_of
 from keras_has.ops.opencv import opencv
@@ -72,20 +71,19 @@ def read_grey(path: str | os.PathLike[str]) -> np.ndarray:
 
     Raises:
         FileNotFoundError: If the file is missing.
-        ValueError: If it cannot be decoded, or is a small file of a picture of more than 1 GiB.
+        ValueError: If it cannot be decoded, or has more than 179 million pixels.
     """
     cv2 = opencv()
     if not Path(path).is_file():
         raise not_found(path, "a mask", "Unpack the masks of the dataset, and pass their folder.")
     content, where = Path(path).read_bytes(), os.fspath(path)
     try:
-        # OpenCV allocates as much as the parts of a PNG claim to contain; Pillow checks it first.
+        # OpenCV allocates as much as the parts of a PNG claim to contain. Pillow checks that first,
+        # and refuses pictures of more than 179 million pixels.
         with Image.open(io.BytesIO(content)) as image:
-            width, height = image.size
             image.verify()
     except Exception as error:  # Pillow raises nearly everything for damaged files.
         raise ValueError(f"{where} should be an image. Received: {cause_of(error)}.") from error
-    check_expansion(height * width, len(content), where, "Restore the mask.")
     try:
         grey = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
     except cv2.error:  # Too many pixels.

@@ -30,10 +30,10 @@ def test_the_colours_of_a_palette_become_grey(tmp_path):
     assert read_grey(tmp_path / "a.png").tolist() == [[0, 255]]
 
 
-def test_a_small_mask_of_more_than_a_gibibyte_is_refused_before_it_is_decoded(tmp_path):
+def test_a_small_file_of_a_huge_mask_is_refused_before_it_is_decoded(tmp_path):
     path = tmp_path / "large.png"
     write_png(path, [header(40_000, 30_000), (b"IDAT", zlib.compress(bytes(9))), (b"IEND", b"")])
-    with pytest.raises(ValueError, match=r"large\.png.*1\.1 GiB"):
+    with pytest.raises(ValueError, match=r"large\.png.*1200000000 pixels"):
         load_mask([path])
 
 
