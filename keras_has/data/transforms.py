@@ -5,6 +5,8 @@ An example is a dict of tensors. The transforms move the values under `"image"` 
 pixels; they skip what an example does not have and pass everything else through.
 """
 
+from typing import Any
+
 import tensorflow as tf
 
 from keras_has.data.resize import resize_and_flip
@@ -68,6 +70,36 @@ def pad(example: Example, padding: int) -> Example:
             moved[key] = tf.pad(example[key], sides, constant_values=fill)
     if "boxes" in example:
         moved["boxes"] = example["boxes"] + float(padding)
+    return moved
+
+
+def pad_to_size(example: Example, height: int, width: int, color: Any = 0) -> Example:
+    """Pads an example at the bottom and right to a size, if it is smaller.
+
+    Masks are padded with 255 ("ignore"); boxes stay where they are.
+
+    Args:
+        example: Any example; a mask has an integer dtype that can represent 255.
+        height: Smallest height of the result in pixels.
+        width: Smallest width.
+        color: Value of the new pixels, one number or one per channel. Defaults to 0.
+
+    Example:
+
+    >>> padded = pad_to_size({"image": tf.ones((1, 2, 1)), "mask": tf.zeros((1, 2), "uint8")}, 2, 1)
+    >>> padded["image"][..., 0].numpy().tolist(), padded["mask"].numpy().tolist()
+    ([[1.0, 1.0], [0.0, 0.0]], [[0, 0], [255, 255]])
+    """
+    size = tf.shape(example["image"])[:2]
+    bottom, right = tf.unstack(tf.maximum(tf.stack([height, width]) - size, 0))
+    moved = dict(example)
+    image = example["image"]
+    value = tf.cast(color, image.dtype)
+    moved["image"] = tf.pad(image - value, [[0, bottom], [0, right], [0, 0]]) + value
+    if "mask" in example:
+        rest = [[0, 0]] * (len(example["mask"].shape) - 2)
+        sides = [[0, bottom], [0, right], *rest]
+        moved["mask"] = tf.pad(example["mask"], sides, constant_values=255)
     return moved
 
 

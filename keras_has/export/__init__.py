@@ -5,6 +5,9 @@ from keras_has.export.localizer import export_localizer as export_localizer
 from keras_has.export.localizer import load_localizer as load_localizer
 from keras_has.export.localizer import read_metadata as read_metadata
 from keras_has.export.saved_model import METADATA_FILE as METADATA_FILE
+from keras_has.export.segmenter import SegmenterMetadata as SegmenterMetadata
+from keras_has.export.segmenter import export_segmenter as export_segmenter
+from keras_has.export.segmenter import load_segmenter as load_segmenter
 from keras_has.export.temporal_localizer import (
     TemporalLocalizerMetadata as TemporalLocalizerMetadata,
 )

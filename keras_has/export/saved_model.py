@@ -18,6 +18,7 @@ METADATA_FILE = "keras_has.json"
 # What reads the exported models of each kind. Files of localizers for images name no kind.
 _READERS = {
     "image": "`keras_has.export.load_localizer`, or with `python -m trainers.localize`",
+    "segmentation": "`keras_has.export.load_segmenter`",
     "temporal": "`keras_has.export.load_temporal_localizer`, or with `python -m trainers.detect`",
 }
 
@@ -46,7 +47,7 @@ def read_fields(path: str | os.PathLike[str], kind: str, writer: str) -> dict[st
 
     Args:
         path: Folder of the exported model.
-        kind: `"image"` or `"temporal"`.
+        kind: `"image"`, `"segmentation"` or `"temporal"`.
         writer: Name of the function that writes such folders, for error messages.
 
     Returns:

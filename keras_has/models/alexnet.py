@@ -1,18 +1,23 @@
 """The original AlexNet as a fully convolutional network."""
 
+import os
 from collections.abc import Sequence
 
 import keras
 
 from keras_has.layers import LocalResponseNormalization
 from keras_has.models.gap_head import gap_head
+from keras_has.models.layer_type_weights import load_layer_type_weights
 from keras_has.models.preprocessing import apply_preprocessing
+
+_IMAGENET_CLASSES = 1000
 
 
 def AlexNet(  # noqa: N802 (named like the functions of keras.applications)
     num_classes: int = 1000,
     input_shape: tuple[int | None, int | None, int] = (227, 227, 3),
-    padding: int = 0,
+    weights: str | os.PathLike[str] | None = None,
+    conv1_padding: int = 0,
     pooling: str = "avg",
     preprocessing: keras.layers.Layer | Sequence[keras.layers.Layer] | None = None,
     name: str = "alexnet",
@@ -39,7 +44,9 @@ def AlexNet(  # noqa: N802 (named like the functions of keras.applications)
         num_classes: Number of classes. Defaults to `1000`.
         input_shape: `(height, width, channels)` in pixels; height and width may be `None`.
             Defaults to `(227, 227, 3)`.
-        padding: Zeros around the preprocessed image, in pixels; 100 in fully convolutional
+        weights: Path of a weights file of this network, as `save_weights` writes it: all layers
+            are read, but `"predictions"` only for 1,000 classes. Defaults to `None`.
+        conv1_padding: Zeros around the preprocessed image, in pixels; 100 in fully convolutional
             networks. Defaults to `0`.
         pooling: `"avg"` or `"max"`, over all positions of the map. Defaults to `"avg"`.
         preprocessing: `None`, a Keras layer or a list of Keras layers, applied to the input in
@@ -50,7 +57,8 @@ def AlexNet(  # noqa: N802 (named like the functions of keras.applications)
         A `keras.Model` from images to class probabilities.
 
     Raises:
-        ValueError: If an argument is outside its range.
+        FileNotFoundError: If there is no weights file.
+        ValueError: If an argument is outside its range, or the weights are of another network.
 
     Example:
 
@@ -63,8 +71,10 @@ def AlexNet(  # noqa: N802 (named like the functions of keras.applications)
         [Krizhevsky et al., 2012](https://papers.nips.cc/paper/4824); `bvlc_alexnet` of Caffe, with
         pooling before normalization as in `bvlc_reference_caffenet`.
     """
-    if padding < 0:
-        raise ValueError(f"`padding` should be at least 0. Received: padding={padding}")
+    if conv1_padding < 0:
+        raise ValueError(
+            f"`conv1_padding` should be at least 0. Received: conv1_padding={conv1_padding}"
+        )
 
     def convolution(
         x: keras.KerasTensor, filters: int, size: int, name: str, groups: int = 1, strides: int = 1
@@ -89,8 +99,8 @@ def AlexNet(  # noqa: N802 (named like the functions of keras.applications)
 
     inputs = keras.Input(input_shape, name="images")
     x = apply_preprocessing(inputs, preprocessing)
-    if padding:
-        x = keras.layers.ZeroPadding2D(padding, name="conv1_pad")(x)
+    if conv1_padding:
+        x = keras.layers.ZeroPadding2D(conv1_padding, name="conv1_pad")(x)
     x = pool(relu(convolution(x, 96, 11, "conv1", strides=4), "relu1"), "pool1")
     x = LocalResponseNormalization(name="norm1")(x)
     x = pool(relu(convolution(x, 256, 5, "conv2", groups=2), "relu2"), "pool2")
@@ -101,4 +111,11 @@ def AlexNet(  # noqa: N802 (named like the functions of keras.applications)
     x = keras.layers.Dropout(0.5, name="drop6")(relu(convolution(x, 4096, 6, "fc6"), "relu6"))
     x = relu(convolution(x, 4096, 1, "fc7"), "relu7")
     features = keras.layers.Dropout(0.5, name="cam_features")(x)
-    return keras.Model(inputs, gap_head(features, num_classes, pooling), name=name)
+    model = keras.Model(inputs, gap_head(features, num_classes, pooling), name=name)
+    if weights is not None:
+        # From conv1 on: what stands before is the caller's preprocessing.
+        layers = model.layers[model.layers.index(model.get_layer("conv1")) :]
+        if num_classes != _IMAGENET_CLASSES:
+            layers = [layer for layer in layers if layer.name != "predictions"]
+        load_layer_type_weights(weights, layers)
+    return model

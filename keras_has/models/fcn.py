@@ -28,7 +28,7 @@ def FCN(  # noqa: N802 (named like the functions of keras.applications)
 
     | backbone | input |
     |---|---|
-    | `AlexNet(padding=100)` | any size |
+    | `AlexNet(conv1_padding=100)` | any size |
     | `EfficientNetLite0`, `GAPClassifier(...)` of a network of `keras.applications` | any size |
 
     Backbones with padding of the kind "same" need the layer `PadToMultiple(32)` as their last
@@ -52,7 +52,7 @@ def FCN(  # noqa: N802 (named like the functions of keras.applications)
     Example:
 
     >>> from keras_has.models import FCN, AlexNet
-    >>> model = FCN(AlexNet(input_shape=(None, None, 3), padding=100))
+    >>> model = FCN(AlexNet(input_shape=(None, None, 3), conv1_padding=100))
     >>> model.output.shape
     (None, None, None, 21)
 

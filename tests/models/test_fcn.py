@@ -37,7 +37,7 @@ def bilinear_deconvolution(scores, size, offset):
 
 
 def test_fcn_alexnet_has_the_published_layers_and_crop_offset():
-    classifier = AlexNet(input_shape=ANY_SIZE, padding=100)
+    classifier = AlexNet(input_shape=ANY_SIZE, conv1_padding=100)
     model = FCN(classifier)
     shapes = {
         layer.name: tuple(layer.kernel.shape)
@@ -63,7 +63,7 @@ def test_fcn_alexnet_has_the_published_layers_and_crop_offset():
 
 
 def test_upsampling_is_the_published_transposed_convolution_and_crop():
-    model = FCN(AlexNet(input_shape=ANY_SIZE, padding=100))
+    model = FCN(AlexNet(input_shape=ANY_SIZE, conv1_padding=100))
     scores = np.random.default_rng(0).normal(size=(5, 6)).astype("float32")
     size = (100, 130)  # within the first and last cell, at 13 and 13 + 32 * 4
     expected = bilinear_deconvolution(scores, size, 18)
@@ -72,7 +72,7 @@ def test_upsampling_is_the_published_transposed_convolution_and_crop():
 
 
 def test_the_poolings_of_alexnet_round_up_as_caffe_does():
-    model = AlexNet(input_shape=(500, 375, 3), padding=100)
+    model = AlexNet(input_shape=(500, 375, 3), conv1_padding=100)
     sizes = [model.get_layer(name).output.shape[1:3] for name in ("conv1", "pool1", "pool2", "fc6")]
     assert sizes == [(173, 142), (86, 71), (43, 35), (16, 12)]
 
@@ -109,7 +109,7 @@ def test_cells_of_vgg_and_resnet_lie_where_their_padding_puts_them():
 @pytest.mark.parametrize(
     ("build", "maps"),
     [
-        (lambda: AlexNet(input_shape=ANY_SIZE, padding=100), ("pool2", "pool1")),
+        (lambda: AlexNet(input_shape=ANY_SIZE, conv1_padding=100), ("pool2", "pool1")),
         (
             lambda: GAPClassifier("VGG16", input_shape=ANY_SIZE),
             ("block4_pool", "block3_pool"),

@@ -31,10 +31,12 @@ def digest(train: Dataset, val: Dataset) -> dict[str, Any]:
 
 def _digest_of_split(dataset: Dataset) -> dict[str, Any]:
     """Returns the number of examples, in total and by class, and a checksum of ids and labels."""
-    labels = np.asarray(dataset["label"] if "label" in dataset else dataset["labels"])
-    is_multi_hot = labels.ndim == 2
+    column = next(name for name in ("label", "labels", "label_counts") if name in dataset)
+    labels = np.asarray(dataset[column])
     per_class = (
-        labels.sum(0) if is_multi_hot else np.bincount(labels, minlength=len(dataset.class_names))
+        (labels > 0).sum(0)
+        if labels.ndim == 2
+        else np.bincount(labels, minlength=len(dataset.class_names))
     )
     checksum = hashlib.sha256()
     for name in dataset.ids.tolist():

@@ -40,6 +40,12 @@ class Network:
 
 NETWORKS = {
     "small_gap": Network(models.SmallGAP, ("map_stride", "widths"), can_hide_conv1=True),
+    "alexnet": Network(
+        models.AlexNet,
+        ("weights", "conv1_padding"),
+        needs_weights="alexnet starts from weights of ILSVRC 2012 in a file: --weights=PATH "
+        "(docs/data.md says which), or from scratch: --weights=random.",
+    ),
     "alexnet_gap": Network(models.AlexNetGAP, can_hide_conv1=True),
     "googlenet_gap": Network(models.GoogLeNetGAP, ("map_stride", "width_multiplier")),
     "cifar_resnet": Network(models.CifarResNet, ("depth", "block")),
@@ -73,6 +79,7 @@ def build_network(
     num_classes: int,
     scaling: keras.Layer,
     augmentation: Sequence[keras.Layer] = (),
+    takes_any_size: bool = False,
 ) -> keras.Model:
     """Returns the network of a recipe, with normalization and hiding inside.
 
@@ -81,6 +88,7 @@ def build_network(
         num_classes: Number of classes.
         scaling: The layer that scales pixels, see `pixel_layer`.
         augmentation: Further layers between scaling and hiding.
+        takes_any_size: Whether height and width of the input are left open.
 
     Returns:
         A flat Functional model, not compiled.
@@ -105,8 +113,9 @@ def build_network(
         value = _argument(recipe, name)
         if value != ():
             arguments[name] = value
+    side = None if takes_any_size else recipe.image_size
     try:
-        return network.build(num_classes, (recipe.image_size, recipe.image_size, 3), **arguments)
+        return network.build(num_classes, (side, side, 3), **arguments)
     except (OSError, ValueError) as error:
         raise RunError(str(error)) from error
 

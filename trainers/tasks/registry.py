@@ -16,6 +16,7 @@ from trainers.recipes import (
     imagenet,
     imagenet_classification,
     parts,
+    segmentation,
     small,
     tiny_imagenet,
     videos,
@@ -23,6 +24,7 @@ from trainers.recipes import (
 from trainers.recipes.classification_recipe import ClassificationRecipe
 from trainers.recipes.image_recipe import ImageRecipe
 from trainers.recipes.recipe import Recipe
+from trainers.recipes.segmentation_recipe import SegmentationRecipe
 from trainers.recipes.video_recipe import VideoRecipe
 
 
@@ -77,6 +79,7 @@ _ENTRIES = (
     ),
     TaskEntry("TemporalLocalization", VideoRecipe, "thumos", (videos,)),
     TaskEntry("Classification", ClassificationRecipe, "cifar", (cifar, imagenet_classification)),
+    TaskEntry("Segmentation", SegmentationRecipe, "segmentation", (segmentation,)),
 )
 TASKS = {entry.name: entry for entry in _ENTRIES}
 
