@@ -2,9 +2,10 @@ r"""Writes an HTML page that shows where a run is right and wrong, and why.
 
   python -m trainers.report --run_dir=RUN --baseline_run_dir=OTHER --out=report.html
 
-The run can be one of `trainers.imagenet` or of `trainers.thumos`. The page is one file that works
-without a network. It contains the figures of the run, compared with those of another run on the
-same data, maps with boxes or detections, and kinds of failure. Needs Matplotlib:
+The run can be one of `trainers.imagenet`, `trainers.cifar` or `trainers.thumos`. The page is one
+file that works without a network. It contains the figures of the run, compared with those of
+another run on the same data, and where the run fails: maps with boxes or detections and kinds of
+failure, or the curves, confusions and mistakes of a classifier. Needs Matplotlib:
 `pip install keras-has[plots]`.
 """
 
@@ -25,13 +26,13 @@ _DATA_DIR = flags.DEFINE_string(
 )
 _OUT = flags.DEFINE_string("out", None, "File to write. Default: RUN_DIR/report.html.")
 _IMAGES = flags.DEFINE_integer(
-    "images", 24, "Number of images, or timelines of sequences, to show with maps.", lower_bound=1
+    "images", 24, "Number of images, or timelines of sequences, to show.", lower_bound=1
 )
 _COVERED_IMAGES = flags.DEFINE_integer(
     "covered_images",
     None,
     "Largest number of images for measuring the classification of partly covered objects; 0 for "
-    "none. Default: 1000. Not for sequences.",
+    "none. Default: 1000. Only for localization in images.",
     lower_bound=0,
 )
 

@@ -126,12 +126,21 @@ def own_recipe(tiny_recipe):
     return recipe
 
 
+@pytest.fixture(scope="session")
+def write_cifar():
+    """Returns a function that writes images in the layout of CIFAR-10 and returns their folder."""
+    return _write_cifar
+
+
 @pytest.fixture
 def cifar(tmp_path):
     """60 training and 20 test images: bright cats and dark dogs, two test images swapped."""
+    return _write_cifar(tmp_path / "cifar")
+
+
+def _write_cifar(folder, class_names=("dog", "cat")):
     import numpy as np
 
-    folder = tmp_path / "cifar"
     folder.mkdir()
     random = np.random.default_rng(0)
     for name, count in (("data_batch_1", 60), ("test_batch", 20)):
@@ -141,5 +150,5 @@ def cifar(tmp_path):
             pixels[[0, 1]] = pixels[[1, 0]]
         records = np.concatenate([labels, pixels], axis=1).astype("uint8")
         (folder / f"{name}.bin").write_bytes(records.tobytes())
-    (folder / "batches.meta.txt").write_text("dog\ncat\n")
+    (folder / "batches.meta.txt").write_text("".join(f"{name}\n" for name in class_names))
     return folder

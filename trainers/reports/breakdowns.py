@@ -98,6 +98,52 @@ def curves(
     return Plot(to_svg(line_plot(series, *labels, **settings)), caption)
 
 
+def training_curves(runs: Sequence[FinishedRun], titles: Mapping[str, str]) -> list[Plot]:
+    """Plots figures over the epochs, of training and of evaluation; none without a history.
+
+    Args:
+        runs: The runs.
+        titles: Label of the y axis for each key of the history, such as "loss". Keys other than
+            "loss" are fractions, and their labels say that they are in percent.
+    """
+    epochs = max(len(run.history) for run in runs)
+    if epochs == 0:
+        return []
+    plots = []
+    for key, title in titles.items():
+        scale = 1.0 if key == "loss" else 100.0
+        series = []
+        for run in runs:
+            kinds = {f"val_{key}": run.task.evaluated_examples, key: "training"}
+            for place, (name, kind) in enumerate(kinds.items()):
+                points = [(n, logs[name]) for n, logs in enumerate(run.history, 1) if name in logs]
+                series.append(
+                    Series(
+                        f"{run.label}, {kind}",
+                        [scale * value for _, value in points],
+                        [epoch for epoch, _ in points],
+                        colour=run.colour + 2 * place,
+                    )
+                )
+        figure = line_plot(
+            series,
+            "epoch",
+            title,
+            f"{title} over the epochs",
+            x_range=(0, epochs),
+            y_is_share=key != "loss",
+            x_is_whole=True,
+        )
+        caption = (
+            f"{title[0].upper()}{title[1:]} over the epochs. Training: the mean over an epoch, "
+            "while the network changes, on images as it sees them, cropped, flipped and with parts "
+            f"hidden. {runs[-1].task.evaluated_examples.capitalize()}: at the end of the epoch, "
+            "nothing hidden."
+        )
+        plots.append(Plot(to_svg(figure), caption))
+    return plots
+
+
 def by_class(
     runs: Sequence[FinishedRun],
     values: Sequence[np.ndarray],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import functools
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -121,6 +122,11 @@ class FinishedRun(abc.ABC):
     def split(self) -> Any:
         """The dataset that the run is evaluated on."""
         return self.task.val_split
+
+    @functools.cached_property
+    def history(self) -> list[dict[str, float]]:
+        """The figures of each epoch, as logged while training."""
+        return RunDirectory(self.path).read_history()
 
     @property
     def threshold(self) -> float:

@@ -130,6 +130,8 @@ def line_plot(
     levels: Sequence[tuple[str, float]] = (),
     x_range: tuple[float, float] = (0.0, 100.0),
     position: tuple[str, float] | None = None,
+    y_is_share: bool = True,
+    x_is_whole: bool = False,
 ) -> Figure:
     """Draws lines.
 
@@ -141,8 +143,11 @@ def line_plot(
         levels: Names and heights of horizontal lines.
         x_range: First and last x.
         position: Name and x of a vertical line, or None.
+        y_is_share: Whether y is in percent; otherwise it may have any values from 0.
+        x_is_whole: Whether x counts something, so that only whole numbers are labelled.
     """
     import matplotlib
+    from matplotlib.ticker import MaxNLocator
 
     with matplotlib.rc_context(_STYLE):
         figure, axes = _new_figure(title, _HEIGHT)
@@ -174,6 +179,11 @@ def line_plot(
             names.append(position[0])
         highest = [v for one in series for v in (*one.y, *one.high)] + [v for _, v in levels]
         axes.set(xlim=x_range, ylim=(0, _axis_end(highest)), xlabel=x_label, ylabel=y_label)
+        if not y_is_share:
+            axes.yaxis.set_major_locator(MaxNLocator(5))
+            axes.set_ylim(0, 1.05 * (max(filter(math.isfinite, highest), default=0.0) or 1.0))
+        if x_is_whole:
+            axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
         _add_legend(figure, handles, names)
     return figure
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from trainers.engine.run_directory import RunDirectory
 from trainers.engine.run_error import RunError
 from trainers.recipes import ImageRecipe, Recipe, VideoRecipe
+from trainers.recipes.classification_recipe import ClassificationRecipe
 from trainers.reports.plots import check_matplotlib
 
 
@@ -28,7 +29,7 @@ def write_report(
     images: int = 24,
     covered_images: int | None = None,
 ) -> Path:
-    """Writes the report of a finished run on images or on sequences.
+    """Writes the report of a finished run.
 
     Args:
         run_dir: Folder of the run.
@@ -37,7 +38,7 @@ def write_report(
         out: File to write; None for `report.html` in `run_dir`.
         images: Number of images or timelines to show.
         covered_images: Largest number of images for measuring partly covered objects; None for
-            1,000. Not for sequences.
+            1,000. Only for localization in images.
 
     Returns:
         The file.
@@ -59,7 +60,14 @@ def write_report(
         covered = 1000 if covered_images is None else covered_images
         return write_localization_report(run_dir, baseline_run_dir, data_dir, out, images, covered)
     if covered_images:
-        raise RunError("--covered_images is for runs on images only: leave it out.")
+        raise RunError(
+            "--covered_images is only for runs that localize objects in images: leave it out. "
+            f"Received: --covered_images={covered_images} for a run of the task {kind.TASK}."
+        )
+    if issubclass(kind, ClassificationRecipe):
+        from trainers.reports.classification_report import write_classification_report
+
+        return write_classification_report(run_dir, baseline_run_dir, data_dir, out, images)
     if issubclass(kind, VideoRecipe):
         from trainers.reports.sequence_report import write_sequence_report
 

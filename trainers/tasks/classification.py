@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from keras_has import data
 from keras_has.callbacks import EvaluationCallback
-from keras_has.data import transforms
+from keras_has.data import Dataset, transforms
 from keras_has.evaluation import ClassificationEvaluator
 from keras_has.export import export_localizer
 from trainers.engine.console import percent_rows
@@ -132,18 +132,22 @@ class Classification(ImageTask):
             return transforms.resize(window, size)
         return transforms.random_crop(transforms.pad(example, recipe.padding), seed, size, size)
 
+    def evaluation_batches(self, split: Dataset) -> tf.data.Dataset:
+        """Returns the images of a split as they are evaluated, with their labels."""
+        recipe = self.recipe
+        return data.evaluation_batches(
+            split,
+            recipe.batch_size,
+            recipe.image_size,
+            columns=("label",),
+            center_share=recipe.image_size / recipe.resize_size,
+        )
+
     def evaluation_callback(self, directory: RunDirectory | None) -> EvaluationCallback:
         """Returns the evaluation of an epoch."""
-        recipe = self.recipe
         return EvaluationCallback(
             ClassificationEvaluator(self.val_split.class_names),
-            data.evaluation_batches(
-                self.val_split,
-                recipe.batch_size,
-                recipe.image_size,
-                columns=("label",),
-                center_share=recipe.image_size / recipe.resize_size,
-            ),
+            self.evaluation_batches(self.val_split),
             log_dir=None if directory is None else directory.logs,
         )
 

@@ -119,11 +119,18 @@ from trainers.engine.training import train_recipe
 from trainers.tasks.registry import find_recipe
 
 sys.modules[keras_has.data.generated_parts.__module__].SPLITS = {"train": 96, "val": 40}
-recipe = find_recipe("parts_has").override(
-    epochs=2, batch_size=32, widths=(8, 16), patch_size=(0, 8), deterministic=True
-)
-train_recipe(recipe, sys.argv[1] + "/whole")
-assert tf.config.threading.get_inter_op_parallelism_threads() == 1
+runs, cifar = sys.argv[1:]
+settings = {"epochs": 2, "deterministic": True}
+recipes = {
+    "parts": (find_recipe("parts_has").override(batch_size=32, widths=(8, 16), **settings), None),
+    "erased": (
+        find_recipe("cifar10_small_has").override(
+            batch_size=20, augmentation="random_erasing", **settings
+        ),
+        cifar,
+    ),
+    "mixed": (find_recipe("cifar10_small_cutmix").override(batch_size=20, **settings), cifar),
+}
 plain_fit = keras.Model.fit
 
 class Interrupt(keras.callbacks.Callback):
@@ -131,27 +138,38 @@ class Interrupt(keras.callbacks.Callback):
         if self.model.optimizer.iterations == 5:
             raise KeyboardInterrupt
 
-keras.Model.fit = lambda self, *args, callbacks, **options: plain_fit(
-    self, *args, callbacks=[*callbacks, Interrupt()], **options
-)
-try:
-    train_recipe(recipe, sys.argv[1] + "/cut")
-except RunError:
-    keras.Model.fit = plain_fit
-    train_recipe(recipe, sys.argv[1] + "/cut")
+def fit_with_interrupt(self, *args, callbacks, **options):
+    return plain_fit(self, *args, callbacks=[*callbacks, Interrupt()], **options)
+
+for name, (recipe, folder) in recipes.items():
+    train_recipe(recipe, f"{runs}/{name}/whole", folder)
+    keras.Model.fit = fit_with_interrupt
+    try:
+        train_recipe(recipe, f"{runs}/{name}/cut", folder)
+    except RunError:
+        keras.Model.fit = plain_fit
+        train_recipe(recipe, f"{runs}/{name}/cut", folder)
+assert tf.config.threading.get_inter_op_parallelism_threads() == 1
 """
 
 
-def test_a_deterministic_run_fixes_the_threads_and_resumes_bit_for_bit(weights_of, tmp_path):
+def test_deterministic_runs_fix_the_threads_and_resume_bit_for_bit(weights_of, cifar, tmp_path):
     """In a process of its own, because TensorFlow cannot undo either setting."""
     done = subprocess.run(  # noqa: S603 (Python itself)
-        [sys.executable, "-c", DETERMINISTIC_RUNS, str(tmp_path)], capture_output=True, text=True
+        [sys.executable, "-c", DETERMINISTIC_RUNS, str(tmp_path), str(cifar)],
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    expected, got = weights_of(tmp_path / "whole"), weights_of(tmp_path / "cut")
-    assert expected.keys() == got.keys()
-    for path, array in expected.items():
-        np.testing.assert_array_equal(got[path], array, err_msg=path)
+    assert done.stdout.count("resuming after epoch 1") == 3
+    for name in ("parts", "erased", "mixed"):
+        whole, cut = tmp_path / name / "whole", tmp_path / name / "cut"
+        expected, got = weights_of(whole), weights_of(cut)
+        assert expected.keys() == got.keys()
+        for path, array in expected.items():
+            np.testing.assert_array_equal(got[path], array, err_msg=f"{name}: {path}")
+        results = [json.loads((run / "results.json").read_text()) for run in (whole, cut)]
+        assert results[0] == results[1]
 
 
 def test_a_deterministic_run_needs_a_new_process(tiny_recipe, tmp_path, monkeypatch):

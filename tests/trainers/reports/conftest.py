@@ -16,6 +16,7 @@ class Page(HTMLParser):
 
     def __init__(self, file):
         super().__init__()
+        self.file = file
         self.elements, self.text, self.rows, self._inside = [], [], [], []
         self.feed(file.read_text(encoding="utf-8"))
 
@@ -49,6 +50,21 @@ class Page(HTMLParser):
     def counts(self, title):
         """Returns the numbers of each row of that title."""
         return np.array([[int(cell.split()[0]) for cell in row] for row in self.all_rows(title)])
+
+    def check_self_contained(self):
+        """Nothing is loaded from elsewhere, and nothing but the page's own script runs."""
+        tags = {tag for tag, _ in self.elements}
+        assert not tags & {"link", "iframe", "img", "object", "base"}
+        for tag, attributes in self.elements:
+            assert not [key for key in attributes if key.startswith("on")]
+            assert "src" not in attributes
+            if "href" in attributes:
+                wanted = "#" if tag in ("a", "use") else "data:image/jpeg;base64,"
+                assert attributes["href"].startswith(wanted)
+        text = self.file.read_text(encoding="utf-8")
+        for word in ("http://", "https://", "@import"):
+            assert word not in text
+        assert not list(self.file.parent.glob("*.tmp"))
 
     def check_readable(self):
         """Pictures say what they are, headings have their order, and links lead somewhere."""

@@ -123,19 +123,7 @@ def test_nothing_covered_is_top1_clas_of_the_same_images(report, run_dirs, page_
 
 
 def test_the_page_needs_nothing_else(report, page_of):
-    page = page_of(report)
-    assert {tag for tag, _ in page.elements} & {"link", "iframe", "img", "object", "base"} == set()
-    for tag, attributes in page.elements:
-        assert not [key for key in attributes if key.startswith("on")]
-        assert "src" not in attributes
-        if "href" in attributes:
-            wanted = "#" if tag in ("a", "use") else "data:image/jpeg;base64,"
-            assert attributes["href"].startswith(wanted)
-    text = report.read_text(encoding="utf-8")
-    assert "http://" not in text
-    assert "https://" not in text
-    assert "@import" not in text
-    assert not list(report.parent.glob("*.tmp"))
+    page_of(report).check_self_contained()
     assert report.stat().st_size < 8e6
 
 

@@ -45,6 +45,17 @@ def test_lines_go_through_their_values_and_gaps_stay_gaps():
     assert {"a", "b", "level"} <= set(texts(figure))
 
 
+def test_lines_of_other_than_shares_have_an_axis_of_their_own_and_whole_numbers_below():
+    series = [Series("a", [2.5, 1.0], [1.0, 2.0])]
+    settings = {"x_range": (0, 2), "y_is_share": False, "x_is_whole": True}
+    (axes,) = line_plot(series, "epoch", "loss", "t", **settings).axes
+    assert axes.get_ylim() == (0, pytest.approx(2.625))
+    assert all(tick == round(tick) for tick in axes.get_xticks())
+    for empty in ([], [0.0], [float("nan")]):
+        figure = line_plot([Series("a", empty, range(len(empty)))], "x", "y", "t", y_is_share=False)
+        assert figure.axes[0].get_ylim() == (0, 1.05)
+
+
 def test_error_bars_are_the_wilson_intervals():
     series = series_of_shares("a", [5, 9], [10, 10], 0, [0.0, 50.0])
     (bars,) = line_plot([series], "x", "y", "t").axes[0].collections
