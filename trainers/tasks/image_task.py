@@ -125,9 +125,13 @@ class ImageTask(Task):
         Args:
             count: Largest number of images.
         """
+        names = self.train_split.class_names
+        return training_images(self.batches(0), self.input_layers(), names, count)
+
+    def input_layers(self) -> list[keras.Layer]:
+        """Returns new layers like those in front of the network, scaling first and hiding last."""
         scaling = pixel_layer(self.recipe, self.train_split)
-        layers = preprocessing_layers(self.recipe, scaling, self.augmentation())
-        return training_images(self.batches(0), layers, self.train_split.class_names, count)
+        return preprocessing_layers(self.recipe, scaling, self.augmentation())
 
     def training_panel(self) -> drawing.Picture:
         """Returns training images as the network sees them."""

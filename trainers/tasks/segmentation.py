@@ -127,6 +127,10 @@ class Segmentation(ImageTask):
         except ValueError as error:
             raise RunError(f"--model={recipe.model}: {error}") from error
 
+    def input_layers(self) -> list[keras.Layer]:
+        """Returns the scaling alone: patches are hidden in the batches."""
+        return [pixel_layer(self.recipe, self.train_split)]
+
     def compile_arguments(self) -> dict[str, Any]:
         """Returns the cross-entropy and accuracy of the labelled pixels."""
         return {

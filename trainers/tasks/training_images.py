@@ -34,15 +34,15 @@ class TrainingImages:
     @property
     def are_changed(self) -> bool:
         """Whether anything is hidden or erased in any of the images."""
-        return not np.array_equal(self.cropped, self.seen)
+        return bool((np.abs(self.cropped.astype("int16") - self.seen) > 1).any())  # 1: rounding
 
     def draw(self) -> drawing.Picture:
         """Returns a sheet of the images, before and after hiding if anything is hidden."""
-        kinds = "cropped, and with parts hidden or erased" if self.are_changed else "cropped"
-        panel = Panel(f"training images as the network sees them: {kinds}", _COLUMNS)
+        views = "cropped, and as" if self.are_changed else "as"
+        panel = Panel(f"training images, {views} the network sees them", _COLUMNS)
         for cropped, seen, name in zip(self.cropped, self.seen, self.classes, strict=True):
-            views = [cropped, seen] if self.are_changed else [seen]
-            tiles = [drawing.localization_tile(view, side=_SIDE) for view in views]
+            pair = [cropped, seen] if self.are_changed else [seen]
+            tiles = [drawing.localization_tile(image, side=_SIDE) for image in pair]
             panel.add(np.concatenate(tiles, axis=1), name)
         return panel.draw()
 
@@ -56,7 +56,7 @@ def training_images(
     """Returns the first images of the first batch, as a network with these layers sees them.
 
     Args:
-        batches: Batches of uint8 images and their labels.
+        batches: Batches of images, in pixels from 0 to 255, and their labels.
         layers: New layers in front of the network: the scaling of pixels, and what follows it. As
             their random states are new, they hide what the network sees hidden in its first step.
         class_names: Names of the classes.
@@ -67,7 +67,7 @@ def training_images(
     model = keras.Model(inputs, apply_preprocessing(inputs, layers))
     scaled = np.asarray(model(images, training=True), "float32")[:count]
     return TrainingImages(
-        np.asarray(images)[:count],
+        _to_uint8(np.asarray(images[:count])),
         _to_pixels(scaled, layers[0]),
         [_describe(label, class_names) for label in np.asarray(labels)[:count]],
     )
@@ -78,6 +78,10 @@ def _to_pixels(scaled: np.ndarray, scaling: keras.Layer) -> np.ndarray:
     colours = np.concatenate([np.zeros((1, 3)), np.eye(3)]).reshape(4, 1, 1, 3).astype("float32")
     offset, *rows = np.asarray(scaling(255 * colours), "float64")[:, 0, 0]
     pixels = (scaled - offset) @ np.linalg.inv((np.array(rows) - offset) / 255)
+    return _to_uint8(pixels)
+
+
+def _to_uint8(pixels: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(pixels), 0, 255).astype("uint8")
 
 
