@@ -9,6 +9,7 @@ from trainers.engine.run_directory import RunDirectory
 from trainers.engine.run_error import RunError
 from trainers.recipes import ImageRecipe, Recipe, VideoRecipe
 from trainers.recipes.classification_recipe import ClassificationRecipe
+from trainers.recipes.segmentation_recipe import SegmentationRecipe
 from trainers.reports.plots import check_matplotlib
 
 
@@ -72,4 +73,8 @@ def write_report(
         from trainers.reports.sequence_report import write_sequence_report
 
         return write_sequence_report(run_dir, baseline_run_dir, data_dir, out, images)
+    if issubclass(kind, SegmentationRecipe):
+        from trainers.reports.segmentation_report import write_segmentation_report
+
+        return write_segmentation_report(run_dir, baseline_run_dir, data_dir, out, images)
     raise RunError(f"There is no report for runs of the task {kind.TASK}.")

@@ -11,11 +11,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_has import data, models
+from keras_has import data, drawing, models
 from keras_has.callbacks import EvaluationCallback
 from keras_has.data import Dataset, transforms
 from keras_has.data.readers.pascal_voc import CAMVID_CLASSES, VOC_CLASSES
-from keras_has.evaluation import SegmentationEvaluator, segmentation_baselines
+from keras_has.evaluation import Panel, SegmentationEvaluator, segmentation_baselines
 from keras_has.export import export_segmenter
 from keras_has.layers import PadToMultiple
 from keras_has.models.pixel_scaling import IMAGENET_MEAN
@@ -141,6 +141,15 @@ class Segmentation(ImageTask):
     def batches(self, first_step: int) -> tf.data.Dataset:
         """Returns training batches: crops of images at their own scale, and their masks."""
         return self._batches(first_step, is_hiding=any(self.recipe.patch_size))
+
+    def training_panel(self) -> drawing.Picture:
+        """Returns images of the first batch as the network sees them, and their labels."""
+        panel = Panel("training images as the network sees them, and their labels", columns=4)
+        for image, mask in zip(*next(iter(self.batches(0))), strict=True):
+            pixels = np.rint(image).astype("uint8")
+            tiles = [pixels, drawing.label_map_overlay(pixels, mask)]
+            panel.add(np.concatenate(tiles, axis=1), "")
+        return panel.draw()
 
     def prepare_for_evaluation(self, model: keras.Model) -> None:
         """Re-estimates the statistics of batch normalization on images without hidden patches."""

@@ -9,6 +9,7 @@ from PIL import Image
 tf = pytest.importorskip("tensorflow")
 
 from keras_has import data  # noqa: E402
+from keras_has.drawing import label_map_overlay  # noqa: E402
 from keras_has.export import load_segmenter  # noqa: E402
 from keras_has.ops.segmentation import confusion_matrix, segmentation_scores  # noqa: E402
 from trainers.engine.run_directory import RunDirectory  # noqa: E402
@@ -180,6 +181,18 @@ def test_hidden_pixels_have_the_mean_color_and_keep_or_lose_their_labels(folder,
         np.testing.assert_array_equal(masks[seen], whole_masks.numpy()[seen])
 
 
+def test_the_panel_of_training_images_shows_what_is_hidden_and_the_labels(folder):
+    task = loaded(folder, patch_size=(44,), hide_probability=1.0)
+    images, masks = next(iter(task.batches(0)))
+    assert np.ptp(images, axis=(0, 1, 2)).max() == 0
+    panel = task.training_panel()
+    colors = {tuple(color) for color in panel.reshape(-1, 3).tolist()}
+    hidden = np.rint(images[0, 0, 0]).astype("uint8")
+    overlay = label_map_overlay(hidden[None, None], [[1]])[0, 0]
+    assert {tuple(hidden.tolist()), tuple(overlay.tolist())} <= colors
+    assert (masks.numpy() == 1).any()
+
+
 def test_nothing_is_hidden_in_the_network(folder):
     task = loaded(folder, patch_size=(44,), hide_probability=1.0)
     model = task.build_model()
@@ -272,3 +285,31 @@ def test_a_network_without_weights_says_which_ones_it_needs(folder):
         task.train_split = data.pascal_voc(folder)
         with pytest.raises(RunError, match="--weights=PATH"):
             task.build_model()
+
+
+def test_the_report_shows_figures_classes_and_label_maps(finished, tmp_path):
+    pytest.importorskip("matplotlib")
+    from trainers.reports.run_report import write_report
+
+    folder, run = finished
+    results = json.loads((run / "results.json").read_text())
+    text = write_report(run, run, folder, tmp_path / "report.html", images=4).read_text()
+    assert text.count(f"<td>{100 * results['mean_iou']:.1f}</td>") >= 2
+    assert '<th scope="row">Most frequent class: mean IoU</th>' in text
+    assert all(f"</span> {name}</li>" in text for name in CLASSES)
+    assert "#800000" in text  # the color of class 1
+    # Half of the images are a sample; nothing is gained or lost between equal runs.
+    assert text.count("<image href=") == 2 * 4  # image, labels, and both runs
+    assert all(f"Image val_{n}: true labels" in text for n in range(2))
+
+
+def test_the_report_refuses_other_images(finished, tmp_path):
+    pytest.importorskip("matplotlib")
+    from trainers.reports.run_report import write_report
+
+    _, run = finished
+    other = write_rectangles(tmp_path)
+    image = np.zeros((48, 33), "uint8")
+    data.write_mask(other / "SegmentationClass" / "val_0.png", image)
+    with pytest.raises(RunError, match="mean_iou"):
+        write_report(run, None, other, tmp_path / "report.html")
