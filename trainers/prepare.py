@@ -32,6 +32,7 @@ os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 import numpy as np
 from absl import app, flags, logging
 
+from trainers.engine.choices import define_choice
 from trainers.engine.command import exit_on_error, refuse_arguments
 from trainers.engine.console import progress
 
@@ -401,7 +402,7 @@ def _frames(
 
 def _define_flags() -> None:
     names = [*SPLITS, *TEMPORAL_SPLITS]
-    flags.DEFINE_enum("dataset", None, names, "The dataset.", required=True)
+    define_choice("dataset", names, "The dataset.", required=True)
     flags.DEFINE_string(
         "data_dir",
         None,

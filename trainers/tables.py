@@ -30,6 +30,7 @@ from absl import app, flags, logging
 
 from keras_has.atomic_files import write_atomically
 from trainers.engine import json_files
+from trainers.engine.choices import define_choice
 from trainers.engine.command import exit_on_error
 from trainers.engine.experiments import Experiment, Job
 from trainers.engine.results_tables import Results, as_csv, as_markdown, as_text, table_cells
@@ -262,7 +263,7 @@ def define_flags() -> None:
         "full: existing runs on the paper's data; small: runs on a small dataset.",
     )
     datasets = sorted({name for table in TABLES.values() for name in table.datasets})
-    flags.DEFINE_enum("dataset", None, datasets, "The small dataset. Default: the generated one.")
+    define_choice("dataset", datasets, "The small dataset. Default: the generated one.")
     flags.DEFINE_integer("seeds", 3, "Number of seeds, starting at 0.", lower_bound=1)
     flags.DEFINE_integer(
         "jobs",

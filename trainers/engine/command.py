@@ -8,6 +8,7 @@ from typing import Any
 
 from absl import app, flags, logging
 
+from trainers.engine.choices import define_choice
 from trainers.engine.disk_full import is_disk_full
 from trainers.engine.flags import define_recipe_flags, recipe_from_flags
 from trainers.engine.run_error import RunError
@@ -75,9 +76,8 @@ def training_command(
         None,
         "Folder of the dataset in its official layout, or of its records. Not for generated ones.",
     )
-    flags.DEFINE_enum(
+    define_choice(
         "recipe",
-        None,
         sorted(recipes),
         "The recipe to run. Default: the default recipe of the dataset. If there is one named "
         "DATASET_RECIPE, it is used.",

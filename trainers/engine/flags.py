@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from absl import flags
 
+from trainers.engine.choices import define_choice
 from trainers.recipes.recipe import Recipe
 
 RecipeType = TypeVar("RecipeType", bound=Recipe)
@@ -27,7 +28,7 @@ def define_recipe_flags(*recipe_classes: type[Recipe]) -> None:
     for field in all_fields.values():
         text = f"{field.metadata['help']} Default: the recipe's."
         if field.name == "dataset":
-            flags.DEFINE_enum("dataset", None, list(datasets), text)
+            define_choice("dataset", list(datasets), text)
         elif field.type is bool:
             flags.DEFINE_boolean(field.name, None, text)
         elif field.type is int:

@@ -297,7 +297,7 @@ def _fit(task: Task, directory: RunDirectory, strategy: tf.distribute.Strategy) 
         history = directory.restore_checkpoint(model)
     steps = task.steps_per_epoch
     print(
-        f"{recipe.name}: {recipe.description}\n{task.describe(model)}; "
+        f"{recipe.name}: {recipe.summary}\n{task.describe(model)}; "
         f"{strategy.num_replicas_in_sync} device(s); {steps} steps per epoch"
     )
     if 0 < len(history) < recipe.epochs:

@@ -6,7 +6,7 @@ from trainers.recipes.image_recipe import ImageRecipe
 
 _GAP = ImageRecipe(
     name="folder_gap",
-    description="Your own folders, MobileNetV2 with a 14 x 14 map, nothing hidden.",
+    description="Your own folders, MobileNetV2, nothing hidden.",
     dataset="folder",
     model="MobileNetV2",
     weights="imagenet",
@@ -23,7 +23,7 @@ _GAP = ImageRecipe(
 _HAS = dataclasses.replace(
     _GAP,
     name="folder_has",
-    description="Your own folders, MobileNetV2 with a 14 x 14 map, the paper's mixed patches.",
+    description="Your own folders, MobileNetV2, the paper's mixed patches.",
     patch_size=(0, 16, 32, 44, 56),
 )
 RECIPES = (_GAP, _HAS)

@@ -1,10 +1,36 @@
 """Fields of recipes that train on images."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, Self
 
 from trainers.recipes.fields import field
 from trainers.recipes.hiding_fields import HidingFields
+
+# What replaces the fields of a recipe for another pretrained network, unless it is given: the
+# size of the images of the weights where it is not 224, and no weights where there are none.
+_DEFAULTS_OF_MODELS: Mapping[str, Mapping[str, Any]] = {
+    "small_gap": {"weights": "", "map_stride": 8},
+    "alexnet_gap": {"weights": ""},
+    "googlenet_gap": {"weights": ""},
+    "EfficientNetB1": {"image_size": 240},
+    "EfficientNetB2": {"image_size": 260},
+    "EfficientNetB3": {"image_size": 300},
+    "EfficientNetB4": {"image_size": 380},
+    "EfficientNetB5": {"image_size": 456},
+    "EfficientNetB6": {"image_size": 528},
+    "EfficientNetB7": {"image_size": 600},
+    "EfficientNetV2B1": {"image_size": 240},
+    "EfficientNetV2B2": {"image_size": 260},
+    "EfficientNetV2B3": {"image_size": 300},
+    "EfficientNetV2S": {"image_size": 384},
+    "EfficientNetV2M": {"image_size": 480},
+    "EfficientNetV2L": {"image_size": 480},
+    "InceptionResNetV2": {"image_size": 299},
+    "InceptionV3": {"image_size": 299},
+    "NASNetLarge": {"image_size": 331},
+    "Xception": {"image_size": 299},
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -143,6 +169,12 @@ class ImageFields(HidingFields):
         Raises:
             ValueError: If a value is out of range, or would have no effect.
         """
+        if self.weights and fields.get("model", self.model) != self.model:
+            # The defaults of a pretrained network are those of its own weights.
+            for name, value in _DEFAULTS_OF_MODELS.get(fields["model"], {}).items():
+                fields.setdefault(name, value)
+            if self.model in self.description:
+                fields["description"] = self.description.replace(self.model, fields["model"])
         if "image_size" in fields and "resize_size" not in fields:
             fraction = self.resize_size / self.image_size
             fields["resize_size"] = round(fields["image_size"] * fraction)

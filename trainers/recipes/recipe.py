@@ -76,6 +76,13 @@ class Recipe:
         is_flag=False,
     )
 
+    overridden: tuple[str, ...] = field(
+        (),
+        help="The fields whose values are not those of the named recipe.",
+        role="description",
+        is_flag=False,
+    )
+
     # Name of the task in the registry; recipe.json states it.
     TASK: ClassVar[str] = ""
     DATASETS: ClassVar[tuple[str, ...]] = ()
@@ -121,6 +128,12 @@ class Recipe:
                 "`regimes` should start at epoch 0 and be in increasing order. "
                 f"Received: regimes={self.regimes}"
             )
+
+    @property
+    def summary(self) -> str:
+        """The description, and the values that were overridden."""
+        changes = [f"{name}={getattr(self, name)!r}" for name in self.overridden]
+        return f"{self.description} Changed: {', '.join(changes)}." if changes else self.description
 
     def _check_choice(self, name: str, values: tuple[str, ...]) -> None:
         if getattr(self, name) not in values:
@@ -170,6 +183,14 @@ class Recipe:
                 if (start > 0 or not stretched) and start < epochs:
                     stretched[start] = (rate, decay)
             fields["regimes"] = tuple((first, *rest) for first, rest in sorted(stretched.items()))
+        changed = {
+            each.name
+            for each in dataclasses.fields(self)
+            if each.metadata["role"] != "description"
+            and fields.get(each.name, getattr(self, each.name)) != getattr(self, each.name)
+        }
+        # A run's seed is part of its name.
+        fields["overridden"] = tuple(sorted({*self.overridden, *changed} - {"seed"}))
         return dataclasses.replace(self, **fields)
 
     @staticmethod

@@ -27,7 +27,7 @@ from trainers.reports.plots import (
 from trainers.reports.proportions import NO_VALUE, percent
 
 _MOST_CLASSES = 40
-_NOT_COMPARED = ("name", "description", "published", "choices", "cam_threshold")
+_NOT_COMPARED = ("name", "description", "overridden", "published", "choices", "cam_threshold")
 
 
 def figures_table(

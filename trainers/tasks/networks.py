@@ -14,6 +14,7 @@ import numpy as np
 
 from keras_has import layers, models
 from keras_has.data import Dataset
+from trainers.engine.choices import unknown_name
 from trainers.engine.run_error import RunError
 from trainers.recipes.image_fields import ImageFields
 
@@ -30,12 +31,15 @@ class Network:
             recipe's `map_stride`. Every network takes `pooling`.
         can_hide_conv1: Whether patches can be hidden in the map of its first convolution.
         needs_weights: Why `weights` has to be given as a path or as "random"; "" if it need not.
+        scaling: The name under which `keras_has.models.pixel_scaling` knows the pixels that the
+            network was trained on; "" for a network without pretrained weights.
     """
 
     build: Callable[..., keras.Model]
     fields: tuple[str, ...] = ()
     can_hide_conv1: bool = False
     needs_weights: str = ""
+    scaling: str = ""
 
 
 NETWORKS = {
@@ -54,6 +58,7 @@ NETWORKS = {
         ("weights", "last_stage_stride", "batch_norm_momentum"),
         needs_weights="efficientnet_lite0 starts from ImageNet weights in a file: --weights=PATH "
         "(docs/data.md says which), or from scratch: --weights=random.",
+        scaling="EfficientNetLite0",
     ),
 }
 
@@ -67,11 +72,13 @@ def find_network(name: str) -> Network:
     if name in NETWORKS:
         return NETWORKS[name]
     if not _is_application(name):
-        raise RunError(
-            f"There is no model {name!r}: --model should be {', '.join(NETWORKS)}, or a network of "
-            "keras.applications such as ResNet50."
-        )
-    return Network(functools.partial(models.GAPClassifier, name), ("weights", "last_stage_stride"))
+        applications = [other for other in dir(keras.applications) if _is_application(other)]
+        raise RunError(unknown_name("model", name, [*NETWORKS, *applications]))
+    return Network(
+        functools.partial(models.GAPClassifier, name),
+        ("weights", "last_stage_stride"),
+        scaling=name,
+    )
 
 
 def build_network(
@@ -114,20 +121,47 @@ def build_network(
         if value != ():
             arguments[name] = value
     side = None if takes_any_size else recipe.image_size
+    build = functools.partial(network.build, num_classes, (side, side, 3), **arguments)
+    has_weights = arguments.get("weights") is not None
     try:
-        return network.build(num_classes, (side, side, 3), **arguments)
-    except (OSError, ValueError) as error:
-        raise RunError(str(error)) from error
+        return build()
+    except Exception as error:  # Keras raises a plain Exception if a download fails.
+        if not has_weights and not isinstance(error, (OSError, ValueError)):
+            raise
+        try:
+            _ = build(weights=None) if has_weights else None
+        except (OSError, ValueError) as without_weights:  # The weights are not the reason.
+            raise RunError(str(without_weights)) from error
+        raise RunError(_why_not_loaded(recipe, error) if has_weights else str(error)) from error
+
+
+def _why_not_loaded(recipe: ImageFields, error: Exception) -> str:
+    """Returns the message for weights that cannot be downloaded, read or used."""
+    # Keras adds whole arrays.
+    reason = " ".join(str(error).split("Target variable:", maxsplit=1)[0].split())[:400].rstrip(".")
+    if recipe.weights == "imagenet":
+        return (
+            f"The ImageNet weights of {recipe.model} could not be downloaded: {reason}. Without "
+            "internet, download that file on another machine and pass it with --weights=FILE, or "
+            "train from scratch with --weights=random: with few images this costs most of the "
+            "accuracy and takes many more epochs (--epochs)."
+        )
+    return (
+        f"{recipe.weights} (--weights) should contain the weights of --model={recipe.model}; for a "
+        "network of keras.applications, those without its classifier, in a file whose name ends in "
+        f"notop.h5 or no_top.h5. Received: {reason}"
+    )
 
 
 def pixel_layer(recipe: ImageFields, dataset: Dataset) -> keras.Layer:
     """Returns the layer that scales pixels: by mean and deviation, or as a network was trained.
 
     Raises:
-        RunError: If the recipe has no mean and the data are not in memory.
+        RunError: If there is no such network.
     """
-    if not recipe.mean and _is_application(recipe.model):
-        return models.pixel_scaling(recipe.model)
+    network = find_network(recipe.model)
+    if not recipe.mean and network.scaling:
+        return models.pixel_scaling(network.scaling)
     mean, std = mean_and_std(recipe, dataset)
     return keras.layers.Normalization(mean=mean, variance=np.square(std), dtype="float32")
 
@@ -135,17 +169,14 @@ def pixel_layer(recipe: ImageFields, dataset: Dataset) -> keras.Layer:
 def mean_and_std(recipe: ImageFields, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
     """Returns mean and standard deviation of each channel: the recipe's, or the data's.
 
-    Raises:
-        RunError: If the recipe has none and the data are not in memory.
+    If the recipe has none and the data are not in memory, they are those of ImageNet.
     """
     if recipe.mean:
         return np.array(recipe.mean, "float32"), np.array(recipe.std, "float32")
     images = getattr(dataset.source, "pixels", None)
     if images is None:
-        raise RunError(
-            f"--dataset={recipe.dataset} is not read into memory, so its recipe needs the mean and "
-            "std of its pixels (--mean=123.7,116.1,103.0 --std=58.4,57.1,57.4 for photographs)."
-        )
+        of_photographs = models.pixel_scaling("DenseNet121")
+        return np.array(of_photographs.mean, "float32"), np.array(of_photographs.std, "float32")
     count = images[..., 0].size
     sums = np.zeros(3)
     squares = np.zeros(3)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
+from trainers.engine.choices import unknown_name
 from trainers.recipes import (
     cifar,
     cub,
@@ -94,7 +95,7 @@ def find_task(name: str) -> TaskEntry:
         ValueError: If there is no such task.
     """
     if name not in TASKS:
-        raise ValueError(f"There is no task {name!r}. Tasks: {', '.join(TASKS)}.")
+        raise ValueError(unknown_name("task", name, TASKS))
     return TASKS[name]
 
 
@@ -106,7 +107,7 @@ def find_recipe(name: str) -> Any:
     """
     recipes = {key: recipe for entry in TASKS.values() for key, recipe in entry.recipes.items()}
     if name not in recipes:
-        raise ValueError(f"There is no recipe {name!r}. Recipes: {', '.join(sorted(recipes))}.")
+        raise ValueError(unknown_name("recipe", name, recipes))
     return recipes[name]
 
 

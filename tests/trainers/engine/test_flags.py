@@ -45,6 +45,7 @@ def test_every_field_that_can_be_overridden_is_a_flag_with_its_help(task, parse)
         "description",
         "published",
         "choices",
+        "overridden",
     }
     for field in fields:
         assert field.metadata["help"]

@@ -6,10 +6,19 @@ import pytest
 
 tf = pytest.importorskip("tensorflow")
 
+from keras_has import data  # noqa: E402
+from keras_has.models import GAPClassifier  # noqa: E402
 from trainers.engine.run_error import RunError  # noqa: E402
 from trainers.tasks import image_localization  # noqa: E402
 from trainers.tasks.image_localization import ImageLocalization  # noqa: E402
-from trainers.tasks.networks import build_network, mean_and_std, pixel_layer  # noqa: E402
+from trainers.tasks.networks import (  # noqa: E402
+    NETWORKS,
+    Network,
+    build_network,
+    mean_and_std,
+    pixel_layer,
+)
+from trainers.tasks.registry import find_recipe  # noqa: E402
 
 
 @pytest.mark.parametrize(
@@ -80,11 +89,95 @@ def test_mean_and_deviation_are_those_of_the_training_pixels(few_parts, tiny_rec
     )
 
 
-def test_pixels_that_are_not_in_memory_need_a_mean_in_the_recipe(tiny_recipe):
-    from keras_has import data
+def test_pixels_that_are_not_in_memory_get_the_mean_and_deviation_of_photographs(tiny_recipe):
+    mean, std = mean_and_std(tiny_recipe(), _files())
+    np.testing.assert_allclose(mean, [123.675, 116.28, 103.53], rtol=1e-6)
+    np.testing.assert_allclose(std, [58.395, 57.12, 57.375], rtol=1e-6)
 
-    files = data.FileImages(["a.png"])
-    assert files.pixels is None
-    dataset = data.Dataset("files", ["a"], {"label": [0], "boxes": [[]]}, files, ("x",))
-    with pytest.raises(RunError, match="--mean"):
-        mean_and_std(tiny_recipe(), dataset)
+
+def test_every_network_with_pretrained_weights_brings_its_own_scaling(tiny_recipe):
+    recipe = find_recipe("folder_has").override(model="efficientnet_lite0", weights="random")
+    scaling = pixel_layer(recipe, _files())
+    assert (scaling.mean, scaling.std) == ((127.5,) * 3, (127.5,) * 3)
+    model = build_network(recipe.override(image_size=64), 3, scaling)
+    hiding = next(layer for layer in model.layers if type(layer).__name__ == "HideAndSeek")
+    assert hiding.fill_value == pytest.approx(
+        [(c - 127.5) / 127.5 for c in (123.675, 116.28, 103.53)]
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        ("InceptionV3", {"image_size": 299, "resize_size": 342, "weights": "imagenet"}),
+        ("ResNet50", {"image_size": 224, "resize_size": 256, "weights": "imagenet"}),
+        ("small_gap", {"image_size": 224, "weights": "", "map_stride": 8}),
+    ],
+)
+def test_another_network_brings_its_own_defaults_unless_they_are_given(model, expected):
+    recipe = find_recipe("folder_has").override(model=model)
+    assert {name: getattr(recipe, name) for name in expected} == expected
+    given = find_recipe("folder_has").override(model=model, image_size=96, weights="random")
+    assert (given.image_size, given.weights) == (96, "random")
+    scratch = find_recipe("tiny_imagenet_has").override(model=model)
+    assert (scratch.image_size, scratch.weights) == (64, "")
+
+
+def test_a_recipe_names_the_network_and_the_values_that_it_was_given():
+    recipe = find_recipe("folder_has").override(model="ResNet50", epochs=3, seed=4)
+    assert recipe.summary == (
+        "Your own folders, ResNet50, the paper's mixed patches. "
+        "Changed: epochs=3, model='ResNet50'."
+    )
+    again = type(recipe).from_json(recipe.to_json())
+    assert again.summary == recipe.summary
+    assert find_recipe("folder_has").override(seed=4).summary == find_recipe("folder_has").summary
+
+
+def test_a_misspelt_model_gets_a_suggestion_before_anything_else(tiny_recipe):
+    recipe = tiny_recipe("folder_has", model="MobileNetV22", weights="")
+    with pytest.raises(RunError, match="'MobileNetV2'"):
+        pixel_layer(recipe, _files())
+
+
+def test_a_failed_download_names_the_remedies(tiny_recipe, monkeypatch):
+    def no_internet(*args, weights=None, **kwargs):
+        if weights == "imagenet":
+            raise Exception("URL fetch failure on https://x/mobilenet_no_top.h5: None")  # as Keras
+        return GAPClassifier("MobileNetV2", *args, **kwargs)
+
+    network = Network(no_internet, ("weights", "last_stage_stride"), scaling="MobileNetV2")
+    monkeypatch.setitem(NETWORKS, "MobileNetV2", network)
+    recipe = tiny_recipe("folder_has", model="MobileNetV2", weights="imagenet", image_size=64)
+    with pytest.raises(RunError, match=r"mobilenet_no_top.h5.*--weights=FILE.*--weights=random"):
+        build_network(recipe, 3, pixel_layer(recipe, _files()))
+
+
+def test_weights_of_another_network_are_named_in_a_few_words(tiny_recipe, tmp_path):
+    other = keras.applications.MobileNetV3Small(include_top=False, weights=None)
+    other.save_weights(tmp_path / "other.weights.h5")
+    for model in ("MobileNetV2", "efficientnet_lite0"):
+        recipe = tiny_recipe(
+            "folder_has", model=model, weights=str(tmp_path / "other.weights.h5"), image_size=64
+        )
+        with pytest.raises(RunError, match=f"other.weights.h5.*--model={model}") as caught:
+            build_network(recipe, 3, pixel_layer(recipe, _files()))
+        assert len(str(caught.value)) < 800
+        assert "array" not in str(caught.value)
+
+
+def test_a_setting_that_does_not_fit_is_not_blamed_on_the_weights(tiny_recipe, tmp_path):
+    keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save_weights(
+        tmp_path / "dense.weights.h5"
+    )
+    recipe = tiny_recipe(
+        "folder_has", model="InceptionV3", weights=str(tmp_path / "dense.weights.h5"), image_size=32
+    )
+    with pytest.raises(RunError, match="75"):
+        build_network(recipe, 3, pixel_layer(recipe, _files()))
+
+
+def _files():
+    return data.Dataset(
+        "files", ["a"], {"label": [0], "boxes": [[]]}, data.FileImages(["a.png"]), ("x",)
+    )
