@@ -620,7 +620,7 @@ def extract_features(
             `on_bad_video` is "error".
     """
     from keras_has.data import VideoClips, VideoError, is_sequence_records, record_videos
-    from keras_has.data.folders import printable
+    from keras_has.data.folders import path_inside, printable
 
     folder = Path(out)
     found: dict[str, Video]
@@ -628,6 +628,8 @@ def extract_features(
         found = dict(record_videos(videos))
     else:
         found = dict(find_videos(Path(videos), folder))
+    for video_id in found:  # The ids of records come from a file.
+        path_inside(folder, f"{video_id}.npy")
     network = load_network(model, weights, mean, feature_layer, clip_length, frame_size)
     settings = {
         **network.settings,

@@ -1,6 +1,7 @@
 """Lists folders, checks that paths exist and processes files in parallel."""
 
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -55,6 +56,30 @@ def printable(path: str | os.PathLike[str]) -> str:
     'caf\\xe9.avi'
     """
     return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def path_inside(folder: Path, name: str) -> Path:
+    """Returns the path of a file to write, which may not lie outside of a folder.
+
+    Args:
+        folder: Where to write.
+        name: A name that comes from data, such as an id with an extension. It may contain folders.
+
+    Raises:
+        ValueError: If the path is absolute, or leads out of the folder.
+
+    Example:
+
+    >>> path_inside(Path("out"), "train/a.png").as_posix()
+    'out/train/a.png'
+    """
+    parts = re.split(r"[/\\]", name)
+    if not name or ".." in parts or "" in parts or "\0" in name or re.match(r"[A-Za-z]:", name):
+        raise ValueError(
+            f"Ids that name files should not lead out of the folder {folder}. "
+            f"Received: {printable(name)!r}. Rename that entry."
+        )
+    return folder / name
 
 
 def subfolder_names(folder: Path) -> list[str]:

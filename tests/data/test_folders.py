@@ -1,10 +1,13 @@
 """Which files below a folder are images."""
 
 import os
+from pathlib import Path
 
+import hypothesis
+import hypothesis.strategies as st
 import pytest
 
-from keras_has.data.folders import file_names, find_images, printable
+from keras_has.data.folders import file_names, find_images, path_inside, printable
 
 
 def test_images_are_found_in_order_but_hidden_files_and_results_are_not(tmp_path):
@@ -51,3 +54,29 @@ def test_a_pipe_is_no_image_and_is_named(tmp_path):
     assert left_out == [f"{tmp_path}: entries not read: 1 (no regular file), such as 'b.png'"]
     with pytest.raises(ValueError, match=r"b\.png"):
         find_images(tmp_path / "b.png", excluded=tmp_path / "out")
+
+
+@hypothesis.given(st.text(st.sampled_from("./\\ab:\0 "), max_size=8))
+def test_no_id_leads_out_of_the_folder_of_the_results(name):
+    folder = Path("/results/of/this run")
+    try:
+        path = path_inside(folder, name)
+    except ValueError as error:
+        assert "this run" in str(error)
+    else:
+        assert Path(os.path.normpath(path)).is_relative_to(folder)
+        assert ".." not in path.parts
+        assert path == folder / name
+
+
+@pytest.mark.parametrize(
+    "name", ["../a", "/a", "a/../../b", "..\\a", "C:\\a", "C:a", "", "a\0b", "a//b"]
+)
+def test_ids_that_lead_elsewhere_are_refused_by_name(name):
+    with pytest.raises(ValueError, match="Received"):
+        path_inside(Path("out"), name)
+
+
+def test_usual_ids_with_folders_dots_and_accents_are_kept():
+    for name in ("a.png", "train/dog/1.jpg", "v_1..2", "...", "München/ü.png"):
+        assert path_inside(Path("out"), name) == Path("out") / name

@@ -185,6 +185,13 @@ def test_frames_in_records_give_the_features_of_the_same_frames(videos, clip_mod
     with pytest.raises(ValueError, match=r"records2.*frames_per_second.*None"):
         data.write_sequence_records({"train": dataset}, tmp_path / "records2", 1, frames)
         data.record_videos(tmp_path / "records2")
+    evil = dataset.select([0])
+    evil = data.Dataset("evil", ["../../a"], dict(evil.columns), evil.source, evil.class_names)
+    files["../../a"] = files["a"]
+    data.write_sequence_records({"train": evil}, tmp_path / "evil", 1, frames, settings)
+    with pytest.raises(ValueError, match=r"'\.\./\.\./a\.npy'"):
+        extract_features(tmp_path / "evil", tmp_path / "deep" / "out", str(clip_model))
+    assert not list(tmp_path.glob("*.npy*"))
     features = data.generated_phases("val", num_videos=2)
     data.write_sequence_records({"val": features}, tmp_path / "features")
     with pytest.raises(ValueError, match="frames of 'val'"):
