@@ -10,12 +10,13 @@ failure, or the curves, confusions and mistakes of a classifier. Needs Matplotli
 """
 
 import os
-import sys
 from collections.abc import Sequence
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from absl import app, flags, logging
+
+from trainers.engine.command import exit_on_error, refuse_arguments
 
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "Folder of a finished run.", required=True)
 _BASELINE_RUN_DIR = flags.DEFINE_string(
@@ -39,14 +40,12 @@ _COVERED_IMAGES = flags.DEFINE_integer(
 
 def main(argv: Sequence[str]) -> None:
     """Writes the report."""
-    if len(argv) > 1:
-        raise app.UsageError(f"unknown arguments: {' '.join(argv[1:])}")
+    refuse_arguments(argv)
     # Hides TensorFlow's warning about retracing, which comes once for each run.
     logging.set_verbosity(logging.ERROR)
-    from trainers.engine.run_error import RunError
     from trainers.reports.run_report import write_report
 
-    try:
+    with exit_on_error(OSError, ValueError, interrupted="Nothing was written."):
         out = write_report(
             _RUN_DIR.value,
             _BASELINE_RUN_DIR.value,
@@ -55,10 +54,6 @@ def main(argv: Sequence[str]) -> None:
             _IMAGES.value,
             _COVERED_IMAGES.value,
         )
-    except (RunError, OSError, ValueError) as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("Interrupted. Nothing was written.")
     print(f"written to {out} ({out.stat().st_size / 1e6:.1f} MB)")
 
 

@@ -139,4 +139,4 @@ class ClassificationEvaluator(Evaluator):
             str(label if self.class_names is None else self.class_names[label])
             for label in (int(batch["label"][row]), int(batch["predicted_class"][row]))
         )
-        return f"{true}\ntaken for {predicted} ({batch['probability'][row]:.0%})"
+        return f"{true}\ntaken for {predicted}\n{batch['probability'][row]:.0%}"

@@ -96,7 +96,7 @@ def test_the_panel_shows_the_most_confident_mistakes_of_all_batches():
     inference = Inference(dataset, evaluator.forward(network("softmax")))
     inference.run([evaluator], draw=True)
     confidence = [np.exp(score) / (np.exp(score) + CLASSES - 1) for score in (8, 7, 4)]
-    assert evaluator.panel().captions == [f"a\ntaken for d ({value:.0%})" for value in confidence]
+    assert evaluator.panel().captions == [f"a\ntaken for d\n{value:.0%}" for value in confidence]
     assert evaluator.panel().tiles[0].shape == (128, 128, 3)
     inference.run([evaluator])
     assert evaluator.panel() is None

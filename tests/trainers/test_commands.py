@@ -75,6 +75,8 @@ def test_help_explains_itself(module):
         (["--dataset=folder", "--data_dir=nowhere"], "nowhere"),
         (["--mixed_precision=float8"], "`mixed_precision` should be one of"),
         (["stray"], "unknown arguments: stray"),
+        (["--padding=4"], "error: --padding is not a setting of the recipe parts_has"),
+        (["--dataset=cifar10"], "error: --dataset=cifar10 needs --data_dir"),
     ],
 )
 def test_mistakes_are_named_without_a_traceback(arguments, message, tmp_path):

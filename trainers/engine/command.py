@@ -70,6 +70,11 @@ def training_command(
     """
     entries = [find_task(task) for task in tasks]
     recipes = {name: recipe for entry in entries for name, recipe in entry.recipes.items()}
+    # Of two tasks with the same dataset, the first one has the default recipe.
+    defaults: dict[str, str] = {}
+    for entry in entries:
+        for dataset, recipe_name in entry.default_recipes.items():
+            defaults.setdefault(dataset, recipe_name)
     flags.DEFINE_string("run_dir", None, "Folder of the run. Default: runs/RECIPE-seedSEED.")
     flags.DEFINE_string(
         "data_dir",
@@ -99,13 +104,10 @@ def training_command(
     def main(argv: Sequence[str]) -> None:
         refuse_arguments(argv)
         values = flags.FLAGS
-        try:
-            defaults = entries[0].default_recipes
-            name = values.recipe or defaults[values.dataset or next(iter(defaults))]
-            of_dataset = f"{values.dataset}_{name}"
+        name = values.recipe or defaults[values.dataset or next(iter(defaults))]
+        of_dataset = f"{values.dataset}_{name}"
+        with exit_on_error(ValueError):
             recipe = recipe_from_flags(recipes[of_dataset if of_dataset in recipes else name])
-        except ValueError as error:
-            raise app.UsageError(str(error)) from error
         run_dir = values.run_dir or f"runs/{recipe.name}-seed{recipe.seed}"
         logging.set_verbosity(logging.WARNING)  # TensorFlow logs every function that it exports
         from trainers.engine.training import train_recipe

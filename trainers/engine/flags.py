@@ -58,8 +58,8 @@ def recipe_from_flags(recipe: RecipeType) -> RecipeType:
     for name in _recipe_flags - names:
         if values.get(name) is not None:
             raise ValueError(
-                f"--{name} is no setting of the recipe {recipe.name}. "
-                f"Received: --{name}={values[name]}"
+                f"--{name} is not a setting of the recipe {recipe.name}, which is for the task "
+                f"{recipe.TASK}. Received: --{name}={values[name]}"
             )
     overrides = {
         field.name: _parse(values[field.name], field)

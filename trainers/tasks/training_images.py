@@ -24,7 +24,8 @@ class TrainingImages:
     Args:
         cropped: (N, H, W, 3) uint8, after cropping, flipping and mixing.
         seen: (N, H, W, 3) uint8, the same as the network sees them.
-        classes: The class of each image in words; several with their shares if images are mixed.
+        classes: The class of each image in words; several with their shares, one per
+            line, if images are mixed.
     """
 
     cropped: np.ndarray
@@ -93,4 +94,4 @@ def _describe(label: np.ndarray, class_names: Sequence[str]) -> str:
         return ""
     shares = [(share, name) for share, name in zip(label, class_names, strict=True) if share > 0]
     largest = sorted(shares, key=lambda pair: -pair[0])
-    return ", ".join(name if share == 1 else f"{name} {share:.0%}" for share, name in largest)
+    return ",\n".join(name if share == 1 else f"{name} {share:.0%}" for share, name in largest)

@@ -11,9 +11,9 @@ from trainers.tasks.registry import TASKS, find_recipe
 
 @pytest.fixture
 def parse(monkeypatch):
-    """Returns a function from a task and arguments to the parsed flags, apart from all others."""
+    """Returns a function from tasks and arguments to the parsed flags, apart from all others."""
 
-    def parse(task, *arguments):
+    def parse(tasks, *arguments):
         values = flags.FlagValues()
         for kind in ("enum", "boolean", "integer", "float", "string", "list"):
             define = getattr(flags, f"DEFINE_{kind}")
@@ -29,7 +29,7 @@ def parse(monkeypatch):
             lambda *args: register(*args, flag_values=values),
         )
         monkeypatch.setattr(flags, "FLAGS", values)
-        define_recipe_flags(TASKS[task].recipe_class)
+        define_recipe_flags(*(TASKS[task].recipe_class for task in tasks.split()))
         values(["command", *arguments])
         return values
 
@@ -75,3 +75,28 @@ def test_values_that_cannot_be_parsed_are_refused_by_name(argument, parse):
     name = argument[2:].split("=")[0]
     with pytest.raises(flags.Error, match=name):
         parse("image_localization", argument)
+
+
+@pytest.mark.parametrize(
+    ("argument", "recipe", "task"),
+    [
+        ("--padding=4", "parts_has", "image_localization"),
+        ("--augmentation=cutmix", "tiny_imagenet_has", "image_localization"),
+        ("--crops=10", "resnet50_has", "classification"),
+        ("--cam=grad_cam", "cifar10_small_has", "classification"),
+        ("--nonested", "cifar10_small_has", "classification"),
+    ],
+)
+def test_a_flag_of_another_task_of_the_command_is_refused_with_its_value(
+    argument, recipe, task, parse
+):
+    parse("image_localization classification", argument)
+    name, _, value = argument.removeprefix("--").removeprefix("no").partition("=")
+    with pytest.raises(ValueError, match=f"--{name} .*{recipe}.*{task}.*--{name}={value or False}"):
+        recipe_from_flags(find_recipe(recipe))
+
+
+@pytest.mark.parametrize("recipe", ["cifar10_small_full", "parts_has"])
+def test_a_flag_of_both_tasks_of_the_command_overrides_either(recipe, parse):
+    parse("image_localization classification", "--patch_size=4")
+    assert recipe_from_flags(find_recipe(recipe)).patch_size == (4,)

@@ -81,7 +81,7 @@ def test_mixed_classes_are_named_with_their_shares():
     images = np.zeros((2, 8, 8, 3), "uint8")
     labels = np.array([[0.25, 0.75, 0.0], [0.0, 0.0, 1.0]], "float32")
     found = training_images(batches(images, labels), [pixel_scaling("VGG16")], "abc", 2)
-    assert found.classes == ["b 75%, a 25%", "c"]
+    assert found.classes == ["b 75%,\na 25%", "c"]
 
 
 def test_the_panel_shows_images_before_and_after_hiding(task, few_parts, tiny_recipe):
