@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+import types
+import typing
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from keras_has.data.records.record_files import check_file_sizes, is_remote
-from keras_has.data.records.record_layout import DATASET_FILE, index_name, load_arrays
+from keras_has.data.records.record_layout import (
+    DATASET_FILE,
+    IndexField,
+    check_arrays,
+    index_name,
+    load_arrays,
+)
 from keras_has.json_files import parse_json
 
 _ADVICE = (
     "Write the dataset with `python -m trainers.prepare --dataset=... --out=DIR`, and pass that "
     "folder."
 )
-_TYPES = {"class_names": list, "splits": dict}
-_SPLIT_TYPES = {"name": str, "fingerprint": str, "shards": list}
+_TYPES = {"class_names": list[str], "splits": dict}
+_SPLIT_TYPES = {"name": str, "fingerprint": str, "shards": list[dict]}
+_SHARD_TYPES = {"file": str, "bytes": int}
 
 
 class RecordFolder:
@@ -63,11 +72,17 @@ class RecordFolder:
             )
         try:
             _check_types(description, {**_TYPES, **types}, DATASET_FILE)
+            if not all(description["class_names"]):
+                raise ValueError("`class_names` should not contain ''")
             for name, entry in description["splits"].items():
+                if not re.fullmatch(r"\w+", name):
+                    raise ValueError(f"a split should not be called {name!r:.50}")
                 _check_types(entry, {**_SPLIT_TYPES, **split_types}, name)
-                _check_shards(entry["shards"], name)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ValueError(f"{path} is damaged: {error!r}. {_ADVICE}") from error
+                for shard in entry["shards"]:
+                    _check_types(shard, _SHARD_TYPES, f"a file of {name}")
+                    _check_shard(shard, name)
+        except ValueError as error:
+            raise ValueError(f"{path} is damaged: {error}. {_ADVICE}") from error
         self.description: dict[str, Any] = description
 
     def split(self, name: str) -> dict[str, Any]:
@@ -100,7 +115,9 @@ class RecordFolder:
         """Returns the path of the index of a split."""
         return f"{self.path}/{index_name(split)}"
 
-    def read_index(self, split: str, required: Iterable[str]) -> dict[str, np.ndarray] | None:
+    def read_index(
+        self, split: str, fields: Mapping[str, IndexField]
+    ) -> dict[str, np.ndarray] | None:
         """Returns the arrays of the index of a split, or `None` if there is no index.
 
         Raises:
@@ -110,13 +127,14 @@ class RecordFolder:
         content = read_file(path)
         if content is None:
             return None
-        index = load_arrays(content, path, ["fingerprint"])
+        index = load_arrays(content, path)
         if str(index["fingerprint"]) != self.split(split)["fingerprint"]:
             raise ValueError(
                 f"{path} belongs to other records than those beside it. Copy the folder again, or "
                 "write it again with `python -m trainers.prepare`."
             )
-        return load_arrays(content, path, required)
+        check_arrays(index, fields, path)
+        return index
 
 
 def has_format(data_dir: str | os.PathLike[str], record_format: str) -> bool:
@@ -147,14 +165,29 @@ def read_file(path: str) -> bytes | None:
         return None
 
 
-def _check_types(entry: Mapping[str, Any], types: Mapping[str, Any], where: str) -> None:
-    for key, kind in types.items():
-        if not isinstance(entry[key], kind):
-            raise ValueError(f"`{key}` of {where} should be of type {kind}, not {entry[key]!r:.50}")
+def _check_types(entry: Any, expected: Mapping[str, Any], where: str) -> None:
+    """Raises if entries of an object are missing or of another type."""
+    if not isinstance(entry, dict):
+        raise ValueError(f"{where} should be an object, not {entry!r:.50}")
+    for key, kind in expected.items():
+        if not _is_of_type(entry.get(key), kind):
+            raise ValueError(
+                f"`{key}` of {where} should be of type {getattr(kind, '__name__', kind)}, not "
+                f"{entry.get(key)!r:.50}"
+            )
 
 
-def _check_shards(shards: Iterable[Mapping[str, Any]], split: str) -> None:
+def _is_of_type(value: Any, kind: Any) -> bool:
+    """Does what `isinstance` does, for lists of a type too; a boolean is no number."""
+    if isinstance(kind, types.UnionType):
+        return any(_is_of_type(value, one) for one in typing.get_args(kind))
+    if typing.get_origin(kind) is list:
+        (item,) = typing.get_args(kind)
+        return isinstance(value, list) and all(_is_of_type(one, item) for one in value)
+    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+
+
+def _check_shard(shard: Mapping[str, Any], split: str) -> None:
     """Raises if an entry is not the name of a file in the folder and its size."""
-    for shard in shards:
-        if not re.fullmatch(r"[\w.-]+\.tfrecord", shard["file"]) or shard["bytes"] < 0:
-            raise ValueError(f"a file of {split} should be a name and a size, not {shard}")
+    if not re.fullmatch(r"[\w.-]+\.tfrecord", shard["file"]) or shard["bytes"] < 0:
+        raise ValueError(f"a file of {split} should be a name and a size, not {shard!r:.100}")

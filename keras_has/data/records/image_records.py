@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -21,8 +21,12 @@ from keras_has.data.records.record_layout import (
     DATASET_FILE,
     FOOTER_BYTES,
     HEADER_BYTES,
+    INTEGER,
+    TEXT,
+    IndexField,
     decode_texts,
     fingerprint,
+    name_damage,
     save_arrays,
     split_rows,
 )
@@ -42,22 +46,22 @@ if TYPE_CHECKING:
 FORMAT = "keras_has.tfrecords"
 VERSION = 1
 # One row per image, except for the boxes and masks: those of all images below each other.
-INDEX_FIELDS = (
-    "rows",
-    "labels",
-    "image_ids",
-    "image_sizes",
-    "box_counts",
-    "boxes",
-    "files",
-    "record_offsets",
-    "record_lengths",
-    "offsets",
-    "lengths",
-    "mask_counts",
-    "mask_paths",
-    "ignore_paths",
-)
+INDEX_FIELDS = {
+    "rows": INTEGER,
+    "labels": INTEGER,
+    "image_ids": TEXT,
+    "image_sizes": IndexField("iu", (2,)),
+    "box_counts": INTEGER,
+    "boxes": IndexField("f", (4,), "box_counts"),
+    "files": INTEGER,
+    "record_offsets": INTEGER,
+    "record_lengths": INTEGER,
+    "offsets": INTEGER,
+    "lengths": INTEGER,
+    "mask_counts": INTEGER,
+    "mask_paths": IndexField("S", (), "mask_counts"),
+    "ignore_paths": TEXT,
+}
 _IMAGES_PER_SHARD = 2500
 _SIGNATURES = (
     (b"\xff\xd8", "jpeg"),
@@ -155,7 +159,8 @@ def write_tfrecords(
         "seed": seed,
     }
     entries = write_folder(Path(folder), encoders, description, progress)
-    return [BadImage(**bad) for entry in entries.values() for bad in entry["skipped"]]
+    with name_damage(str(Path(folder) / DATASET_FILE)):
+        return [BadImage(**bad) for entry in entries.values() for bad in entry["skipped"]]
 
 
 def is_tfrecords(data_dir: str | os.PathLike[str]) -> bool:
@@ -203,44 +208,46 @@ def tfrecords(
         data_dir,
         FORMAT,
         VERSION,
-        {"label_offset": int, "class_ids": list | None},
-        {"num_images": int},
+        {"label_offset": int, "class_ids": list[str] | None},
+        {"num_images": int, "upright": bool | None},
     )
     description, entry = folder.description, folder.split(split)
     paths = folder.shard_paths(split)
     index = folder.read_index(split, INDEX_FIELDS)
+    path, is_built = folder.index_path(split), index is None
     if index is None:
-        index = _build_index(paths, description["label_offset"], entry["num_images"], progress)
-        _keep_index(folder.index_path(split), index, entry["fingerprint"])
+        path = folder.path
+        with name_damage(path):
+            index = _build_index(paths, description["label_offset"], entry["num_images"], progress)
     if len(index["rows"]) != entry["num_images"]:
+        advice = "Copy the folder again." if is_built else "Delete it, and it is rebuilt."
         raise ValueError(
-            f"{folder.index_path(split)} should contain {entry['num_images']} images, according to "
-            f"{DATASET_FILE}. Received: {len(index['rows'])}. Delete it, and it is rebuilt."
+            f"{path} should contain {entry['num_images']} images, according to {DATASET_FILE}. "
+            f"Received: {len(index['rows'])}. {advice}"
         )
     sizes = np.array([shard["bytes"] for shard in entry["shards"]])
-    records = RecordFiles(tuple(paths), sizes, index["files"], index["offsets"], index["lengths"])
-    upright = entry.get("upright", False)
-    if not isinstance(upright, bool):
-        raise ValueError(
-            f"{folder.path}/{DATASET_FILE}: `upright` of {split} should be true or false. "
-            f"Received: {upright!r:.50}"
-        )
     masks = index["mask_counts"]
-    paths_of_masks = split_rows(decode_texts(index["mask_paths"]), masks) if masks.any() else None
-    dataset = Dataset(
-        name=entry["name"],
-        ids=decode_texts(index["image_ids"]),
-        columns={
-            "label": index["labels"],
-            "boxes": split_rows(index["boxes"], index["box_counts"]),
-            "image_size": index["image_sizes"],
-            "mask_paths": paths_of_masks,
-            "ignore_path": decode_texts(index["ignore_paths"]) if masks.any() else None,
-        },
-        source=RecordImages(records, upright),
-        class_names=tuple(description["class_names"]),
-        class_ids=description["class_ids"],
-    )
+    with name_damage(path):
+        records = RecordFiles(
+            tuple(paths), sizes, index["files"], index["offsets"], index["lengths"]
+        )
+        paths_of_masks = split_rows(decode_texts(index["mask_paths"]), masks)
+        dataset = Dataset(
+            name=entry["name"],
+            ids=decode_texts(index["image_ids"]),
+            columns={
+                "label": index["labels"],
+                "boxes": split_rows(index["boxes"], index["box_counts"]),
+                "image_size": index["image_sizes"],
+                "mask_paths": paths_of_masks if masks.any() else None,
+                "ignore_path": decode_texts(index["ignore_paths"]) if masks.any() else None,
+            },
+            source=RecordImages(records, bool(entry.get("upright"))),
+            class_names=tuple(description["class_names"]),
+            class_ids=description["class_ids"],
+        )
+    if is_built:
+        _keep_index(folder.index_path(split), index, entry["fingerprint"])
     # In the order of the dataset that was written.
     return dataset.select(np.argsort(index["rows"], kind="stable"))
 
@@ -248,6 +255,10 @@ def tfrecords(
 class _ImageEncoder(SplitEncoder):
     noun = "image"
     index_fields = INDEX_FIELDS
+    state_fields: ClassVar = {
+        "bad_rows": IndexField("iu", counts=None),
+        "bad_reasons": IndexField("S", counts=None),
+    }
 
     def __init__(
         self,
@@ -330,10 +341,9 @@ class _ImageEncoder(SplitEncoder):
     def finish_shard(self, arrays: Arrays) -> None:
         """Collects the bad images of a file, or raises if they are an error."""
         found = []
-        for row, text in zip(
-            arrays["bad_rows"].tolist(), arrays["bad_reasons"].tolist(), strict=True
-        ):
-            path, _, reason = text.decode("utf-8").partition("\n")
+        rows, texts = arrays["bad_rows"].tolist(), decode_texts(arrays["bad_reasons"]).tolist()
+        for row, text in zip(rows, texts, strict=True):
+            path, _, reason = text.partition("\n")
             found.append(BadImage(str(self.dataset.ids[row]), path, reason))
         if found and self.on_bad_image == "error":
             raise BadImageError(*found)
@@ -438,7 +448,7 @@ def _build_index(
                 done = len(entries["rows"])
                 if progress is not None and (done % 256 == 0 or done == num_images):
                     progress(done, num_images)
-        except (tf.errors.DataLossError, DecodeError, KeyError, IndexError) as error:
+        except (tf.errors.OpError, DecodeError, KeyError, IndexError, ValueError) as error:
             raise ValueError(
                 f"{path} should contain complete records of this project's schema. Received: "
                 f"{type(error).__name__} after byte {start}. Copy it again, or write it again with "

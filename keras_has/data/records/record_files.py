@@ -60,7 +60,8 @@ class RecordFiles:
         is_sound = (self.files >= 0) & (self.files < len(self.paths))
         is_sound &= (self.offsets >= 0) & (self.lengths >= 0)
         if is_sound.all():
-            is_sound = self.offsets + self.lengths <= self.sizes[self.files]
+            # Not a sum, which could exceed 64 bits.
+            is_sound = self.lengths <= self.sizes[self.files] - self.offsets
         if not is_sound.all():
             row = np.flatnonzero(~is_sound)[0]
             raise ValueError(

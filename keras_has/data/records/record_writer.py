@@ -18,8 +18,11 @@ from keras_has.data.records.record_layout import (
     DATASET_FILE,
     FOOTER_BYTES,
     HEADER_BYTES,
+    IndexField,
+    check_arrays,
     index_name,
     load_arrays,
+    name_damage,
     save_arrays,
     sha256,
     shard_name,
@@ -48,7 +51,9 @@ class SplitEncoder(abc.ABC):
     # What an example is called in dataset.json and in messages.
     noun: ClassVar[str]
     # Arrays of a finished shard that make up the index, one row or several per example.
-    index_fields: ClassVar[tuple[str, ...]]
+    index_fields: ClassVar[Mapping[str, IndexField]]
+    # What else is known about a finished shard.
+    state_fields: ClassVar[Mapping[str, IndexField]] = {}
     # Whether a finished folder without its index counts as damaged.
     needs_index: ClassVar[bool] = False
 
@@ -199,7 +204,8 @@ def _write_split(encoder: SplitEncoder, folder: Path, progress: Progress | None)
     states, shards, done = [], [], 0
     for shard in range(encoder.num_shards):
         path = encoder.shard_path(folder, shard)
-        state = _read_state(encoder, folder, shard)
+        with name_damage(str(encoder.state_path(folder, shard)), "Delete it."):
+            state = _read_state(encoder, folder, shard)
         if state is None:
             state = _write_shard(encoder, folder, shard, done, progress)
         encoder.finish_shard(state)
@@ -270,7 +276,10 @@ def _read_state(encoder: SplitEncoder, folder: Path, shard: int) -> Arrays | Non
     path, state_path = encoder.shard_path(folder, shard), encoder.state_path(folder, shard)
     if not (path.exists() and state_path.exists()):
         return None
-    state = load_arrays(state_path.read_bytes(), str(state_path), encoder.index_fields)
+    state = load_arrays(state_path.read_bytes(), str(state_path))
+    if "sha256" not in state:
+        raise ValueError(f"{state_path} should contain 'sha256'. Received: {sorted(state)}")
+    check_arrays(state, {**encoder.index_fields, **encoder.state_fields}, str(state_path))
     ends = state["record_offsets"] + state["record_lengths"] + FOOTER_BYTES
     if path.stat().st_size != max(ends, default=0):
         return None  # Truncated: it is ours, and is written again.
@@ -318,15 +327,16 @@ def _read_finished(folder: Path, encoders: Sequence[SplitEncoder]) -> dict[str, 
             f"{folder} contains a finished dataset that is not the same, or was written with other "
             "settings. Write to another folder, or delete this one."
         )
-    for encoder in encoders:
-        entry = splits[encoder.name]
-        for written in [*entry["shards"], *([entry["index"]] if encoder.needs_index else [])]:
-            file = folder / written["file"]
-            if not file.is_file() or file.stat().st_size != written["bytes"]:
-                raise FileExistsError(
-                    f"{path} says that the dataset is finished, but {file} is missing or "
-                    "truncated. Copy it again, or delete the folder and write it again."
-                )
+    with name_damage(str(path), "Delete the folder and write it again."):
+        for encoder in encoders:
+            entry = splits[encoder.name]
+            for written in [*entry["shards"], *([entry["index"]] if encoder.needs_index else [])]:
+                file = folder / written["file"]
+                if not file.is_file() or file.stat().st_size != written["bytes"]:
+                    raise FileExistsError(
+                        f"{path} says that the dataset is finished, but {file} is missing or "
+                        "truncated. Copy it again, or delete the folder and write it again."
+                    )
     return splits
 
 
@@ -340,7 +350,7 @@ def _check_folder(folder: Path, encoders: Sequence[SplitEncoder]) -> None:
             expected |= {state.name, state.name + SUFFIX, path.name + SUFFIX}
             if state.exists():
                 expected.add(path.name)
-                arrays = load_arrays(state.read_bytes(), str(state), ["fingerprint"])
+                arrays = load_arrays(state.read_bytes(), str(state))
                 if str(arrays["fingerprint"]) != encoder.fingerprint:
                     raise FileExistsError(
                         f"{path} belongs to another dataset, or was written with other settings. "

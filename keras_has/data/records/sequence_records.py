@@ -13,8 +13,16 @@ import numpy as np
 
 from keras_has.data.dataset import Dataset
 from keras_has.data.records.folder_reader import RecordFolder, has_format
-from keras_has.data.records.record_files import is_remote
-from keras_has.data.records.record_layout import decode_texts, fingerprint, split_rows
+from keras_has.data.records.record_files import RecordFiles, is_remote
+from keras_has.data.records.record_layout import (
+    INTEGER,
+    TEXT,
+    IndexField,
+    decode_texts,
+    fingerprint,
+    name_damage,
+    split_rows,
+)
 from keras_has.data.records.record_writer import (
     Arrays,
     Progress,
@@ -33,25 +41,18 @@ VERSION = 1
 FEATURES, FRAMES = "features", "image/encoded"
 # Where the features of each sequence lie: file, offset of the first row, bytes from row to row,
 # number of rows, values per row.
-PLACE_FIELDS = (
-    "files",
-    "record_offsets",
-    "record_lengths",
-    "offsets",
-    "strides",
-    "counts",
-    "widths",
-)
-_ANNOTATION_FIELDS = (
-    "video_ids",
-    "durations",
-    "labels",
-    "segments",
-    "segments_counts",
-    "segment_labels",
-    "ambiguous",
-    "ambiguous_counts",
-)
+_PLACES = ("files", "record_offsets", "record_lengths", "offsets", "strides", "counts", "widths")
+PLACE_FIELDS = dict.fromkeys(_PLACES, INTEGER)
+_ANNOTATION_FIELDS = {
+    "video_ids": TEXT,
+    "durations": IndexField("f"),
+    "labels": IndexField("bu", (None,)),
+    "segments_counts": INTEGER,
+    "segments": IndexField("f", (2,), "segments_counts"),
+    "segment_labels": IndexField("iu", (), "segments_counts"),
+    "ambiguous_counts": INTEGER,
+    "ambiguous": IndexField("f", (2,), "ambiguous_counts"),
+}
 _BYTES_PER_SHARD = 2**29
 _VIDEOS_PER_SHARD = 50  # with frames
 _LARGEST_RECORD = 2**31 - 1  # the limit of protocol buffers
@@ -171,30 +172,31 @@ def sequence_records(data_dir: str | os.PathLike[str], split: str = "train") -> 
     entry, paths = folder.split(split), folder.shard_paths(split)
     index = _index(folder, split)
     source = None
-    if entry["has_features"]:
-        maps: dict[int, Any] = {}
-        places = zip(*(index[name].tolist() for name in PLACE_FIELDS), strict=True)
-        source = FeatureArrays(
-            [
-                _map_rows(paths, dict(zip(PLACE_FIELDS, place, strict=True)), maps)
-                for place in places
-            ]
+    with name_damage(folder.index_path(split)):
+        if entry["has_features"]:
+            maps: dict[int, Any] = {}
+            places = zip(*(index[name].tolist() for name in PLACE_FIELDS), strict=True)
+            source = FeatureArrays(
+                [
+                    _map_rows(paths, dict(zip(PLACE_FIELDS, place, strict=True)), maps)
+                    for place in places
+                ]
+            )
+        return Dataset(
+            name=entry["name"],
+            ids=decode_texts(index["video_ids"]),
+            columns={
+                "duration": index["durations"],
+                "labels": index["labels"],
+                "segments": split_rows(index["segments"], index["segments_counts"]),
+                "segment_labels": split_rows(index["segment_labels"], index["segments_counts"]),
+                "ambiguous": split_rows(index["ambiguous"], index["ambiguous_counts"]),
+            },
+            source=source,
+            class_names=tuple(folder.description["class_names"]),
+            seconds_per_feature=entry["seconds_per_feature"],
+            problems=tuple(entry["problems"]),
         )
-    return Dataset(
-        name=entry["name"],
-        ids=decode_texts(index["video_ids"]),
-        columns={
-            "duration": index["durations"],
-            "labels": index["labels"],
-            "segments": split_rows(index["segments"], index["segments_counts"]),
-            "segment_labels": split_rows(index["segment_labels"], index["segments_counts"]),
-            "ambiguous": split_rows(index["ambiguous"], index["ambiguous_counts"]),
-        },
-        source=source,
-        class_names=tuple(folder.description["class_names"]),
-        seconds_per_feature=entry["seconds_per_feature"],
-        problems=tuple(entry["problems"]),
-    )
 
 
 def sequence_frames(data_dir: str | os.PathLike[str], split: str = "train") -> tf.data.Dataset:
@@ -212,6 +214,7 @@ def sequence_frames(data_dir: str | os.PathLike[str], split: str = "train") -> t
     Raises:
         FileNotFoundError: If a file is missing.
         ValueError: If there is no such split, or it has no frames.
+        tf.errors.OpError: While iterating, if a record is damaged.
     """
     import tensorflow as tf
 
@@ -266,11 +269,16 @@ def video_places(data_dir: str | os.PathLike[str]) -> tuple[dict[str, RecordPlac
     for split in folder.description["splits"]:
         _require_frames(folder, split)
         paths, index = folder.shard_paths(split), _index(folder, split)
-        columns = (index[name].tolist() for name in ("files", "record_offsets", "record_lengths"))
-        for video_id, file, offset, length in zip(
-            decode_texts(index["video_ids"]).tolist(), *columns, strict=True
-        ):
-            places[video_id] = RecordPlace(paths[file], offset, length)
+        columns = [index[name] for name in ("files", "record_offsets", "record_lengths")]
+        sizes = np.array([shard["bytes"] for shard in folder.split(split)["shards"]])
+        with name_damage(folder.index_path(split)):
+            RecordFiles(tuple(paths), sizes, *columns)  # Checks the places.
+            for video_id, file, offset, length in zip(
+                decode_texts(index["video_ids"]).tolist(),
+                *(column.tolist() for column in columns),
+                strict=True,
+            ):
+                places[video_id] = RecordPlace(paths[file], offset, length)
     return places, folder.description.get("frame_settings")
 
 
@@ -288,12 +296,13 @@ def read_frames(place: RecordPlace) -> list[bytes]:
         record = file.read(place.length)
     try:
         example = tf.train.SequenceExample.FromString(record)
-    except DecodeError as error:
+        frames = example.feature_lists.feature_list[FRAMES].feature
+        return [frame.bytes_list.value[0] for frame in frames]
+    except (DecodeError, IndexError) as error:
         raise ValueError(
-            f"{place.path} should contain a record from byte {place.offset} on. Copy it again."
+            f"{place.path} should contain a record of frames from byte {place.offset} on. Copy it "
+            "again."
         ) from error
-    frames = example.feature_lists.feature_list[FRAMES].feature
-    return [frame.bytes_list.value[0] for frame in frames]
 
 
 def _require_frames(folder: RecordFolder, split: str) -> None:
@@ -304,7 +313,7 @@ def _require_frames(folder: RecordFolder, split: str) -> None:
 
 
 def _index(folder: RecordFolder, split: str) -> Arrays:
-    index = folder.read_index(split, (*PLACE_FIELDS, *_ANNOTATION_FIELDS))
+    index = folder.read_index(split, {**PLACE_FIELDS, **_ANNOTATION_FIELDS})
     if index is None:
         raise FileNotFoundError(
             f"There is no index at {folder.index_path(split)}. Copy the folder again, or write it "
@@ -322,7 +331,7 @@ def _folder(data_dir: str | os.PathLike[str]) -> RecordFolder:
         {
             "has_features": bool,
             "has_frames": bool,
-            "problems": list,
+            "problems": list[str],
             "seconds_per_feature": float | int | None,
         },
     )
@@ -333,6 +342,9 @@ def _map_rows(paths: list[str], place: Mapping[str, int], maps: dict[int, Any]) 
     shape = (place["counts"], place["widths"])
     if not shape[0]:
         return np.zeros(shape, np.float32)
+    is_sound = min(place.values()) >= 0 and place["files"] < len(paths)
+    if not is_sound or (shape[0] > 1 and place["strides"] < 4 * shape[1]):
+        raise ValueError(f"features should lie in a file, one row after the other, not at {place}")
     path, size = paths[place["files"]], (shape[0] - 1) * place["strides"] + 4 * shape[1]
     offset = place["offsets"]
     buffer: Any

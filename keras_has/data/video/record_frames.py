@@ -47,7 +47,10 @@ class RecordFrames:
 
         self.num_frames = 0
         for encoded in read_frames(self.place):
-            frame = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
+            try:
+                frame = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
+            except cv2.error:  # Nothing to decode, or too many pixels.
+                frame = None
             if frame is None:
                 raise VideoError(self.path, f"frame {self.num_frames} cannot be decoded")
             self.num_frames += 1
