@@ -45,6 +45,7 @@ from keras_has.data.readers.image_folder import image_folder as image_folder
 from keras_has.data.readers.imagenet import imagenet as imagenet
 from keras_has.data.readers.imagenet_v2 import imagenet_v2 as imagenet_v2
 from keras_has.data.readers.pascal_voc import pascal_voc as pascal_voc
+from keras_has.data.readers.pets import pets as pets
 from keras_has.data.readers.thumos14 import thumos14 as thumos14
 from keras_has.data.readers.tiny_imagenet import tiny_imagenet as tiny_imagenet
 from keras_has.data.readers.watch_untrimmed import watch_untrimmed as watch_untrimmed

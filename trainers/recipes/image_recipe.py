@@ -14,7 +14,7 @@ MAPS = ("cam", "backprop", "grad_cam")
 class ImageRecipe(ImageFields, MapFields):
     """One localization experiment on images. Every field is a flag of `trainers.imagenet`."""
 
-    dataset: str = field(help='"parts", "tiny_imagenet", "cub", "imagenet" or "folder".')
+    dataset: str = field(help='"parts", "tiny_imagenet", "cub", "pets", "imagenet" or "folder".')
     nested: bool = field(
         False,
         help="Whether images in subfolders of a class folder belong to the class, with "
@@ -33,7 +33,9 @@ class ImageRecipe(ImageFields, MapFields):
     )
 
     TASK: ClassVar[str] = "image_localization"
-    DATASETS: ClassVar[tuple[str, ...]] = ("parts", "tiny_imagenet", "cub", "imagenet", "folder")
+    DATASETS: ClassVar[tuple[str, ...]] = (
+        *("parts", "tiny_imagenet", "cub", "pets", "imagenet", "folder"),
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -102,7 +102,30 @@ _FOLDER_FULL = dataclasses.replace(
     description="Your own images in the layout of PASCAL VOC, nothing hidden.",
     patch_size=(0,),
 )
-RECIPES = (_CAMVID_HAS, _CAMVID, _CAMVID_IGNORE, _VOC, _VOC_HAS, _FOLDER_FULL, _FOLDER)
+_PETS_FULL = dataclasses.replace(
+    _FOLDER_FULL,
+    name="pets_weak_full",
+    description="Pets with masks from maps, FCN-8s on EfficientNet-Lite0, nothing hidden.",
+    val_list="test",
+    epochs=10,
+    evaluate_every=10,
+    choices=(
+        "Everything: no source gives the weakly supervised method of the paper. Nothing was chosen "
+        "on the test images.",
+    ),
+)
+_PETS_HAS = dataclasses.replace(
+    _PETS_FULL,
+    name="pets_weak_has",
+    description="Pets with masks from maps, FCN-8s on EfficientNet-Lite0, mixed patches hidden.",
+    patch_size=_SMALL_PATCHES,
+)
+RECIPES = (
+    *(_CAMVID_HAS, _CAMVID, _CAMVID_IGNORE),
+    *(_VOC, _VOC_HAS),
+    *(_FOLDER_FULL, _FOLDER),
+    *(_PETS_FULL, _PETS_HAS),
+)
 DEFAULT_RECIPES = {
     "camvid": "camvid_has",
     "pascal_voc": "voc_fcn_alexnet_has",

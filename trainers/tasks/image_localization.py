@@ -38,6 +38,7 @@ class ImageLocalization(ImageTask):
         ),
         "tiny_imagenet": SplitReader(lambda _, folder, split: data.tiny_imagenet(folder, split)),
         "cub": SplitReader(lambda _, folder, split: data.cub(folder, split)),
+        "pets": SplitReader(lambda _, folder, split: data.pets(folder, split)),
         "imagenet": SplitReader(
             # The boxes of training images are only needed to evaluate on some of them.
             lambda recipe, folder, split: (
