@@ -96,5 +96,25 @@ def noise_of(seed: Any) -> Callable[[tuple], tf.Tensor]:
 
 def check_probability(hide_probability: Any) -> None:
     """Raises a ValueError if a probability is invalid; variables and tensors are not checked."""
-    if not (isinstance(hide_probability, tf.Variable) or tf.is_tensor(hide_probability)):
+    if not _is_of_tensorflow(hide_probability):
         hiding.check_hide_probability(hide_probability)
+
+
+def checked_probabilities(hide_probability: Any) -> Any:
+    """Returns a probability or several; variables and tensors are not checked.
+
+    Raises:
+        ValueError: If one is invalid.
+
+    Example:
+
+    >>> checked_probabilities([0.5, 1])
+    (0.5, 1.0)
+    """
+    if _is_of_tensorflow(hide_probability):
+        return hide_probability
+    return hiding.check_hide_probabilities(hide_probability)
+
+
+def _is_of_tensorflow(value: Any) -> bool:
+    return isinstance(value, tf.Variable) or tf.is_tensor(value)

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_has.data.element_seeds import (
-    check_probability,
+    checked_probabilities,
     dense_tensor,
     map_with_seeds,
     noise_of,
@@ -17,7 +17,7 @@ from keras_has.ops import hiding
 
 
 def hide_images(
-    patch_size: int | Iterable[int] = (0, 16, 32, 44, 56),
+    patch_size: float | Iterable[float] = (0, 16, 32, 44, 56),
     hide_probability: Any = 0.5,
     fill_value: Any = 0.0,
     data_format: str = "channels_last",
@@ -37,8 +37,8 @@ def hide_images(
 
     Args:
         patch_size: See `keras_has.layers.HideAndSeek`.
-        hide_probability: See `keras_has.layers.HideAndSeek`; may be a `tf.Variable`, so that a
-            callback can change it.
+        hide_probability: See `keras_has.layers.HideAndSeek`; may be a `tf.Variable`, of rank 1 for
+            several probabilities, so that a callback can change it.
         fill_value: A number, or one per channel: 0 for normalized images, the dataset's mean color
             for others.
         data_format: "channels_last" or "channels_first".
@@ -62,7 +62,7 @@ def hide_images(
     """
     patch_sizes = hiding.check_patch_size(patch_size)
     _check_data_format(data_format)
-    check_probability(hide_probability)
+    hide_probability = checked_probabilities(hide_probability)
     if hiding.check_fill_value(fill_value) == "mean":
         raise ValueError(
             "`fill_value` should be a number or one per channel here: compute the mean with "
@@ -91,7 +91,7 @@ def hide_images(
 def stateless_hide_images(
     images: tf.Tensor,
     seed: Any,
-    patch_size: int | Iterable[int] = (0, 16, 32, 44, 56),
+    patch_size: float | Iterable[float] = (0, 16, 32, 44, 56),
     hide_probability: Any = 0.5,
     fill_value: Any = 0.0,
     data_format: str = "channels_last",
@@ -103,7 +103,8 @@ def stateless_hide_images(
         seed: Two integers, a tensor of shape (2,), for the whole batch; or one pair per image, of
             shape (B, 2), or (1, 2) for a single image: see `keras_has.ops.seeded_noise`.
         patch_size: See `keras_has.layers.HideAndSeek`.
-        hide_probability: Scalar in [0, 1]; the value of a tensor or variable is not checked.
+        hide_probability: A number in [0, 1], or a sequence of them from which each image draws one;
+            the value of a tensor or variable is not checked.
         fill_value: A number, or one per channel.
         data_format: "channels_last" or "channels_first".
 
@@ -121,7 +122,7 @@ def stateless_hide_images(
     """
     patch_sizes = hiding.check_patch_size(patch_size)
     _check_data_format(data_format)
-    check_probability(hide_probability)
+    hide_probability = checked_probabilities(hide_probability)
     images = dense_tensor(images)
     hiding.check_images(images, hiding.check_fill_value(fill_value), data_format)
     xp = hiding.tensorflow_namespace()

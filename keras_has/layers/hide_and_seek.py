@@ -1,6 +1,5 @@
 """Hide-and-Seek as a Keras layer."""
 
-import numbers
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -33,13 +32,17 @@ class HideAndSeek(HidingLayer):
     `"hiding_seed"`.
 
     Args:
-        patch_size: Side of the cells in pixels: an int, or a sequence of ints from which each image
-            draws one. 0 hides nothing. Defaults to the paper's mixed sizes for 224 x 224 images,
-            `(0, 16, 32, 44, 56)`.
-        hide_probability: Probability in [0, 1] that a cell is hidden. Defaults to 0.5. It lives in
-            a non-trainable variable: `layer.hide_probability = 0.3` takes effect at the next
-            batch, without retracing (on JAX at the next epoch; inside `Dataset.map` only with Keras
-            on TensorFlow, otherwise the value is fixed when `map` is called).
+        patch_size: Side of the cells: an int, in pixels; a float in (0, 1), a fraction of the
+            images' shorter side, rounded down to pixels, but to 1 at least; or a sequence of ints
+            and floats from which each image draws one. 0 hides nothing. Defaults to the paper's
+            mixed sizes for 224 x 224 images, `(0, 16, 32, 44, 56)`.
+        hide_probability: Probability in [0, 1] that a cell is hidden, or a sequence of
+            probabilities from which each image draws one, uniformly and independently of its patch
+            size. Defaults to 0.5. It lives in a non-trainable variable:
+            `layer.hide_probability = 0.3` takes effect at the next batch, without retracing (on JAX
+            at the next epoch; inside `Dataset.map` only with Keras on TensorFlow, otherwise the
+            value is fixed when `map` is called). A number assigned to several probabilities
+            replaces them all.
         fill_value: Value of a hidden pixel: a number, a sequence of one number per channel, or
             `"mean"`, the mean of each channel over the dataset given to `adapt`. Rounded to the
             nearest integer for integer images. Defaults to 0.
@@ -67,7 +70,8 @@ class HideAndSeek(HidingLayer):
         Same as the input shape.
 
     Raises:
-        ValueError: If `patch_size` is empty or negative, `hide_probability` is outside [0, 1],
+        ValueError: If `patch_size` is empty, negative or a float outside (0, 1),
+            `hide_probability` is empty or outside [0, 1],
             `fill_value` has the wrong length or is out of range for the images' dtype, the inputs
             have the wrong rank, or `"mean"` is used before `adapt`.
 
@@ -81,6 +85,12 @@ class HideAndSeek(HidingLayer):
     ...     keras_has.layers.HideAndSeek(patch_size=(0, 4, 9, 12, 16), seed=1),
     ...     keras.layers.Conv2D(8, 3),
     ... ])
+
+    With sizes relative to the image's side, and a probability for each image:
+
+    >>> layer = keras_has.layers.HideAndSeek(
+    ...     patch_size=(0, 1 / 9, 1 / 7, 1 / 5, 1 / 3), hide_probability=(0.1, 0.2, 0.3, 0.4, 0.5)
+    ... )
 
     On a batch, or in `Dataset.map` (pass `training=True`; for masks that are the same at any
     parallelism use `keras_has.data.hide_images`):
@@ -99,8 +109,8 @@ class HideAndSeek(HidingLayer):
 
     def __init__(
         self,
-        patch_size: int | Iterable[int] = (0, 16, 32, 44, 56),
-        hide_probability: float = 0.5,
+        patch_size: float | Iterable[float] = (0, 16, 32, 44, 56),
+        hide_probability: float | Iterable[float] = 0.5,
         fill_value: Any = 0.0,
         data_format: str | None = None,
         seed: int | None = None,
@@ -108,9 +118,9 @@ class HideAndSeek(HidingLayer):
     ) -> None:
         super().__init__(hide_probability, fill_value, seed, **kwargs)
         self._patch_sizes = hiding.check_patch_size(patch_size)
-        self.patch_size: int | tuple[int, ...] = self._patch_sizes
-        if isinstance(patch_size, numbers.Integral):
-            self.patch_size = int(patch_size)
+        self.patch_size: float | tuple[float, ...] = self._patch_sizes
+        if not isinstance(patch_size, Iterable):
+            (self.patch_size,) = self._patch_sizes
         data_format = data_format or keras.config.image_data_format()
         if data_format not in ("channels_last", "channels_first"):
             raise ValueError(

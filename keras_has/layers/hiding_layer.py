@@ -29,7 +29,7 @@ class HidingLayer(keras.Layer):
     Subclasses define what is hidden, and where.
 
     Args:
-        hide_probability: Probability in [0, 1] that a part is hidden.
+        hide_probability: Probability in [0, 1] that a part is hidden, or several.
         fill_value: Value of hidden elements: a number, one per channel, or "mean".
         seed: Integer, or None.
         **kwargs: `name` and `dtype`.
@@ -41,13 +41,13 @@ class HidingLayer(keras.Layer):
     def __init__(self, hide_probability: Any, fill_value: Any, seed: Any, **kwargs: Any) -> None:
         # Outputs have the dtype of the inputs: a mixed-precision policy must not cast them.
         super().__init__(autocast=False, **kwargs)
-        hide_probability = hiding.check_hide_probability(hide_probability)
+        hide_probability = np.array(hiding.check_hide_probabilities(hide_probability), "float32")
         self.fill_value = hiding.check_fill_value(fill_value)
         self.seed = seed
         self.seed_generator = ReplicaSeedGenerator(seed)
         self.probability = self.add_weight(
             name="hide_probability",
-            shape=(),
+            shape=hide_probability.shape,
             dtype="float32",
             initializer=keras.initializers.Constant(hide_probability),
             trainable=False,
@@ -63,14 +63,27 @@ class HidingLayer(keras.Layer):
         return []
 
     @property
-    def hide_probability(self) -> float:
-        """The probability that a part is hidden; assign to it to change it during training."""
-        # The variable is float32. Its shortest decimal form gives 0.3 back as 0.3.
-        return float(str(np.float32(values_of(self.probability))))
+    def hide_probability(self) -> Any:
+        """The probability that a part is hidden; assign to it to change it during training.
+
+        Several are a tuple; a number assigned to them replaces them all.
+        """
+        # The variable is float32. The shortest decimal form of a value gives 0.3 back as 0.3.
+        values = values_of(self.probability)
+        if values.ndim == 0:
+            return float(str(np.float32(values)))
+        return tuple(float(str(value)) for value in values)
 
     @hide_probability.setter
-    def hide_probability(self, value: float) -> None:
-        self.probability.assign(hiding.check_hide_probability(value))
+    def hide_probability(self, value: Any) -> None:
+        checked = hiding.check_hide_probabilities(value)
+        shape = tuple(self.probability.shape)
+        if np.shape(checked) not in ((), shape):
+            wanted = f"{shape[0]} numbers, as before, or one" if shape else "a number, as before"
+            raise ValueError(
+                f"`hide_probability` should be {wanted}. Received: hide_probability={value}"
+            )
+        self.probability.assign(np.broadcast_to(np.array(checked, "float32"), shape))
 
     def adapt_mean(self, batches: Iterable[np.ndarray], noun: str) -> None:
         """Computes the mean over all axes but the last, of all batches, for `fill_value="mean"`.

@@ -102,6 +102,7 @@ class TemporalHideAndSeek(HidingLayer):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
+        hide_probability = hiding.check_hide_probability(hide_probability)
         super().__init__(hide_probability, fill_value, seed, **kwargs)
         self.segment_length, self.num_segments = hiding.check_segments(segment_length, num_segments)
         self.supports_masking = True

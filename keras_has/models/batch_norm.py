@@ -38,7 +38,7 @@ def refresh_batch_norm(model: keras.Model, batches: Iterable[tuple[Any, Any]]) -
     layers = _all_layers(model)
     hiding = [layer for layer in layers if isinstance(layer, HideAndSeek)]
     norms = [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
-    probabilities = [float(layer.hide_probability) for layer in hiding]
+    probabilities = [layer.hide_probability for layer in hiding]
     momentums = [layer.momentum for layer in norms]
 
     @tf.function

@@ -4,7 +4,9 @@ The functions take the random noise as an argument, so the same noise gives the 
 layer, in a `tf.data` pipeline and in a test. Nothing here keeps state.
 """
 
+import functools
 import math
+import numbers
 import operator
 import sys
 import warnings
@@ -19,6 +21,8 @@ Tensor = Any
 
 _BYTES = {"int64": 8, "int32": 4}
 _BARRIER = 8
+# Smaller than any difference of interest, larger than the rounding of 1 / 7 * 49.
+_PIXEL_TOLERANCE = 1e-9
 
 
 def tensor_namespace(tensor: Tensor) -> Any:
@@ -31,8 +35,9 @@ def tensor_namespace(tensor: Tensor) -> Any:
         tensor: Any tensor.
 
     Returns:
-        A namespace with `arange`, `cast`, `cumsum`, `expand_dims`, `matmul`, `repeat`, `reshape`,
-        `shape`, `sum`, `take`, `tile`, `where`; TensorFlow's has `bitcast` and `bitwise` as well.
+        A namespace with `arange`, `cast`, `cumsum`, `expand_dims`, `matmul`, `maximum`, `minimum`,
+        `repeat`, `reshape`, `shape`, `stack`, `sum`, `take`, `tile`, `where`; TensorFlow's has
+        `bitcast` and `bitwise` as well.
     """
     return tensorflow_namespace() if is_tensorflow_tensor(tensor) else keras.ops
 
@@ -61,9 +66,12 @@ def tensorflow_namespace() -> Any:
         cumsum=tf.cumsum,
         expand_dims=tf.expand_dims,
         matmul=tf.matmul,
+        maximum=tf.maximum,
+        minimum=tf.minimum,
         repeat=tf.repeat,
         reshape=tf.reshape,
         shape=shape,
+        stack=tf.stack,
         sum=tf.reduce_sum,
         take=lambda x, indices, axis: tf.gather(x, indices, axis=axis),
         tile=tf.tile,
@@ -71,13 +79,49 @@ def tensorflow_namespace() -> Any:
     )
 
 
-def grid_shape(height: Any, width: Any, patch_sizes: Sequence[int]) -> tuple[Any, Any]:
+def sizes_in_pixels(
+    patch_sizes: Sequence[float], height: Any, width: Any, xp: Any = keras.ops
+) -> tuple[Any, ...]:
+    """Returns the patch sizes in pixels, relative ones rounded down, but to 1 pixel at least.
+
+    Args:
+        patch_sizes: Ints, in pixels, and floats in (0, 1), fractions of the shorter side.
+        height: Height of the images in pixels, an int or a scalar tensor.
+        width: Width of the images in pixels, an int or a scalar tensor.
+        xp: The namespace of functions to use, see `tensor_namespace`.
+
+    Returns:
+        The ints; a scalar int32 tensor for each float if height or width is not known.
+
+    Example:
+
+    >>> sizes_in_pixels((0, 16, 1 / 9, 1 / 3), 96, 128)
+    (0, 16, 10, 32)
+    """
+    if _are_known(patch_sizes):
+        return tuple(patch_sizes)
+    if isinstance(height, int) and isinstance(width, int):
+        side = min(height, width)
+        return tuple(
+            size if isinstance(size, int) else max(int(size * side + _PIXEL_TOLERANCE), 1)
+            for size in patch_sizes
+        )
+    side = xp.cast(xp.minimum(height, width), "float64")
+    return tuple(
+        size
+        if isinstance(size, int)
+        else xp.maximum(xp.cast(size * side + _PIXEL_TOLERANCE, "int32"), 1)
+        for size in patch_sizes
+    )
+
+
+def grid_shape(height: Any, width: Any, patch_sizes: Sequence[Any]) -> tuple[Any, Any]:
     """Returns the rows and columns of the finest grid of any of `patch_sizes`.
 
     Args:
         height: Height of the images in pixels, an int or a scalar tensor.
         width: Width of the images in pixels, an int or a scalar tensor.
-        patch_sizes: The sizes in pixels; 0 hides nothing and has no grid.
+        patch_sizes: The sizes in pixels, see `sizes_in_pixels`; 0 hides nothing and has no grid.
 
     Returns:
         `(ceil(height / s), ceil(width / s))` for the smallest positive size `s`, partial cells
@@ -88,15 +132,31 @@ def grid_shape(height: Any, width: Any, patch_sizes: Sequence[int]) -> tuple[Any
     >>> grid_shape(224, 224, (0, 16, 44))
     (14, 14)
     """
-    positive = [size for size in patch_sizes if size > 0]
+    positive = [size for size in patch_sizes if _has_grid(size)]
     if not positive:
         return 1, 1
-    finest = min(positive)
+    finest = _smallest(positive)
     return -(-height // finest), -(-width // finest)
 
 
+def _has_grid(size: Any) -> bool:
+    return not isinstance(size, int) or size > 0  # A tensor is at least 1.
+
+
+def _smallest(sizes: Sequence[Any]) -> Any:
+    """Returns the smallest of some sizes; a scalar tensor if there is one among them."""
+    tensors = [size for size in sizes if not isinstance(size, int)]
+    if not tensors:
+        return min(sizes)
+    return functools.reduce(tensor_namespace(tensors[0]).minimum, [*tensors, *sizes])
+
+
+def _are_known(sizes: Sequence[Any]) -> bool:
+    return all(isinstance(size, int) for size in sizes)
+
+
 def choose_size(noise: Tensor, weights: Tensor, xp: Any = keras.ops) -> Tensor:
-    """Turns uniform noise into indices of patch sizes.
+    """Turns uniform noise into indices of patch sizes, or of anything else.
 
     Args:
         noise: (B,) float32, uniform in [0, 1).
@@ -115,7 +175,7 @@ def choose_size(noise: Tensor, weights: Tensor, xp: Any = keras.ops) -> Tensor:
 
 def grid_mask(
     noise: Tensor,
-    patch_sizes: Sequence[int],
+    patch_sizes: Sequence[Any],
     size_index: Tensor | None,
     hide_probability: Any,
     height: Any,
@@ -135,9 +195,9 @@ def grid_mask(
 
     Args:
         noise: (B, rows, columns) float32, uniform in [0, 1), with `grid_shape` rows and columns.
-        patch_sizes: The n patch sizes in pixels, each at least 0.
+        patch_sizes: The n patch sizes in pixels, each at least 0, see `sizes_in_pixels`.
         size_index: (B,) int32, the size of each image; None where there is one size only.
-        hide_probability: Scalar in [0, 1].
+        hide_probability: Scalar in [0, 1], or (B, 1, 1).
         height: Height of the images in pixels, an int or a scalar tensor.
         width: Width of the images in pixels, an int or a scalar tensor.
         channels: How often each column is repeated: the number of channels for a mask over the
@@ -159,7 +219,7 @@ def grid_mask(
 
 
 def _to_pixel_rows(
-    patch_sizes: Sequence[int],
+    patch_sizes: Sequence[Any],
     size_index: Tensor | None,
     batch: Any,
     rows: Any,
@@ -171,7 +231,7 @@ def _to_pixel_rows(
     Returns:
         A function from (batch, rows, n) to (batch, height, n).
     """
-    sizes = _sizes_of_grids(patch_sizes)
+    sizes = _sizes_of_grids(patch_sizes, xp)
     row_of_pixel = _arange(height, xp)[None] // sizes[:, None]
     if size_index is None:
         return lambda table: xp.take(table, row_of_pixel[0], axis=1)
@@ -188,17 +248,17 @@ def _to_pixel_rows(
 
 
 def _cells_on_columns(
-    patch_sizes: Sequence[int], width: Any, columns: Any, channels: int, xp: Any
+    patch_sizes: Sequence[Any], width: Any, columns: Any, channels: int, xp: Any
 ) -> Any:
     """Returns which pixel columns each column of cells covers, for every patch size.
 
     Returns:
         (n, columns, width * channels) float32, 1 where covered, all 0 for a size of 0. In NumPy
-        where the width is known: a constant then.
+        where the width and the sizes are known: a constant then.
     """
-    sizes = _sizes_of_grids(patch_sizes)
-    is_grid = np.array(patch_sizes)[:, None, None] > 0
-    if isinstance(width, int) and isinstance(channels, int):
+    sizes = _sizes_of_grids(patch_sizes, xp)
+    is_grid = np.array([_has_grid(size) for size in patch_sizes])[:, None, None]
+    if isinstance(width, int) and isinstance(channels, int) and _are_known(patch_sizes):
         covers = np.arange(columns)[:, None] == np.arange(width) // sizes[:, None, None]
         return np.repeat((covers & is_grid).astype("float32"), channels, axis=2)
     column_of_pixel = xp.arange(width, dtype="int32") // sizes[:, None, None]
@@ -206,17 +266,18 @@ def _cells_on_columns(
     return xp.repeat(xp.cast(covers & is_grid, "float32"), channels, axis=2)
 
 
-def _sizes_of_grids(patch_sizes: Sequence[int]) -> np.ndarray:
+def _sizes_of_grids(patch_sizes: Sequence[Any], xp: Any) -> Any:
     """Returns the sizes, each 0 replaced: where there is no grid any row will do, if it is one."""
-    sizes = np.array(patch_sizes, "int32")
-    is_grid = sizes > 0
-    return np.where(is_grid, sizes, sizes[is_grid].min() if is_grid.any() else 2**30)
+    positive = [size for size in patch_sizes if _has_grid(size)]
+    finest = _smallest(positive) if positive else 2**30
+    sizes = [size if _has_grid(size) else finest for size in patch_sizes]
+    return np.array(sizes, "int32") if _are_known(sizes) else xp.stack(sizes)
 
 
 def hide_patches(
     images: Tensor,
     noise: Tensor,
-    patch_sizes: Sequence[int],
+    patch_sizes: Sequence[Any],
     size_index: Tensor | None,
     hide_probability: Any,
     fill_value: Tensor,
@@ -230,9 +291,9 @@ def hide_patches(
     Args:
         images: (B, H, W, C), or (B, C, H, W) with `data_format="channels_first"`.
         noise: (B, rows, columns) float32, see `grid_mask`.
-        patch_sizes: The patch sizes in pixels.
+        patch_sizes: The patch sizes in pixels, see `sizes_in_pixels`.
         size_index: (B,) int32, or None where there is one size only.
-        hide_probability: Scalar in [0, 1].
+        hide_probability: Scalar in [0, 1], or (B, 1, 1).
         fill_value: Scalar or (C,), in the dtype of `images`.
         data_format: "channels_last" or "channels_first".
         xp: The namespace of functions to use, see `tensor_namespace`.
@@ -249,7 +310,7 @@ def hide_patches(
         if len(fill_value.shape) == 1:
             fill_value = xp.reshape(fill_value, (-1, 1, 1))
         return xp.where(xp.expand_dims(mask, 1), fill_value, images)
-    if _word_of(images, xp):
+    if _word_of(images, xp) and _are_known(patch_sizes):
         return _replace_words(
             images, noise, patch_sizes, size_index, hide_probability, fill_value, xp
         )
@@ -273,7 +334,7 @@ def _word_of(images: Tensor, xp: Any) -> str:
 def _replace_words(
     images: Tensor,
     noise: Tensor,
-    patch_sizes: Sequence[int],
+    patch_sizes: Sequence[Any],
     size_index: Tensor | None,
     hide_probability: Any,
     fill_value: Tensor,
@@ -314,7 +375,7 @@ def _replace_words(
 def draw_and_hide(
     images: Tensor,
     uniform: Callable[[tuple], Tensor],
-    patch_sizes: Sequence[int],
+    patch_sizes: Sequence[float],
     size_weights: Tensor,
     hide_probability: Any,
     fill_value: Any,
@@ -326,9 +387,10 @@ def draw_and_hide(
     Args:
         images: (H, W, C) or (B, H, W, C), or channels first with `data_format`.
         uniform: Function from a shape to float32 noise in [0, 1). Called once.
-        patch_sizes: The patch sizes in pixels.
+        patch_sizes: The patch sizes: ints, in pixels, or floats in (0, 1), fractions of the
+            shorter side.
         size_weights: (n,) float32: how often each size is drawn, up to a factor.
-        hide_probability: Scalar in [0, 1].
+        hide_probability: Scalar in [0, 1], or (n,), from which each image draws one.
         fill_value: Scalar or (C,), an array or a tensor of any float dtype.
         data_format: "channels_last" or "channels_first".
         xp: The namespace of functions to use, see `tensor_namespace`.
@@ -337,23 +399,34 @@ def draw_and_hide(
         The images, same shape and dtype.
     """
     unbatched = len(images.shape) == 3
-    # In words one image needs no axis for the batch, and is spared two operations.
-    needs_axis = unbatched and not (data_format == "channels_last" and _word_of(images, xp))
-    if needs_axis:
-        images = xp.expand_dims(images, 0)
     shape = xp.shape(images)[-3:] if unbatched else xp.shape(images)[1:]
     batch = 1 if unbatched else xp.shape(images)[0]
     height, width = shape[:2] if data_format == "channels_last" else shape[1:]
-    rows, columns = grid_shape(height, width, patch_sizes)
-    # One draw for the size (first column) and the cells.
-    noise = uniform((batch, rows * columns + 1))
+    sizes = sizes_in_pixels(patch_sizes, height, width, xp)
+    # In words one image needs no axis for the batch, and is spared two operations.
+    is_in_words = data_format == "channels_last" and _word_of(images, xp) and _are_known(sizes)
+    needs_axis = unbatched and not is_in_words
+    if needs_axis:
+        images = xp.expand_dims(images, 0)
+    rows, columns = grid_shape(height, width, sizes)
+    cells = rows * columns
+    choices: Any = getattr(hide_probability, "shape", ())
+    draws_probability = len(choices) > 0 and choices[0] != 1
+    # One draw for the size (first column), the cells and perhaps the probability (last column).
+    noise = uniform((batch, cells + 2 if draws_probability else cells + 1))
     size_index = None
-    if len(patch_sizes) > 1:
+    if len(sizes) > 1:
         size_index = choose_size(noise[:, 0], size_weights, xp)
+    if draws_probability:
+        index = choose_size(noise[:, -1], xp.cast(np.ones(choices[0]), "float32"), xp)
+        hide_probability = xp.reshape(xp.take(hide_probability, index, axis=0), (-1, 1, 1))
+    elif len(choices) > 0:
+        hide_probability = hide_probability[0]
+    of_cells = noise[:, 1:-1] if draws_probability else noise[:, 1:]
     hidden = hide_patches(
         images,
-        xp.reshape(noise[:, 1:], (batch, rows, columns)),
-        patch_sizes,
+        xp.reshape(of_cells, (batch, rows, columns)),
+        sizes,
         size_index,
         hide_probability,
         fill_in_dtype(fill_value, images.dtype, xp),
@@ -539,21 +612,31 @@ def _dtype_name(dtype: Any) -> str:
     return str(getattr(dtype, "name", dtype)).split(".")[-1]
 
 
-def check_patch_size(patch_size: Any) -> tuple[int, ...]:
-    """Returns the patch sizes as a tuple of ints, or raises a ValueError."""
+def check_patch_size(patch_size: Any) -> tuple[float, ...]:
+    """Returns the patch sizes as a tuple of ints and floats, or raises a ValueError."""
     sizes = tuple(patch_size) if isinstance(patch_size, Iterable) else (patch_size,)
     try:
-        if any(isinstance(size, bool) for size in sizes):
-            raise TypeError
-        checked = tuple(operator.index(size) for size in sizes)
-        if not checked or min(checked) < 0:
+        checked = tuple(_checked_size(size) for size in sizes)
+        if not checked:
             raise ValueError
     except (TypeError, ValueError) as error:
         raise ValueError(
-            "`patch_size` should be an int or a non-empty sequence of ints, each at least 0 "
-            f"(pixels; 0 hides nothing). Received: patch_size={patch_size}"
+            "`patch_size` should be a number or a non-empty sequence of numbers, each an int of at "
+            "least 0 (pixels; 0 hides nothing) or a float in (0, 1) (a fraction of the shorter "
+            f"side). Received: patch_size={patch_size}"
         ) from error
     return checked
+
+
+def _checked_size(size: Any) -> float:
+    if isinstance(size, bool):
+        raise TypeError
+    if isinstance(size, numbers.Real) and 0 < float(size) < 1:
+        return float(size)
+    pixels = operator.index(size)
+    if pixels < 0:
+        raise ValueError
+    return pixels
 
 
 def check_segments(segment_length: Any, num_segments: Any) -> tuple[int | None, int | None]:
@@ -590,6 +673,20 @@ def check_hide_probability(hide_probability: Any) -> float:
             f"Received: hide_probability={hide_probability}"
         )
     return value
+
+
+def check_hide_probabilities(hide_probability: Any) -> float | tuple[float, ...]:
+    """Returns the probability as a float, or several as a tuple, or raises a ValueError."""
+    is_sequence = isinstance(hide_probability, Iterable) and not isinstance(hide_probability, str)
+    if not is_sequence or getattr(hide_probability, "ndim", 1) == 0:
+        return check_hide_probability(hide_probability)
+    probabilities = tuple(check_hide_probability(value) for value in hide_probability)
+    if not probabilities:
+        raise ValueError(
+            "`hide_probability` should be a number in [0, 1], or a non-empty sequence of them. "
+            f"Received: hide_probability={hide_probability}"
+        )
+    return probabilities
 
 
 def check_fill_value(fill_value: Any) -> Any:

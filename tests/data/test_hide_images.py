@@ -122,3 +122,35 @@ def test_both_functions_name_a_wrong_argument(wrong):
 def test_the_probability_may_be_a_tensor():
     images = stateless_hide_images(tf.ones((4, 4, 1)), (1, 2), 2, tf.constant(1.0))
     assert not images.numpy().any()
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+@pytest.mark.parametrize("height, width", [(None, None), (None, 20)])
+def test_relative_sizes_of_images_of_any_size_are_those_of_their_own_shorter_side(
+    dtype, height, width
+):
+    shapes = [(12, 20), (15, 20), (30, 20)]
+    images = [np.ones((h, w, 1), dtype) for h, w in shapes]
+    dataset = tf.data.Dataset.from_generator(
+        lambda: ({"image": x, "hiding_seed": (7, n)} for n, x in enumerate(images)),
+        output_signature={
+            "image": tf.TensorSpec((height, width, 1), dtype),
+            "hiding_seed": tf.TensorSpec((2,), "int32"),
+        },
+    )
+    settings = ((0, 1 / 5, 1 / 3), (0.4, 0.8))
+    outputs = dataset.apply(hide_images(*settings)).as_numpy_iterator()
+    for number, (element, image) in enumerate(zip(outputs, images, strict=True)):
+        side = min(image.shape[:2])
+        sizes = (0, side // 5, side // 3)
+        expected = stateless_hide_images(image, [(7, number)], sizes, settings[1])
+        np.testing.assert_array_equal(element["image"], expected)
+
+
+def test_several_probabilities_may_be_a_variable():
+    probability = tf.Variable([0.0, 0.0])
+    dataset = tf.data.Dataset.from_tensor_slices(np.ones((2, 4, 4, 1), "float32"))
+    dataset = dataset.apply(hide_images(patch_size=2, hide_probability=probability))
+    assert images_of(dataset).mean() == 1
+    probability.assign([1.0, 1.0])
+    assert images_of(dataset).mean() == 0

@@ -16,6 +16,10 @@ FEATURES = np.random.default_rng(0).uniform(1, 2, (8, 12, 4)).astype("float32")
 LAYERS = {
     "HideAndSeek": (lambda: layers.HideAndSeek(3, 0.3, 0.5, seed=2), IMAGES),
     "HideAndSeek, mixed sizes": (lambda: layers.HideAndSeek((0, 3, 5), seed=2), IMAGES),
+    "HideAndSeek, relative sizes and several probabilities": (
+        lambda: layers.HideAndSeek((0, 1 / 4, 1 / 3), (0.2, 0.6), seed=2),
+        IMAGES,
+    ),
     "HideAndSeek, mean": (lambda: adapted(layers.HideAndSeek(3, fill_value="mean")), IMAGES),
     "TemporalHideAndSeek": (lambda: layers.TemporalHideAndSeek(num_segments=4, seed=2), FEATURES),
     "TemporalHideAndSeek, mean": (

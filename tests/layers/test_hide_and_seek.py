@@ -335,3 +335,55 @@ def test_gradients_flow_through_what_is_seen_only():
     before = numpy(model.trainable_weights[0]).copy()
     model.fit(np.ones((2, 4, 4, 1), "float32"), np.ones((2, 1), "float32"), verbose=0)
     np.testing.assert_array_equal(numpy(model.trainable_weights[0]), before)
+
+
+def test_every_image_draws_its_own_probability():
+    layer = HideAndSeek(1, hide_probability=(0.1, 0.5, 0.9), seed=3)
+    hidden = numpy(layer(np.ones((600, 20, 20, 1), "float32"), training=True)) == 0
+    shares = hidden.mean(axis=(1, 2, 3))
+    nearest = np.abs(shares[:, None] - [0.1, 0.5, 0.9]).argmin(axis=1)
+    assert np.bincount(nearest) == pytest.approx([200, 200, 200], abs=50)
+    for number, probability in enumerate((0.1, 0.5, 0.9)):
+        of_choice = shares[nearest == number]
+        assert of_choice.mean() == pytest.approx(probability, abs=0.01)
+        assert np.abs(of_choice - probability).max() < 0.15
+
+
+def test_probability_and_size_are_drawn_independently():
+    layer = HideAndSeek((1, 2), hide_probability=(0.0, 1.0), seed=3)
+    layer.patch_size_weights = [1, 1]
+    hidden = numpy(layer(np.ones((400, 4, 4, 1), "float32"), training=True)) == 0
+    assert hidden.mean() == pytest.approx(0.5, abs=0.08)
+
+
+def test_relative_sizes_hide_the_cells_of_their_size_in_pixels():
+    images = np.ones((9, 20, 30, 2), "float32")
+    relative = HideAndSeek((0, 1 / 7, 0.25), seed=4)
+    pixels = HideAndSeek((0, 2, 5), seed=4)
+    assert relative.patch_size == (0, 1 / 7, 0.25)
+    np.testing.assert_array_equal(
+        numpy(relative(images, training=True)), numpy(pixels(images, training=True))
+    )
+    assert HideAndSeek(0.25).get_config()["patch_size"] == 0.25
+
+
+def test_one_probability_in_a_sequence_is_that_probability():
+    images = np.ones((9, 20, 30, 2), "float32")
+    one, number = HideAndSeek(3, (0.3,), seed=4), HideAndSeek(3, 0.3, seed=4)
+    assert (one.hide_probability, number.hide_probability) == ((0.3,), 0.3)
+    np.testing.assert_array_equal(
+        numpy(one(images, training=True)), numpy(number(images, training=True))
+    )
+
+
+def test_a_number_assigned_to_several_probabilities_replaces_them_all():
+    layer = HideAndSeek(3, hide_probability=(0.3, 0.6))
+    layer.hide_probability = 0.0
+    assert layer.hide_probability == (0.0, 0.0)
+    layer.hide_probability = (0.1, 0.4)
+    assert layer.hide_probability == (0.1, 0.4)
+    for wrong in ((0.1, 0.2, 0.3), 2.0):
+        with pytest.raises(ValueError, match="`hide_probability` should be .* Received"):
+            layer.hide_probability = wrong
+    with pytest.raises(ValueError, match="`hide_probability` should be .* Received"):
+        HideAndSeek(3).hide_probability = (0.1, 0.2)

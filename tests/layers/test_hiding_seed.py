@@ -23,6 +23,11 @@ def sequences():
 
 KINDS = {
     "images": (images, lambda: HideAndSeek((0, 3, 5)), lambda: hide_images((0, 3, 5))),
+    "images, relative sizes and several probabilities": (
+        images,
+        lambda: HideAndSeek((0, 1 / 5, 1 / 3), (0.3, 0.5, 0.9)),
+        lambda: hide_images((0, 1 / 5, 1 / 3), (0.3, 0.5, 0.9)),
+    ),
     "sequences": (
         sequences,
         lambda: TemporalHideAndSeek(num_segments=5),

@@ -120,10 +120,26 @@ def test_sizes_are_chosen_by_cumulative_weight():
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(index), [0, 0, 2, 2, 3, 3])
 
 
-@pytest.mark.parametrize("bad", [-1, (), (16, -2), 1.5, "16", None, (True,)])
+@pytest.mark.parametrize(
+    "bad", [-1, (), (16, -2), 1.5, "16", None, (True,), 1.0, (0, -0.1), float("nan")]
+)
 def test_bad_patch_sizes_are_named(bad):
     with pytest.raises(ValueError, match=r"`patch_size` should be .* Received: patch_size="):
         hiding.check_patch_size(bad)
+
+
+@pytest.mark.parametrize("side", [3, 48, 49, 96, 210, 224])
+def test_relative_sizes_are_rounded_down_to_pixels_of_the_shorter_side(side):
+    sizes = tuple(1 / n for n in (9, 7, 5, 3))
+    pixels = hiding.sizes_in_pixels((0, 16, *sizes), side, side + 7)
+    assert pixels == (0, 16, *(max(side // n, 1) for n in (9, 7, 5, 3)))
+    assert hiding.sizes_in_pixels(sizes, side + 7, side) == pixels[2:]
+
+
+@pytest.mark.parametrize("bad", [(), (0.5, 1.1), ((0.5,),), "0.5"])
+def test_bad_choices_of_probabilities_are_named(bad):
+    with pytest.raises(ValueError, match=r"`hide_probability` should be .* Received"):
+        hiding.check_hide_probabilities(bad)
 
 
 @pytest.mark.parametrize("bad", [-0.1, 1.1, float("nan"), "half", None, True])
