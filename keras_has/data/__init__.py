@@ -44,6 +44,8 @@ from keras_has.data.readers.generated_phases import generated_phases as generate
 from keras_has.data.readers.image_folder import image_folder as image_folder
 from keras_has.data.readers.imagenet import imagenet as imagenet
 from keras_has.data.readers.imagenet_v2 import imagenet_v2 as imagenet_v2
+from keras_has.data.readers.market1501 import dukemtmc_reid as dukemtmc_reid
+from keras_has.data.readers.market1501 import market1501 as market1501
 from keras_has.data.readers.pascal_voc import pascal_voc as pascal_voc
 from keras_has.data.readers.pets import pets as pets
 from keras_has.data.readers.thumos14 import thumos14 as thumos14
