@@ -131,7 +131,7 @@ def test_memory_does_not_grow_with_the_number_of_queries():
         tracemalloc.stop()
         return size
 
-    assert peak(10_000) < 1.2 * peak(2_500)
+    assert peak(6_000) < 1.2 * peak(3_000)
 
 
 def unit_vectors(random, count, width=5):

@@ -150,9 +150,13 @@ def test_damaged_lists_are_refused_by_name(folder, change):
 
 
 def test_the_small_real_dataset_has_its_published_numbers(shared_data, tmp_path):
-    with tarfile.open(shared_data / "market1501-small.tar") as archive:
-        archive.extractall(tmp_path, filter="data")
     root = tmp_path / "market1501-small"
+    for name in ("bounding_box_train", "query", "bounding_box_test"):
+        (root / name).mkdir(parents=True)
+    with tarfile.open(shared_data / "market1501-small.tar") as archive:
+        for member in archive.getmembers():
+            if member.isfile():  # only names are read
+                (tmp_path / member.name).touch()
     train, query, gallery = (data.market1501(root, s) for s in ("train", "query", "gallery"))
     assert (len(train), len(query), len(gallery)) == (4268, 672, 3568)
     assert (len(train.class_names), len(query.class_names)) == (250, 150)
