@@ -35,10 +35,13 @@ from keras_has.data.mask_files import read_mask as read_mask
 from keras_has.data.mask_files import write_mask as write_mask
 from keras_has.data.masks import load_mask as load_mask
 from keras_has.data.readers.activitynet import activitynet as activitynet
+from keras_has.data.readers.adience import adience as adience
 from keras_has.data.readers.cifar import cifar10 as cifar10
 from keras_has.data.readers.cifar import cifar100 as cifar100
+from keras_has.data.readers.ck_plus import ck_plus as ck_plus
 from keras_has.data.readers.cub import cub as cub
 from keras_has.data.readers.feature_folder import feature_folder as feature_folder
+from keras_has.data.readers.fer2013 import fer2013 as fer2013
 from keras_has.data.readers.generated_parts import generated_parts as generated_parts
 from keras_has.data.readers.generated_phases import generated_phases as generated_phases
 from keras_has.data.readers.image_folder import image_folder as image_folder
@@ -50,6 +53,7 @@ from keras_has.data.readers.pascal_voc import pascal_voc as pascal_voc
 from keras_has.data.readers.pets import pets as pets
 from keras_has.data.readers.thumos14 import thumos14 as thumos14
 from keras_has.data.readers.tiny_imagenet import tiny_imagenet as tiny_imagenet
+from keras_has.data.readers.utkface import utkface as utkface
 from keras_has.data.readers.watch_untrimmed import watch_untrimmed as watch_untrimmed
 from keras_has.data.readers.wsol_metadata import wsol_metadata as wsol_metadata
 from keras_has.data.records.image_records import is_tfrecords as is_tfrecords

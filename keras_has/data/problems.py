@@ -1,5 +1,7 @@
 """Collects the problems of a dataset's files, so that one error reports all of them."""
 
+from collections.abc import Sequence
+
 _MAX_LISTED = 10
 
 
@@ -42,3 +44,16 @@ class Problems:
         if self.count > len(self._listed):
             lines.append(f"... and {self.count - len(self._listed)} more.")
         raise ValueError("\n".join(lines))
+
+
+def name_some(names: Sequence[str]) -> str:
+    """Returns how many names there are, and the first ten of them.
+
+    Example:
+
+    >>> name_some(["a.jpg", "b.jpg"])
+    "2: 'a.jpg', 'b.jpg'"
+    """
+    listed = ", ".join(repr(name) for name in names[:_MAX_LISTED])
+    rest = len(names) - _MAX_LISTED
+    return f"{len(names)}: {listed}" + (f" and {rest} more" if rest > 0 else "")
