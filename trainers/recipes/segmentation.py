@@ -65,7 +65,7 @@ _CAMVID = SegmentationRecipe(
     # The mean color of ImageNet on that scale.
     fill_value=(-0.0293, -0.0893, -0.1921),
     batch_norm_momentum=0.9,
-    epochs=40,
+    epochs=20,
     batch_size=8,
     learning_rate=0.02,
     weight_decay=1e-4,
