@@ -143,6 +143,7 @@ def test_output_stride_32_and_16_leave_out_finer_maps():
     assert not any(layer.name.startswith("score_") for layer in fine.layers)
 
 
+@pytest.mark.backends
 def test_the_sum_of_upsampled_scores_is_computed_at_the_places_of_the_cells():
     model = FCN(small_backbone(), 2, 16)
     images = np.random.default_rng(0).normal(size=(1, 64, 96, 3)).astype("float32")

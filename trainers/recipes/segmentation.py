@@ -65,7 +65,7 @@ _CAMVID = SegmentationRecipe(
     # The mean color of ImageNet on that scale.
     fill_value=(-0.0293, -0.0893, -0.1921),
     batch_norm_momentum=0.9,
-    epochs=20,
+    epochs=10,
     batch_size=8,
     learning_rate=0.02,
     weight_decay=1e-4,
@@ -107,8 +107,8 @@ _PETS_FULL = dataclasses.replace(
     name="pets_weak_full",
     description="Pets with masks from maps, FCN-8s on EfficientNet-Lite0, nothing hidden.",
     val_list="test",
-    epochs=10,
-    evaluate_every=10,
+    epochs=6,
+    evaluate_every=6,
     choices=(
         "Everything: no source gives the weakly supervised method of the paper. Nothing was chosen "
         "on the test images.",
