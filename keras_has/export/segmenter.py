@@ -44,7 +44,8 @@ def export_segmenter(
     and no keras-has. It has two signatures:
 
     - `serving_default(images=...)`: uint8 (B, H, W, 3) of any size, RGB.
-    - `encoded(encoded=...)`: a string scalar, the content of one JPEG, PNG, BMP or GIF file.
+    - `encoded(encoded=...)`: a string scalar, the content of one JPEG, PNG, BMP or GIF file. Photos
+      are turned as their EXIF orientation says, and so is the label map.
 
     Both return "label_map", uint8 of the size of the images: (B, H, W) and (H, W). Images are
     labelled at their own size, as in evaluation. Those with a side longer than `longest_side` are
@@ -102,7 +103,7 @@ def export_segmenter(
         return {"label_map": tf.cast(label_map, tf.uint8)}
 
     def of_file(encoded: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"label_map": of_pixels(decode_image(encoded)[None])["label_map"][0]}
+        return {"label_map": of_pixels(decode_image(encoded, upright=True)[None])["label_map"][0]}
 
     archive = keras.export.ExportArchive()
     archive.track(model)
