@@ -49,6 +49,9 @@ class HideAndSeek(HidingLayer):
         data_format: `"channels_last"` or `"channels_first"`. Defaults to
             `keras.config.image_data_format()`.
         seed: Integer for reproducible masks, or None.
+        whole_every: n, at least 2, to leave the images 0, n, 2n, ... of each batch whole, with
+            which `keras_has.metrics.HidingAccuracy` and `keras_has.callbacks.AdaptiveHiding`
+            compare the others. A single image is not a batch. Defaults to 0: none.
         **kwargs: `name` and `dtype`, as in every Keras layer. The dtype has no effect: the output
             has the dtype of the input, under any policy.
 
@@ -114,9 +117,10 @@ class HideAndSeek(HidingLayer):
         fill_value: Any = 0.0,
         data_format: str | None = None,
         seed: int | None = None,
+        whole_every: int = 0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(hide_probability, fill_value, seed, **kwargs)
+        super().__init__(hide_probability, fill_value, seed, whole_every, **kwargs)
         self._patch_sizes = hiding.check_patch_size(patch_size)
         self.patch_size: float | tuple[float, ...] = self._patch_sizes
         if not isinstance(patch_size, Iterable):
@@ -220,7 +224,7 @@ class HideAndSeek(HidingLayer):
         xp = hiding.tensor_namespace(inputs)
         return hiding.draw_and_hide(
             inputs,
-            self.noise_source(inputs, hiding_seed),
+            self.noise_source(inputs, hiding_seed, is_batch=len(inputs.shape) == 4),
             self._patch_sizes,
             self.read(self._size_weights, xp),
             self.read(self.probability, xp),

@@ -32,18 +32,32 @@ class HidingLayer(keras.Layer):
         hide_probability: Probability in [0, 1] that a part is hidden, or several.
         fill_value: Value of hidden elements: a number, one per channel, or "mean".
         seed: Integer, or None.
+        whole_every: n to leave the examples 0, n, 2n, ... of each batch whole; 0 for none.
         **kwargs: `name` and `dtype`.
 
     Raises:
-        ValueError: If `hide_probability` or `fill_value` is invalid.
+        ValueError: If `hide_probability`, `fill_value` or `whole_every` is invalid.
     """
 
-    def __init__(self, hide_probability: Any, fill_value: Any, seed: Any, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        hide_probability: Any,
+        fill_value: Any,
+        seed: Any,
+        whole_every: int = 0,
+        **kwargs: Any,
+    ) -> None:
         # Outputs have the dtype of the inputs: a mixed-precision policy must not cast them.
         super().__init__(autocast=False, **kwargs)
         hide_probability = np.array(hiding.check_hide_probabilities(hide_probability), "float32")
         self.fill_value = hiding.check_fill_value(fill_value)
         self.seed = seed
+        if not isinstance(whole_every, int) or whole_every < 0 or whole_every == 1:
+            raise ValueError(
+                "`whole_every` should be 0, or an int of at least 2. "
+                f"Received: whole_every={whole_every}"
+            )
+        self.whole_every = whole_every
         self.seed_generator = ReplicaSeedGenerator(seed)
         self.probability = self.add_weight(
             name="hide_probability",
@@ -176,14 +190,20 @@ class HidingLayer(keras.Layer):
             stacklevel=3,
         )
 
-    def noise_source(self, inputs: Tensor, hiding_seed: Any) -> Callable[[tuple], Tensor]:
-        """Returns the function from a shape to float32 noise in [0, 1).
+    def noise_source(
+        self, inputs: Tensor, hiding_seed: Any, is_batch: bool
+    ) -> Callable[[tuple], Tensor]:
+        """Returns the function from a shape to float32 noise in [0, 1), 1 for what stays whole.
 
         Args:
             inputs: The tensors; they determine whether TensorFlow or the Keras backend is used.
+            is_batch: Whether `inputs` are a batch, of which `whole_every` leaves some whole.
             hiding_seed: (B, 2) or, for a single example, (2,) integers, from which each example's
                 noise is derived; or None for the layer's own generator.
         """
+        if self.whole_every and is_batch:
+            draw = self.noise_source(inputs, hiding_seed, is_batch=False)
+            return lambda shape: self._keep_whole(draw(shape), hiding.tensor_namespace(inputs))
         if hiding_seed is not None:
             xp = hiding.tensor_namespace(inputs)
             seeds = hiding_seed
@@ -198,6 +218,10 @@ class HidingLayer(keras.Layer):
             return lambda shape: seeded_uniform(seeds, shape[1], xp)
         is_foreign = keras.backend.backend() != "tensorflow" and hiding.is_tensorflow_tensor(inputs)
         return self.uniform_in_tensorflow if is_foreign else self.uniform
+
+    def _keep_whole(self, noise: Tensor, xp: Any) -> Tensor:
+        is_whole = xp.arange(xp.shape(noise)[0], dtype="int32") % self.whole_every == 0
+        return xp.where(xp.expand_dims(is_whole, 1), xp.cast(1.0, "float32"), noise)
 
     def uniform(self, shape: tuple) -> Tensor:
         """Draws float32 noise in [0, 1) with the layer's own generator."""
@@ -248,7 +272,10 @@ class HidingLayer(keras.Layer):
         """Returns what `from_config` needs to rebuild the layer."""
         config = super().get_config()
         config.update(
-            hide_probability=self.hide_probability, fill_value=self.fill_value, seed=self.seed
+            hide_probability=self.hide_probability,
+            fill_value=self.fill_value,
+            seed=self.seed,
+            whole_every=self.whole_every,
         )
         return config
 

@@ -45,6 +45,9 @@ class TemporalHideAndSeek(HidingLayer):
             feature (per channel of frames), or `"mean"`, their means over the data given to
             `adapt`. Rounded to the nearest integer for integer frames. Defaults to 0.
         seed: Integer for reproducible masks, or None.
+        whole_every: n, at least 2, to leave the sequences 0, n, 2n, ... of each batch whole, with
+            which `keras_has.metrics.HidingAccuracy` and `keras_has.callbacks.AdaptiveHiding`
+            compare the others. A single sequence is not a batch. Defaults to 0: none.
         **kwargs: `name` and `dtype`, as in every Keras layer. The dtype has no effect: the output
             has the dtype of the input, under any policy.
 
@@ -100,10 +103,11 @@ class TemporalHideAndSeek(HidingLayer):
         hide_probability: float = 0.5,
         fill_value: Any = 0.0,
         seed: int | None = None,
+        whole_every: int = 0,
         **kwargs: Any,
     ) -> None:
         hide_probability = hiding.check_hide_probability(hide_probability)
-        super().__init__(hide_probability, fill_value, seed, **kwargs)
+        super().__init__(hide_probability, fill_value, seed, whole_every, **kwargs)
         self.segment_length, self.num_segments = hiding.check_segments(segment_length, num_segments)
         self.supports_masking = True
 
@@ -173,7 +177,7 @@ class TemporalHideAndSeek(HidingLayer):
         xp = hiding.tensor_namespace(inputs)
         return hiding.draw_and_hide_segments(
             inputs,
-            self.noise_source(inputs, hiding_seed),
+            self.noise_source(inputs, hiding_seed, is_batch=len(inputs.shape) in (3, 5)),
             self.segment_length,
             self.num_segments,
             self.read(self.probability, xp),

@@ -5,6 +5,7 @@ a padded batch exactly once.
 """
 
 from keras_has.metrics.gt_known_localization import GTKnownLocalization
+from keras_has.metrics.hiding_accuracy import HidingAccuracy
 from keras_has.metrics.localization_curve import LocalizationCurve
 from keras_has.metrics.max_box_accuracy import MaxBoxAccuracy
 from keras_has.metrics.max_box_accuracy_v2 import MaxBoxAccuracyV2
@@ -16,6 +17,7 @@ from keras_has.metrics.top5_localization import Top5Localization
 
 __all__ = [
     "GTKnownLocalization",
+    "HidingAccuracy",
     "LocalizationCurve",
     "MaxBoxAccuracy",
     "MaxBoxAccuracyV2",

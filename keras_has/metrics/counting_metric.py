@@ -82,6 +82,9 @@ def _check_replica_context(metric: CountingMetric, counter: keras.Variable) -> N
 
     if not isinstance(counter.value, tf.distribute.DistributedValues):
         return
+    # Keras traces the metrics of `compile` once, outside of the replicas and without counting.
+    if str(getattr(tf.compat.v1.get_default_graph(), "name", "")).startswith("scratch_graph"):
+        return
     if not tf.distribute.has_strategy() or tf.distribute.in_cross_replica_context():
         raise RuntimeError(
             f"The metric {metric.name!r} was created inside `strategy.scope()`, so every replica "
