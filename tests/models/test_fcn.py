@@ -177,6 +177,18 @@ def test_logits_have_the_size_of_the_image_whatever_it_is(size):
     np.testing.assert_array_equal(logits, 0)  # zero scores at the start
 
 
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_logits_stay_float32_under_mixed_precision(policy):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        model = FCN(small_backbone(), 3, 8)
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert model.get_layer("score").compute_dtype == policy.removeprefix("mixed_")
+    assert array(model(np.zeros((1, 64, 64, 3)))).dtype == np.float32
+
+
 def test_the_weights_of_the_classifier_are_transplanted():
     classifier = SmallGAP(3, ANY_SIZE)
     model = FCN(classifier, 7)

@@ -41,7 +41,8 @@ class SegmentationRecipe(ImageFields):
         self._check_range("conv1_padding", 0)
         if self.output_stride not in (32, 16, 8):
             raise ValueError(
-                f"`output_stride` should be 32, 16 or 8. Received: {self.output_stride}"
+                "`output_stride` should be 32, 16 or 8. "
+                f"Received: output_stride={self.output_stride}"
             )
         if self.resize_size != self.image_size:
             raise ValueError(

@@ -91,6 +91,9 @@ class Segmentation(ImageTask):
             )
         )
         self.set_splits(self.train_split, self.val_split)
+        for split in (self.train_split, self.val_split):
+            if not split["label_counts"].any():
+                raise RunError(f"{split.name} has no labelled pixel: all of its masks are void.")
         counts = self.train_split["label_counts"].sum(0)
         missing = [
             name for name, n in zip(self.train_split.class_names, counts, strict=True) if not n
@@ -253,8 +256,10 @@ class Segmentation(ImageTask):
         ious = results["class_iou"].items()
         rows += [(f"IoU of {name}", iou, "") for name, iou in ious if iou is not None]
         absent = ", ".join(name for name, iou in ious if iou is None)
-        note = [f"  Neither there nor predicted: {absent}"] if absent else []
-        return [*percent_rows(rows), *note]
+        notes = [f"  Neither there nor predicted: {absent}"] if absent else []
+        for key, value in self.recipe.published.items():
+            notes.append(f"  published: {_TITLES[key]} {value}")
+        return [*percent_rows(rows), *notes]
 
     @classmethod
     def table_notes(cls, all_results: Sequence[Mapping[str, Any]]) -> str:

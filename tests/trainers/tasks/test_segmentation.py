@@ -221,6 +221,23 @@ def test_images_in_both_lists_are_refused(folder):
         loaded(folder, train_list="val")
 
 
+def test_masks_of_void_alone_are_refused(folder):
+    for path in (folder / "SegmentationClass").glob("val_*.png"):
+        data.write_mask(path, np.full(data.read_mask(path).shape, 255))
+    with pytest.raises(RunError, match="rectangles/val has no labelled pixel"):
+        loaded(folder)
+
+
+def test_published_figures_are_printed_below_the_table(folder):
+    task = Segmentation(BY_NAME["voc_fcn_alexnet_has"], folder)
+    names = ("mean_iou", "pixel_acc", "mean_class_acc")
+    baselines = ("most_frequent_class", "most_frequent_class_per_pixel")
+    results = {**dict.fromkeys((*names, *baselines), 0.5), "class_iou": {"car": 0.5, "cow": None}}
+    *_, absent, published = task.results_table(results)
+    assert "cow" in absent
+    assert published.split() == ["published:", "Mean", "IoU", "49.31"]
+
+
 def test_classes_without_a_training_pixel_are_named(folder):
     (folder / "classes.txt").write_text("dark\nbright\nblue\n")
     (problem,) = loaded(folder).problems
