@@ -91,10 +91,22 @@ def _small(name: str, change: str, choice: str, **fields: object) -> Classificat
     )
 
 
-SMALL_RECIPES = (
+def _on_cifar100(recipe: ClassificationRecipe) -> ClassificationRecipe:
+    return dataclasses.replace(
+        recipe,
+        name=recipe.name.replace("cifar10_", "cifar100_"),
+        description=recipe.description.replace("CIFAR-10", "CIFAR-100"),
+        dataset="cifar100",
+    )
+
+
+_SMALL_HAS = _small("has", "patches of 0, 4 or 8 px hidden", _PATCHES_CHOICE, patch_size=_PATCHES)
+RECIPES = (
     _SMALL,
+    _SMALL_HAS,
+    _on_cifar100(_SMALL),
+    _on_cifar100(_SMALL_HAS),
     _small("has_8", "patches of 8 px hidden", "The patch size; it was not tuned.", patch_size=(8,)),
-    _small("has", "patches of 0, 4 or 8 px hidden", _PATCHES_CHOICE, patch_size=_PATCHES),
     _small(
         "random_erasing",
         "a random rectangle of half of the images erased",
@@ -114,9 +126,6 @@ SMALL_RECIPES = (
         "Every batch is mixed, and areas are drawn from Beta(1, 1), as for ImageNet in the paper.",
         augmentation="cutmix",
     ),
-)
-RECIPES = (
-    *SMALL_RECIPES,
     *(
         recipe
         for name, depths in PUBLISHED.items()
@@ -124,4 +133,4 @@ RECIPES = (
         for recipe in _full_scale(name, d)
     ),
 )
-DEFAULT_RECIPES = {"cifar10": "cifar10_small_has", "cifar100": "cifar100_resnet44_has"}
+DEFAULT_RECIPES = {"cifar10": "cifar10_small_has", "cifar100": "cifar100_small_has"}
