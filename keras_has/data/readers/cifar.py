@@ -24,7 +24,8 @@ class _Layout:
 
     Args:
         name: Name of the dataset.
-        prefix: Beginning of the names of its folders and archives.
+        prefix: Beginning of the names of its archives.
+        folders: Names of the folders in its archives.
         batches: A pattern for the names of the files of each split, without extension.
         names_file: File with the class names in the binary layout.
         meta_file: File with the class names in the Python layout, and `names_key` in it.
@@ -35,12 +36,19 @@ class _Layout:
 
     name: str
     prefix: str
+    folders: tuple[str, ...]
     batches: dict[str, str]
     names_file: str
     meta_file: str
     names_key: str
     labels_key: str
     label_bytes: int
+
+    def find(self, root: Path) -> Path | None:
+        """Returns the folder of the dataset: `root` or a folder in it; None if there is none."""
+        folders = (root, *(root / name for name in self.folders))
+        files = (self.names_file, self.meta_file)
+        return next((f for f in folders if any((f / name).is_file() for name in files)), None)
 
     @property
     def advice(self) -> str:
@@ -51,6 +59,7 @@ class _Layout:
 _CIFAR10 = _Layout(
     name="cifar10",
     prefix="cifar-10",
+    folders=("cifar-10-batches-bin", "cifar-10-batches-py"),
     batches={"train": r"data_batch_\d+", "test": "test_batch"},
     names_file="batches.meta.txt",
     meta_file="batches.meta",
@@ -61,6 +70,7 @@ _CIFAR10 = _Layout(
 _CIFAR100 = _Layout(
     name="cifar100",
     prefix="cifar-100",
+    folders=("cifar-100-binary", "cifar-100-python"),
     batches={"train": "train", "test": "test"},
     names_file="fine_label_names.txt",
     meta_file="meta",
@@ -96,7 +106,7 @@ def cifar10(data_dir: str | os.PathLike[str], split: str = "train") -> Dataset:
     Reference:
         [Krizhevsky, 2009](https://www.cs.toronto.edu/~kriz/cifar.html).
     """
-    return _read(_CIFAR10, data_dir, split, ("cifar-10-batches-bin", "cifar-10-batches-py"))
+    return _read(_CIFAR10, data_dir, split)
 
 
 def cifar100(data_dir: str | os.PathLike[str], split: str = "train") -> Dataset:
@@ -125,25 +135,25 @@ def cifar100(data_dir: str | os.PathLike[str], split: str = "train") -> Dataset:
     Reference:
         [Krizhevsky, 2009](https://www.cs.toronto.edu/~kriz/cifar.html).
     """
-    return _read(_CIFAR100, data_dir, split, ("cifar-100-binary", "cifar-100-python"))
+    return _read(_CIFAR100, data_dir, split)
 
 
-def _read(
-    layout: _Layout, data_dir: str | os.PathLike[str], split: str, folders: tuple[str, ...]
-) -> Dataset:
+def _read(layout: _Layout, data_dir: str | os.PathLike[str], split: str) -> Dataset:
     if split not in layout.batches:
         raise ValueError(f'`split` should be "train" or "test". Received: split={split!r}')
     root = Path(data_dir)
-    for folder in (root, *(root / name for name in folders)):
-        if (folder / layout.names_file).is_file():
-            names = [line for _, line in numbered_lines(folder / layout.names_file)]
-            return _dataset(layout, folder, split, r"\.bin", _read_binary_batch, names)
-        if (folder / layout.meta_file).is_file():
-            names = _entry(folder / layout.meta_file, layout.names_key, list)
-            names = [_name(name, folder / layout.meta_file) for name in names]
-            return _dataset(layout, folder, split, "", _read_python_batch, names)
-    expected = f"a folder with {layout.names_file} or {layout.meta_file}"
-    raise not_found(root, expected, layout.advice)
+    folder = layout.find(root)
+    if folder is None:
+        expected = f"a folder with {layout.names_file} or {layout.meta_file}"
+        found = [other.name for other in (_CIFAR10, _CIFAR100) if other.find(root)]
+        advice = f"This is the dataset {found[0]}." if found else layout.advice
+        raise not_found(root, expected, advice)
+    if (folder / layout.names_file).is_file():
+        names = [line for _, line in numbered_lines(folder / layout.names_file)]
+        return _dataset(layout, folder, split, r"\.bin", _read_binary_batch, names)
+    names = _entry(folder / layout.meta_file, layout.names_key, list)
+    names = [_name(name, folder / layout.meta_file) for name in names]
+    return _dataset(layout, folder, split, "", _read_python_batch, names)
 
 
 def _dataset(
