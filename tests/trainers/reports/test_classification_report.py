@@ -17,6 +17,7 @@ from trainers.reports import breakdowns, plots  # noqa: E402
 from trainers.reports.classification_report import write_classification_report  # noqa: E402
 from trainers.reports.classification_run import ClassificationRun  # noqa: E402
 from trainers.reports.confusions import confusion_matrix, frequent_confusions  # noqa: E402
+from trainers.reports.page import render_macro  # noqa: E402
 from trainers.reports.run_report import write_report  # noqa: E402
 from trainers.tasks.registry import find_recipe  # noqa: E402
 
@@ -181,3 +182,11 @@ def test_the_most_frequent_confusions_come_first_and_have_shares_of_the_true_cla
         ["c1 taken for c0", "5 (50.0%)", "1 (10.0%)"],
     ]
     assert frequent_confusions([run_with(np.eye(3, dtype=int))]).rows == []
+
+
+@pytest.mark.parametrize("overridden", [(), ("epochs",)])
+@pytest.mark.parametrize("published", [{}, {"best_top1_clas": 94.97}])
+def test_a_changed_recipe_with_published_figures_is_pointed_out(overridden, published):
+    recipe = types.SimpleNamespace(overridden=overridden, published=published)
+    text = render_macro("changed_recipe", types.SimpleNamespace(recipe=recipe))
+    assert bool(text) == bool(overridden and published)
