@@ -13,6 +13,7 @@ import numpy as np
 
 from keras_has import callbacks, data
 from keras_has.data import Dataset
+from keras_has.data.folders import path_inside
 from keras_has.data.readers.pascal_voc import CLASSES_FILE
 from keras_has.data.readers.pets import ANIMAL, BORDER, trimap_labels
 from keras_has.metrics.localization_curve import THRESHOLDS
@@ -232,10 +233,10 @@ def _write_dataset(
 
     def write(split: Dataset, row: int, mask: np.ndarray, image_list: str) -> None:
         name, source = str(split.ids[row]), Path(split.image_source.place(row))
-        target = folder / "JPEGImages" / f"{name}{source.suffix}"
+        target = path_inside(folder / "JPEGImages", f"{name}{source.suffix}")
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
-        data.write_mask(folder / "SegmentationClass" / f"{name}.png", mask)
+        data.write_mask(path_inside(folder / "SegmentationClass", f"{name}.png"), mask)
         names[image_list].append(name)
 
     for split, maps in seeded:
