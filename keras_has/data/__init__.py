@@ -7,6 +7,7 @@ from keras_has.data.bad_images import name_bad_image as name_bad_image
 from keras_has.data.bad_images import skip_bad_images as skip_bad_images
 from keras_has.data.batches import evaluation_batches as evaluation_batches
 from keras_has.data.batches import image_batches as image_batches
+from keras_has.data.batches import resized_batches as resized_batches
 from keras_has.data.batches import segmentation_batches as segmentation_batches
 from keras_has.data.batches import (
     temporal_evaluation_batches as temporal_evaluation_batches,

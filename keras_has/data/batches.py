@@ -256,6 +256,26 @@ def evaluation_batches(
     )
 
 
+def resized_batches(dataset: Dataset, batch_size: int, height: int, width: int) -> tf.data.Dataset:
+    """Returns the whole dataset once, in order, resized to one size that need not be square.
+
+    Args:
+        dataset: The images.
+        batch_size: Images per batch; the last batch may be smaller.
+        height: Height in pixels.
+        width: Width in pixels.
+
+    Returns:
+        A dataset of dicts: `"image"` uint8 (B, height, width, 3) and `"image_id"` string (B,).
+    """
+
+    def resize(example: transforms.Example) -> transforms.Example:
+        return transforms.resize_to(example, height, width)
+
+    examples = dataset.examples(columns=()).map(resize, num_parallel_calls=tf.data.AUTOTUNE)
+    return examples.batch(batch_size).prefetch(2)
+
+
 def segmentation_batches(dataset: Dataset, batch_size: int) -> tf.data.Dataset:
     """Returns images and masks once, in order and at their own sizes, in batches for evaluation.
 

@@ -154,6 +154,34 @@ def resize(example: Example, image_size: int, is_flipped: tf.Tensor | None = Non
     return {**moved, **rest}
 
 
+def resize_to(example: Example, height: int, width: int, method: str = "bicubic") -> Example:
+    """Resizes the image of an example, which may be a batch, to any size, with antialiasing.
+
+    The image stays uint8; an image of the right size stays unchanged.
+
+    Args:
+        example: An example with a uint8 image, without mask and boxes.
+        height: Height in pixels.
+        width: Width in pixels.
+        method: `"bicubic"` or `"bilinear"`. Defaults to `"bicubic"`.
+
+    Example:
+
+    >>> resize_to({"image": tf.zeros((8, 8, 3), tf.uint8)}, 6, 3)["image"].shape
+    TensorShape([6, 3, 3])
+    """
+    image = example["image"]
+
+    def resized() -> tf.Tensor:
+        pixels = tf.image.resize(image, (height, width), method, antialias=True)
+        return tf.cast(tf.clip_by_value(tf.round(pixels), 0, 255), tf.uint8)
+
+    is_right = tf.reduce_all(tf.equal(tf.shape(image)[-3:-1], (height, width)))
+    pixels = tf.cond(is_right, lambda: image, resized)
+    shape = (*image.shape[:-3], height, width, image.shape[-1])
+    return {**example, "image": tf.ensure_shape(pixels, shape)}
+
+
 def random_crop(example: Example, seed: tf.Tensor, height: tf.Tensor, width: tf.Tensor) -> Example:
     """Crops an example at a uniformly random place.
 

@@ -14,6 +14,9 @@ from keras_has.evaluation.inference import Inference as Inference
 from keras_has.evaluation.localized_image import LocalizedImage as LocalizedImage
 from keras_has.evaluation.localized_video import LocalizedVideo as LocalizedVideo
 from keras_has.evaluation.panel import Panel as Panel
+from keras_has.evaluation.reidentification import (
+    ReidentificationEvaluator as ReidentificationEvaluator,
+)
 from keras_has.evaluation.segmentation import SegmentationEvaluator as SegmentationEvaluator
 from keras_has.evaluation.segmentation_baselines import (
     segmentation_baselines as segmentation_baselines,

@@ -1,5 +1,8 @@
 """Trained networks as SavedModels that need neither Keras nor this project."""
 
+from keras_has.export.embedder import EmbedderMetadata as EmbedderMetadata
+from keras_has.export.embedder import export_embedder as export_embedder
+from keras_has.export.embedder import load_embedder as load_embedder
 from keras_has.export.localizer import LocalizerMetadata as LocalizerMetadata
 from keras_has.export.localizer import export_localizer as export_localizer
 from keras_has.export.localizer import load_localizer as load_localizer

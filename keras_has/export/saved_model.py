@@ -17,6 +17,7 @@ METADATA_FILE = "keras_has.json"
 
 # What reads the exported models of each kind. Files of localizers for images name no kind.
 _READERS = {
+    "embedding": "`keras_has.export.load_embedder`, or with `python -m trainers.search`",
     "image": "`keras_has.export.load_localizer`, or with `python -m trainers.localize`",
     "segmentation": "`keras_has.export.load_segmenter`",
     "temporal": "`keras_has.export.load_temporal_localizer`, or with `python -m trainers.detect`",
@@ -47,11 +48,11 @@ def read_fields(path: str | os.PathLike[str], kind: str, writer: str) -> dict[st
 
     Args:
         path: Folder of the exported model.
-        kind: `"image"`, `"segmentation"` or `"temporal"`.
+        kind: `"embedding"`, `"image"`, `"segmentation"` or `"temporal"`.
         writer: Name of the function that writes such folders, for error messages.
 
     Returns:
-        The fields, with `"class_names"` as a tuple.
+        The fields, with `"class_names"` as a tuple if the model has classes.
 
     Raises:
         FileNotFoundError: If there is no metadata.
@@ -66,7 +67,8 @@ def read_fields(path: str | os.PathLike[str], kind: str, writer: str) -> dict[st
     try:
         fields = read_json(file)
         found = fields.get("kind", "image")
-        fields["class_names"] = tuple(map(str, fields["class_names"]))
+        if found != "embedding":
+            fields["class_names"] = tuple(map(str, fields["class_names"]))
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{file} is damaged ({error}). Export the model again.") from error
     if found != kind:

@@ -3,7 +3,8 @@
 All use the same three layer names: `"cam_features"`, the last feature map after its activation;
 `"pooling"`; and `"predictions"`, the dense layer whose kernel weights the features in class
 activation maps. `C3D` is an exception: it extracts the features of video clips. `FCN` turns any of
-them into a network for semantic segmentation.
+them into a network for semantic segmentation, and `IdentityClassifier` into one for
+re-identification.
 """
 
 from keras_has.models.alexnet import AlexNet as AlexNet
@@ -15,6 +16,7 @@ from keras_has.models.efficientnet_lite0 import EfficientNetLite0 as EfficientNe
 from keras_has.models.fcn import FCN as FCN
 from keras_has.models.gap_classifier import GAPClassifier as GAPClassifier
 from keras_has.models.googlenet_gap import GoogLeNetGAP as GoogLeNetGAP
+from keras_has.models.identity_classifier import IdentityClassifier as IdentityClassifier
 from keras_has.models.pixel_scaling import pixel_scaling as pixel_scaling
 from keras_has.models.small_gap import SmallGAP as SmallGAP
 from keras_has.models.temporal_gap import TemporalGAP as TemporalGAP

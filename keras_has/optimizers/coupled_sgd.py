@@ -1,5 +1,6 @@
 """Stochastic gradient descent with coupled weight decay, as in Torch."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -23,6 +24,9 @@ class CoupledSGD(keras.optimizers.SGD):
         learning_rate: A number or a learning rate schedule. Defaults to `0.01`.
         decay_rate: Weight decay, a number of at least 0. It is kept in a variable, so that a
             callback can change it during training. Defaults to `0.0`.
+        layer_rates: Factors of the learning rate by the name of a layer, such as
+            `{"predictions": 10.0}`; the rate of all other layers is `learning_rate`. Defaults to
+            `None`, the same rate for all.
         **kwargs: See `keras.optimizers.SGD`.
 
     Example:
@@ -36,9 +40,17 @@ class CoupledSGD(keras.optimizers.SGD):
     1.8
     """
 
-    def __init__(self, learning_rate: Any = 0.01, decay_rate: float = 0.0, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        learning_rate: Any = 0.01,
+        decay_rate: float = 0.0,
+        layer_rates: Mapping[str, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(learning_rate=learning_rate, **kwargs)
         self.initial_decay_rate = decay_rate
+        self.layer_rates = dict(layer_rates or {})
+        self._factors: list[float] = []
 
     def build(self, variables: Any) -> None:
         """Creates the momentum of each variable, and the variable of the decay rate."""
@@ -49,13 +61,31 @@ class CoupledSGD(keras.optimizers.SGD):
                 name="decay_rate",
             )
         super().build(variables)
+        # The path of a variable contains the name of its layer.
+        parts = [variable.path.split("/") for variable in variables]
+        missing = sorted(self.layer_rates.keys() - {name for path in parts for name in path})
+        if missing:
+            raise ValueError(
+                "`layer_rates` should name layers with trainable weights. "
+                f"Received: {missing}, which have none"
+            )
+        self._factors = [
+            next((self.layer_rates[name] for name in path if name in self.layer_rates), 1.0)
+            for path in parts
+        ]
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Updates one variable."""
         decay = keras.ops.cast(self.decay_rate, gradient.dtype)
         gradient = gradient + decay * keras.ops.cast(variable, gradient.dtype)
+        if self.layer_rates:
+            learning_rate = learning_rate * self._factors[self._get_variable_index(variable)]
         super().update_step(gradient, variable, learning_rate)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the constructor."""
-        return {**super().get_config(), "decay_rate": self.initial_decay_rate}
+        return {
+            **super().get_config(),
+            "decay_rate": self.initial_decay_rate,
+            "layer_rates": self.layer_rates,
+        }

@@ -22,10 +22,13 @@ def digest(train: Dataset, val: Dataset) -> dict[str, Any]:
         train: The examples to train on.
         val: The examples to evaluate on.
     """
+    of_val = _digest_of_split(val)
+    if val.class_names != train.class_names:  # people to recognize are not those of training
+        of_val["class_names"] = list(val.class_names)
     return {
         "class_names": list(train.class_names),
         "train": _digest_of_split(train),
-        "val": _digest_of_split(val),
+        "val": of_val,
     }
 
 
@@ -65,10 +68,14 @@ def changes(recorded: Any, current: dict[str, Any], place: str) -> list[str]:
         names, splits = recorded["class_names"], {key: recorded[key] for key in ("train", "val")}
         counts = {key: split["examples_per_class"] for key, split in splits.items()}
         checksums = {key: split["sha256"] for key, split in splits.items()}
-        is_digest = isinstance(names, list) and all(
-            isinstance(count, list) and len(count) == len(names) for count in counts.values()
+        of_split = {key: split.get("class_names", names) for key, split in splits.items()}
+        is_digest = all(
+            isinstance(of_split[key], list)
+            and isinstance(count, list)
+            and len(count) == len(of_split[key])
+            for key, count in counts.items()
         )
-    except (KeyError, TypeError):
+    except (AttributeError, KeyError, TypeError):
         is_digest = False
     if not is_digest:
         raise RunError(f"{place}/{FILE} is damaged: delete it to accept the data as they are now.")
@@ -79,7 +86,7 @@ def changes(recorded: Any, current: dict[str, Any], place: str) -> list[str]:
             "another --run_dir."
         )
     return [
-        _split_difference(key, splits[key], current[key], names)
+        _split_difference(key, splits[key], current[key], of_split[key])
         for key in ("train", "val")
         if checksums[key] != current[key]["sha256"]
     ]
@@ -101,6 +108,9 @@ def _class_difference(before: list[Any], now: list[str]) -> str:
 def _split_difference(
     split: str, before: dict[str, Any], now: dict[str, Any], names: list[str]
 ) -> str:
+    now_names = now.get("class_names", names)
+    if len(now_names) != len(names):
+        return f"{split}: {len(now_names)} classes instead of {len(names)}"
     pairs = zip(names, before["examples_per_class"], now["examples_per_class"], strict=True)
     changed = [f"{name} {new} instead of {old}" for name, old, new in pairs if old != new]
     if not changed:

@@ -112,6 +112,11 @@ class ImageFields(HidingFields):
         "official split.",
     )
 
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Height and width of the network input in pixels."""
+        return self.image_size, self.image_size
+
     def __post_init__(self) -> None:
         super().__post_init__()
         self._check_choice("pooling", ("avg", "max"))

@@ -17,6 +17,7 @@ from keras_has.export import export_localizer
 from trainers.engine.console import percent_rows
 from trainers.engine.run_directory import RunDirectory
 from trainers.recipes.classification_recipe import ClassificationRecipe
+from trainers.tasks.erasing import erasing_layers
 from trainers.tasks.image_task import ImageTask
 from trainers.tasks.splits import SplitReader
 
@@ -27,11 +28,6 @@ _TITLES = {
     "most_frequent_class": "Most frequent training class",
 }
 _TRAINING_IMAGES = {"cifar10": 50_000, "cifar100": 50_000, "imagenet": 1_281_167}
-# Keras' layer draws each probability and area from a range: here, a probability from one value.
-_ERASING: Mapping[str, Mapping[str, Any]] = {
-    "random_erasing": {"factor": (0.5, 0.5), "scale": (0.02, 0.4)},
-    "cutout": {"factor": (1.0, 1.0), "scale": (0.25, 0.25)},
-}
 
 
 class Classification(ImageTask):
@@ -72,18 +68,7 @@ class Classification(ImageTask):
 
     def augmentation(self) -> list[keras.Layer]:
         """Returns the layer that erases a rectangle of some images, as the recipe says."""
-        if self.recipe.augmentation not in _ERASING:
-            return []
-        # Not in half precision, in which Keras' layer places rectangles inaccurately.
-        return [
-            keras.layers.RandomErasing(
-                **_ERASING[self.recipe.augmentation],
-                fill_value=0.0,  # the mean after normalization
-                value_range=(-1.0, 1.0),
-                seed=self.recipe.seed,
-                dtype="float32",
-            )
-        ]
+        return erasing_layers(self.recipe.augmentation, self.recipe.seed)
 
     def compile_arguments(self) -> dict[str, Any]:
         """Returns the arguments of `ImageTask`, for mixed labels if the recipe mixes images."""

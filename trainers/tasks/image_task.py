@@ -62,7 +62,7 @@ class ImageTask(Task):
         self.set_splits(train, val)
         self.train_split, self.val_split = (
             images_in_memory(dataset, recipe.image_size, split)
-            for dataset, split in ((train, "train"), (val, "val"))
+            for dataset, split in ((self.train_split, "train"), (self.val_split, "val"))
         )
 
     def _without_bad_images(

@@ -120,8 +120,8 @@ def build_network(
         value = _argument(recipe, name)
         if value != ():
             arguments[name] = value
-    side = None if takes_any_size else recipe.image_size
-    build = functools.partial(network.build, num_classes, (side, side, 3), **arguments)
+    height, width = (None, None) if takes_any_size else recipe.input_size
+    build = functools.partial(network.build, num_classes, (height, width, 3), **arguments)
     has_weights = arguments.get("weights") is not None
     try:
         return build()

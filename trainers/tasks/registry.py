@@ -18,6 +18,7 @@ from trainers.recipes import (
     imagenet_classification,
     parts,
     pets,
+    reidentification,
     segmentation,
     small,
     tiny_imagenet,
@@ -26,6 +27,7 @@ from trainers.recipes import (
 from trainers.recipes.classification_recipe import ClassificationRecipe
 from trainers.recipes.image_recipe import ImageRecipe
 from trainers.recipes.recipe import Recipe
+from trainers.recipes.reidentification_recipe import ReidentificationRecipe
 from trainers.recipes.segmentation_recipe import SegmentationRecipe
 from trainers.recipes.video_recipe import VideoRecipe
 
@@ -82,6 +84,7 @@ _ENTRIES = (
     TaskEntry("TemporalLocalization", VideoRecipe, "thumos", (videos,)),
     TaskEntry("Classification", ClassificationRecipe, "cifar", (cifar, imagenet_classification)),
     TaskEntry("Segmentation", SegmentationRecipe, "segmentation", (segmentation,)),
+    TaskEntry("Reidentification", ReidentificationRecipe, "reid", (reidentification,)),
 )
 TASKS = {entry.name: entry for entry in _ENTRIES}
 

@@ -134,7 +134,12 @@ class Task(abc.ABC):
             decay_rate=recipe.weight_decay,
             momentum=recipe.momentum,
             nesterov=recipe.nesterov,
+            layer_rates=self.layer_rates(),
         )
+
+    def layer_rates(self) -> dict[str, float]:
+        """Returns factors of the learning rate by the name of a layer; by default none."""
+        return {}
 
     @abc.abstractmethod
     def compile_arguments(self) -> dict[str, Any]:
