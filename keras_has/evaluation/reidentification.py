@@ -170,12 +170,13 @@ def truth_of(test: Dataset) -> Truth:
     known = test["gallery_position"][~is_query]
     places = np.full(known.max(initial=-1) + 1, -1)
     places[known] = np.arange(len(known))
-    lists = []
-    for name in ("matches", "same_camera"):
+
+    def rows_of(name: str) -> list[np.ndarray]:
         column = [test[name][row] for row in np.flatnonzero(is_query)]
         found = [places[rows[rows < len(places)]] for rows in column]
-        lists.append([rows[rows >= 0] for rows in found])
-    return Truth(*lists, identity[~is_query] == JUNK)
+        return [rows[rows >= 0] for rows in found]
+
+    return Truth(rows_of("matches"), rows_of("same_camera"), identity[~is_query] == JUNK)
 
 
 def ranking_panel(
