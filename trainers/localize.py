@@ -9,9 +9,8 @@ one's own images read, too. Files that cannot be decoded are listed.
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -20,9 +19,9 @@ from absl import app, flags, logging
 
 from keras_has.data.folders import find_images, printable
 from keras_has.data.readers.boxes_csv import BoxRow, write_boxes_csv
-from keras_has.error_causes import cause_of
 from trainers.engine.command import exit_on_error, refuse_arguments
 from trainers.engine.console import print_problems, progress
+from trainers.engine.exported_models import run_on_files
 
 _MODEL = flags.DEFINE_string("model", None, "Folder of an exported model: RUN/saved_model.")
 _IMAGES = flags.DEFINE_string("images", None, "An image, or a folder to search for images.")
@@ -30,34 +29,6 @@ _OUT = flags.DEFINE_string("out", None, "Folder for the pictures and boxes.csv."
 _HEAT_MAP = flags.DEFINE_boolean("heat_map", True, "Whether to draw the map next to the image.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Images per batch.", lower_bound=1)
 flags.mark_flags_as_required(["model", "images", "out"])
-
-
-def localize_files(
-    model: Any, files: Sequence[Path], batch_size: int
-) -> Iterator[tuple[Path, dict[str, np.ndarray] | str]]:
-    """Yields each file with the outputs of the model, or with the reason it cannot be read."""
-    import tensorflow as tf
-
-    from keras_has.data.image_decoding import to_upright
-
-    encoded = model.signatures["encoded"]
-
-    def results_of(batch: Sequence[Path]) -> list[tuple[Path, dict[str, np.ndarray] | str]]:
-        try:
-            contents = [to_upright(file.read_bytes()) for file in batch]
-            outputs = {k: v.numpy() for k, v in encoded(encoded=tf.constant(contents)).items()}
-        except (OSError, ValueError, tf.errors.OpError) as error:
-            if len(batch) == 1:
-                return [(batch[0], cause_of(error))]
-            # One file is broken: process them one by one to find out which.
-            return [result for file in batch for result in results_of([file])]
-        return [
-            (file, {key: value[row] for key, value in outputs.items()})
-            for row, file in enumerate(batch)
-        ]
-
-    for start in range(0, len(files), batch_size):
-        yield from results_of(files[start : start + batch_size])
 
 
 def draw(
@@ -99,7 +70,7 @@ def main(argv: Sequence[str]) -> None:
     rows: list[BoxRow] = []
     bad: list[str] = []
     show = progress("localizing", "image")
-    results = localize_files(model, files, _BATCH_SIZE.value)
+    results = run_on_files(model, files, _BATCH_SIZE.value)
     for number, (path, found) in enumerate(results, start=1):
         if show is not None:
             show(number, len(files))
