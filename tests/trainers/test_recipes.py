@@ -184,6 +184,13 @@ def test_bad_fields_are_named(fields):
         ("parts_gap", {"crops": 10}),
         ("parts_gap", {"learning_rate": float("inf")}),
         ("parts_gap", {"fill_value": (float("nan"),)}),
+        ("cifar10_small_has", {"map_stride": 8}),
+        ("cifar10_small_has", {"widths": (8, 8)}),
+        ("cifar10_small_has", {"depth": 14, "model": "small_gap"}),
+        ("cifar10_small_has", {"block": "bottleneck", "model": "small_gap"}),
+        ("resnet50_has", {"depth": 14}),
+        ("resnet50_has", {"padding": 4}),
+        ("resnet50_has", {"padding": 4, "min_crop_area": 0.0}),
     ],
 )
 def test_what_would_have_no_effect_or_no_meaning_is_refused(name, fields):

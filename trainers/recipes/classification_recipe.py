@@ -1,7 +1,7 @@
 """Recipes of the classification task."""
 
 import dataclasses
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 from trainers.recipes.fields import field
 from trainers.recipes.image_fields import ImageFields
@@ -41,3 +41,22 @@ class ClassificationRecipe(ImageFields):
                 self._check_range(name, 32, 32)  # crops have the size of the evaluated images
         if self.depth < 8 or (self.depth - 2) % 6:
             raise ValueError(f"`depth` should be 8, 14, 20 and so on. Received: depth={self.depth}")
+
+    def override(self, **fields: Any) -> Self:
+        """Returns a copy with some fields replaced.
+
+        Raises:
+            ValueError: If a value is out of range, or would have no effect.
+        """
+        recipe = super().override(**fields)
+        is_cifar_resnet, model = recipe.model == "cifar_resnet", f"model={recipe.model!r}"
+        is_resized = recipe.min_crop_area > 0 or recipe.resize_size > recipe.image_size
+        self._refuse_unused(
+            fields,
+            ("depth", is_cifar_resnet, model),
+            ("block", is_cifar_resnet, model),
+            ("map_stride", not is_cifar_resnet, model),
+            ("widths", recipe.model == "small_gap", model),
+            ("padding", not is_resized, "crops that are resized, or smaller than the image"),
+        )
+        return recipe
