@@ -117,6 +117,8 @@ def training_curves(runs: Sequence[FinishedRun], titles: Mapping[str, str]) -> l
             kinds = {f"val_{key}": run.task.evaluated_examples, key: "training"}
             for place, (name, kind) in enumerate(kinds.items()):
                 points = [(n, logs[name]) for n, logs in enumerate(run.history, 1) if name in logs]
+                if not points:  # a figure of training alone, or of evaluation alone
+                    continue
                 series.append(
                     Series(
                         f"{run.label}, {kind}",

@@ -9,6 +9,7 @@ from trainers.engine.run_directory import RunDirectory
 from trainers.engine.run_error import RunError
 from trainers.recipes import ImageRecipe, Recipe, VideoRecipe
 from trainers.recipes.classification_recipe import ClassificationRecipe
+from trainers.recipes.reidentification_recipe import ReidentificationRecipe
 from trainers.recipes.segmentation_recipe import SegmentationRecipe
 from trainers.reports.plots import check_matplotlib
 
@@ -77,4 +78,8 @@ def write_report(
         from trainers.reports.segmentation_report import write_segmentation_report
 
         return write_segmentation_report(run_dir, baseline_run_dir, data_dir, out, images)
+    if issubclass(kind, ReidentificationRecipe):
+        from trainers.reports.reidentification_report import write_reidentification_report
+
+        return write_reidentification_report(run_dir, baseline_run_dir, data_dir, out, images)
     raise RunError(f"There is no report for runs of the task {kind.TASK}.")

@@ -8,6 +8,7 @@ import numpy as np
 from markupsafe import Markup
 
 from trainers.reports.classification_run import ClassificationRun
+from trainers.reports.image_run import ImageRun
 from trainers.reports.page import Group, render_macro
 from trainers.reports.samples import (
     extremes,
@@ -18,7 +19,7 @@ from trainers.reports.samples import (
 from trainers.reports.tiles import View, tile_picture
 
 
-def training_images(runs: Sequence[ClassificationRun], count: int) -> list[Group]:
+def training_images(runs: Sequence[ImageRun], count: int) -> list[Group]:
     """Returns the first training images of each run, before and after hiding.
 
     Args:

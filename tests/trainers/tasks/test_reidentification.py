@@ -284,3 +284,35 @@ def test_the_full_scale_recipes_follow_the_published_schedule(people):
     assert task.steps_per_epoch == 1
     assert float(rate) == pytest.approx(0.01)
     assert set(task.layer_rates().values()) == {10.0}
+
+
+def test_the_report_shows_figures_differences_and_ranked_galleries(finished, tmp_path):
+    pytest.importorskip("matplotlib")
+    from trainers.reports.run_report import write_report
+
+    folder, run = finished
+    results = json.loads((run / "results.json").read_text())
+    text = write_report(run, run, folder, tmp_path / "report.html", images=4).read_text()
+    assert text.count(f"<td>{100 * results['map']:.1f}</td>") >= 2
+    assert text.count("+0.0 percentage points, 95% interval +0.0 to +0.0") == 2  # a run and itself
+    # A fair sample of two queries in both runs; nothing is gained or lost.
+    assert text.count("Query 001") == 2 * 2
+    assert text.count("Rank 8: ") == 2 * 2
+    with pytest.raises(RunError, match="map|rank"):
+        other = write_people(tmp_path / "other")
+        for path in (other / "bounding_box_test").glob("001*_c2*"):
+            Image.fromarray(np.zeros((8, 4, 3), "uint8")).save(path)
+        write_report(run, None, other, tmp_path / "other.html")
+
+
+def test_paired_intervals_resample_the_queries():
+    from trainers.reports.reidentification_run import paired_interval
+
+    random = np.random.default_rng(0)
+    before = random.random(400)
+    after = before + random.normal(0.02, 0.1, 400)
+    mean, low, high = paired_interval(before, np.append(after, np.nan)[:400])
+    assert mean == pytest.approx((after - before).mean(), abs=1e-6)
+    half = 1.96 * (after - before).std() / 20
+    assert high - mean == pytest.approx(half, rel=0.1)
+    assert mean - low == pytest.approx(half, rel=0.1)
