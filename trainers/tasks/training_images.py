@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -70,7 +71,7 @@ def training_images(
     return TrainingImages(
         _to_uint8(np.asarray(images[:count])),
         _to_pixels(scaled, layers[0]),
-        [_describe(label, class_names) for label in np.asarray(labels)[:count]],
+        _describe_all(labels, class_names)[:count] or [""] * len(scaled),
     )
 
 
@@ -86,12 +87,17 @@ def _to_uint8(pixels: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(pixels), 0, 255).astype("uint8")
 
 
+def _describe_all(labels: Any, class_names: Sequence[str]) -> list[str]:
+    """Returns the classes in words; nothing for labels that are not classes, such as masks."""
+    if not tf.is_tensor(labels) or labels.shape.rank > 2:
+        return []
+    return [_describe(label, class_names) for label in labels.numpy()]
+
+
 def _describe(label: np.ndarray, class_names: Sequence[str]) -> str:
-    """Returns a class, or the shares of several if images are mixed; "" for other labels."""
+    """Returns a class, or the shares of several if images are mixed."""
     if label.ndim == 0:
         return class_names[int(label)]
-    if label.ndim > 1:
-        return ""
     shares = [(share, name) for share, name in zip(label, class_names, strict=True) if share > 0]
     largest = sorted(shares, key=lambda pair: -pair[0])
     return ",\n".join(name if share == 1 else f"{name} {share:.0%}" for share, name in largest)

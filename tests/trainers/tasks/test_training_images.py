@@ -71,10 +71,11 @@ def test_the_scaling_of_every_network_is_inverted(name):
 def test_images_that_are_hidden_before_the_network_are_shown_once():
     images = np.random.default_rng(0).uniform(0, 255, (2, 8, 8, 3)).astype("float32")
     masks = np.zeros((2, 8, 8), "uint8")
-    found = training_images(batches(images, masks), [pixel_scaling("VGG16")], "ab", 2)
-    np.testing.assert_array_equal(found.cropped, np.rint(images))
-    assert not found.are_changed
-    assert found.classes == ["", ""]
+    for labels in (masks, {"age": np.array([1, 2])}):
+        found = training_images(batches(images, labels), [pixel_scaling("VGG16")], "ab", 2)
+        np.testing.assert_array_equal(found.cropped, np.rint(images))
+        assert not found.are_changed
+        assert found.classes == ["", ""]
 
 
 def test_mixed_classes_are_named_with_their_shares():
