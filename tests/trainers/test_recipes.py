@@ -8,6 +8,7 @@ tf = pytest.importorskip("tensorflow")
 from trainers.engine.training import train_recipe  # noqa: E402
 from trainers.recipes import ImageRecipe, VideoRecipe  # noqa: E402
 from trainers.recipes.tables import TABLES  # noqa: E402
+from trainers.reports.run_report import write_report  # noqa: E402
 from trainers.tasks.classification import Classification  # noqa: E402
 from trainers.tasks.networks import build_network  # noqa: E402
 from trainers.tasks.registry import TASKS, find_recipe  # noqa: E402
@@ -418,6 +419,9 @@ def test_resnet50_of_table_8_runs_on_images_in_the_official_layout(tmp_path, wri
     assert results["images"] == 4
     assert results["best_top1_clas"] >= results["top1_clas"]
     assert "of the 1281167 training images of imagenet" in capsys.readouterr().out
+    report = write_report(tmp_path / "run", images=2).read_text(encoding="utf-8")
+    assert "<td>77.2</td>" in report
+    assert "cannot be compared with the published ones" in report
 
 
 def test_resnet50_of_table_8_is_built_as_the_recipe_says():
