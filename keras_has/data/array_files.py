@@ -12,6 +12,7 @@ def open_npy(path: str | os.PathLike[str]) -> np.ndarray:
     """Returns the array of a .npy file, mapped into memory; only what is used is read.
 
     A header that declares more than the file contains is an error, and nothing is allocated for it.
+    So is a header that declares less: `numpy.save` was called twice on an open file, for example.
 
     Args:
         path: The file.
@@ -31,12 +32,19 @@ def open_npy(path: str | os.PathLike[str]) -> np.ndarray:
     [0, 1, 2]
     """
     try:
-        return np.lib.format.open_memmap(path, mode="r")
+        array = np.lib.format.open_memmap(path, mode="r")
     except OSError:
         raise
     # Damaged headers make NumPy raise errors of many kinds, such as TokenError and OverflowError.
     except Exception as error:
         raise ValueError(cause_of(error)) from error
+    rest = os.stat(path).st_size - array.offset - array.nbytes  # noqa: PTH116 (a string)
+    if rest > 0:
+        raise ValueError(
+            f"{rest} bytes follow the array of shape {array.shape}: a file should hold one array. "
+            "Write it again"
+        )
+    return array
 
 
 def npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:

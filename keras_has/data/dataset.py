@@ -62,7 +62,7 @@ class Dataset:
     Raises:
         ValueError: If the columns, ids and source do not have the same length, a label is not an
             index of `class_names`, a box or segment is inverted, empty or not finite, or a duration
-            is not positive; the message gives the id.
+            or `seconds_per_feature` is not positive; the message gives the id.
 
     Example:
 
@@ -137,6 +137,12 @@ class Dataset:
 
     def _check_values(self) -> None:
         classes = len(self.class_names)
+        seconds = self.seconds_per_feature
+        if seconds is not None and not 0 < seconds < np.inf:
+            raise ValueError(
+                f"`seconds_per_feature` of {self.name!r} should be a positive number of seconds, "
+                f"or None. Received: seconds_per_feature={seconds}"
+            )
         for name, check, wanted in (
             (
                 "label",

@@ -31,11 +31,16 @@ def sample_uniformly(length: int, count: int) -> np.ndarray:
     Returns:
         (count,) int64, from 0 to length - 1, in nondecreasing order.
 
+    Raises:
+        ValueError: If `count` is less than 1.
+
     Example:
 
     >>> sample_uniformly(10, 4), sample_uniformly(2, 5)
     (array([1, 3, 6, 8]), array([0, 0, 1, 1, 1]))
     """
+    if count < 1:
+        raise ValueError(f"`count` should be at least 1. Received: count={count}")
     return (2 * np.arange(count, dtype=np.int64) + 1) * length // (2 * count)
 
 
@@ -63,8 +68,8 @@ def read_features(
 
     Raises:
         FileNotFoundError: If the file is missing.
-        ValueError: If the file does not contain (T, D) features, they are not finite, or they are
-            too large. The message names the file.
+        ValueError: If the file does not contain (T, D) features, they are not finite in float32, or
+            they are too large; the message names the file. If `num_features` is less than 1.
 
     Example:
 
@@ -73,7 +78,12 @@ def read_features(
     >>> features[:, 0].tolist(), length
     ([2.0, 6.0, 10.0], 6)
     """
-    with _opened(path, key) as array:
+    if num_features is not None and num_features < 1:
+        raise ValueError(
+            f"`num_features` should be at least 1, or None. Received: num_features={num_features}"
+        )
+    # Numbers beyond float32 become infinite, which is refused below.
+    with _opened(path, key) as array, np.errstate(over="ignore", invalid="ignore"):
         length = len(array)
         if not allow_large_features:
             _check_size(array, path, key, num_features)
@@ -85,7 +95,9 @@ def read_features(
             distinct, inverse = np.unique(rows, return_inverse=True)
             features = np.asarray(array[distinct], np.float32)[inverse]
     if not np.isfinite(features).all():
-        raise ValueError(f"{_named(path, key)}: features should be finite. Received: NaN or inf.")
+        raise ValueError(
+            f"{_named(path, key)}: features should be finite in float32. Received: NaN or inf."
+        )
     return features, length
 
 
@@ -102,7 +114,10 @@ def features_shape(path: str | os.PathLike[str], key: str | None = None) -> tupl
 
 
 def find_features(
-    features_dir: str | os.PathLike[str], video_ids: Sequence[str], key: str | None = None
+    features_dir: str | os.PathLike[str],
+    video_ids: Sequence[str],
+    key: str | None = None,
+    known_ids: Collection[str] = (),
 ) -> tuple[list[str | None], list[str]]:
     """Finds the feature files of videos.
 
@@ -112,6 +127,8 @@ def find_features(
             one dataset per video, named in the same way, or one group with the dataset `key`.
         video_ids: The ids of the videos.
         key: Name of the array within each file or group, or `None` (default).
+        known_ids: Ids of other videos. A file that is named exactly like a video belongs to it:
+            "v_a.npy" is not of the video "a" if there is a video "v_a".
 
     Returns:
         The path of each video's file, or `None` if there is none; and the array's name within the
@@ -122,15 +139,22 @@ def find_features(
         ValueError: If a video has several files, or an HDF5 file is damaged.
     """
     place = Path(features_dir)
+    known = {*video_ids, *known_ids}
+    names_of = {
+        video_id: [
+            f"{prefix}{video_id}"
+            for prefix in _PREFIXES
+            if not prefix or f"{prefix}{video_id}" not in known
+        ]
+        for video_id in video_ids
+    }
     if place.is_file() and place.suffix.lower() in _HDF5:
         found_paths: list[str | None] = []
         names = []
         try:
             with _hdf5(place) as file:
                 for video_id in video_ids:
-                    candidates = [
-                        f"{prefix}{video_id}/{key or ''}".rstrip("/") for prefix in _PREFIXES
-                    ]
+                    candidates = [f"{name}/{key or ''}".rstrip("/") for name in names_of[video_id]]
                     there = [name for name in candidates if name in file]
                     names.append(there[0] if there else "")
                     found_paths.append(str(place) if there else None)
@@ -145,11 +169,14 @@ def find_features(
             "`python -m trainers.extract_features`.",
         )
     with os.scandir(place) as entries:
-        file_names = {entry.name for entry in entries}
+        file_names: dict[str, list[str]] = {}
+        for entry in entries:
+            stem, extension = os.path.splitext(entry.name)  # noqa: PTH122 (a string)
+            file_names.setdefault(f"{stem}{extension.lower()}", []).append(entry.name)
     paths: list[str | None] = []
     for video_id in video_ids:
-        candidates = [f"{prefix}{video_id}{end}" for prefix in _PREFIXES for end in EXTENSIONS]
-        found = [name for name in candidates if name in file_names]
+        candidates = [f"{name}{end}" for name in names_of[video_id] for end in EXTENSIONS]
+        found = [name for candidate in candidates for name in file_names.get(candidate, ())]
         if len(found) > 1:
             raise ValueError(f"{place} should contain one file per video. Received: {found}")
         paths.append(str(place / found[0]) if found else None)
@@ -218,7 +245,7 @@ class _NpzArray:
             self.shape, self.dtype = npy_header(member)
             stored = archive.getinfo(name).file_size - member.tell()
         declared = math.prod(self.shape) * self.dtype.itemsize
-        if declared > stored:
+        if declared > stored or (declared < stored and not self.dtype.hasobject):
             raise ValueError(f"the header declares {declared} bytes, but there are {stored}")
 
     def __len__(self) -> int:

@@ -11,6 +11,7 @@ from keras_has.data.feature_files import (
     features_shape,
     find_features,
     read_features,
+    sample_uniformly,
     unannotated_features,
 )
 from keras_has.data.readers.score_maps import load_score_map
@@ -112,7 +113,7 @@ def test_a_small_archive_that_fills_the_memory_is_refused_before_it_does(tmp_pat
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("x.npy", npy(header.encode()) + bytes(4_000_000))
         # As if it held them all; what it really holds takes seconds to write.
-        archive.filelist[0].file_size = 1_300_000_000
+        archive.filelist[0].file_size = 128 + 1_200_000_000
     assert features_shape(path) == shape
     for num_features in (None, 5):
         with pytest.raises(ValueError, match=r"bomb\.npz.*1\.1 GiB.*allow_large_features"):
@@ -125,6 +126,32 @@ def test_a_header_that_declares_more_than_the_archive_holds_is_refused(tmp_path)
         archive.writestr("x.npy", npy(header) + bytes(100))
     with pytest.raises(ValueError, match=r"a\.npz.*40000000000 bytes"):
         read_features(tmp_path / "a.npz")
+
+
+def test_a_second_array_in_a_file_is_never_lost(tmp_path):
+    with (tmp_path / "a.npy").open("wb") as file:
+        np.save(file, FEATURES)
+        np.save(file, FEATURES)
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.write(tmp_path / "a.npy", "x.npy")
+    for name, received in (("a.npy", "2528 bytes"), ("a.npz", "declares 2400 bytes.*are 4928")):
+        for read in (features_shape, read_features):
+            with pytest.raises(ValueError, match=rf"{name}.*{received}"):
+                read(tmp_path / name)
+    with pytest.raises(ValueError, match="2528 bytes"):
+        load_score_map(tmp_path / "a.npy")
+
+
+def test_numbers_beyond_float32_and_counts_below_1_are_refused(tmp_path):
+    path = tmp_path / "a.npy"
+    np.save(path, np.array([[1e300], [1.0]]))
+    with pytest.raises(ValueError, match=r"a\.npy: .*float32"):
+        read_features(path)
+    for count in (0, -1):
+        with pytest.raises(ValueError, match=f"num_features={count}"):
+            read_features(path, num_features=count)
+        with pytest.raises(ValueError, match=f"count={count}"):
+            sample_uniformly(2, count)
 
 
 def test_hdf5_that_declares_what_it_does_not_hold_is_refused_unless_a_part_is_small(tmp_path):

@@ -17,6 +17,7 @@ from trainers.engine.run_error import RunError
 from trainers.recipes import VideoRecipe
 
 _MAX_LISTED = 10
+_ALLOWED_STEPS, _ALLOWED_FRACTION = 2, 0.1
 
 
 def seconds_per_feature_in(folder: Path) -> float | None:
@@ -66,12 +67,14 @@ def read_feature_folder(recipe: VideoRecipe, folder: str | os.PathLike[str], spl
     return data.feature_folder(folder, split, seconds_per_feature=seconds, **_reading(recipe))
 
 
-def check_features(*splits: Dataset, skip: bool) -> list[Dataset]:
+def check_features(*splits: Dataset, skip: bool, durations_are_known: bool = True) -> list[Dataset]:
     """Returns splits whose features can be read and have the same size, by the headers of files.
 
     Args:
         *splits: The splits, with features in files; others are returned unchanged.
         skip: Whether to leave out the other videos and list them in `problems`.
+        durations_are_known: Whether to list in `problems` that features do not span the durations.
+            Defaults to `True`.
 
     Raises:
         RunError: If features are unsound and are not to be skipped, or all are.
@@ -108,6 +111,10 @@ def check_features(*splits: Dataset, skip: bool) -> list[Dataset]:
             split = dataclasses.replace(
                 split.select(is_good), problems=(*split.problems, *left_out)
             )
+        counts = np.array([shape[0] for shape in of_split if shape[1] == width], np.int64)
+        if durations_are_known and len(counts):
+            contradictions = _timing_contradictions(split, counts)
+            split = dataclasses.replace(split, problems=(*split.problems, *contradictions))
         checked.append(split)
     bad = list(dict.fromkeys(bad))
     if bad and (not skip or width is None):
@@ -117,6 +124,29 @@ def check_features(*splits: Dataset, skip: bool) -> list[Dataset]:
         lines.append("Replace them, or leave their videos out with --missing_features=skip.")
         raise RunError("\n".join(lines))
     return checked
+
+
+def _timing_contradictions(split: Dataset, counts: np.ndarray) -> list[str]:
+    """Returns whether features span another time than the durations of their videos, in words."""
+    file = Path(split.feature_source.place(0)).parent / "features.json"
+    given = split.seconds_per_feature
+    seconds = given or seconds_per_feature_in(file.parent)
+    if seconds is None:
+        return []
+    durations = split["duration"]
+    # The last features of a video are often missing, because they take several frames.
+    allowed = np.maximum(_ALLOWED_STEPS * seconds, _ALLOWED_FRACTION * durations)
+    rows = np.flatnonzero(np.abs(counts * seconds - durations) > allowed)
+    if not rows.size:
+        return []
+    row = rows[0]
+    used = "the duration" if given is None else f"{seconds:g} s per feature"
+    return [
+        f"{split.name}: the features of {len(rows)} of {len(split)} videos do not span the "
+        f"durations in the annotations, such as {split.ids[row]}: {counts[row]} x {seconds:g} s "
+        f"({'given' if given else file}) is {counts[row] * seconds:g} s, the duration "
+        f"{durations[row]:g} s; used: {used}. Correct what is wrong."
+    ]
 
 
 def _shape_or_error(source: FeatureFiles, row: int) -> tuple[int, int] | str:

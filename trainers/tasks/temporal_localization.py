@@ -92,7 +92,16 @@ class TemporalLocalization(Task):
         """
         if self.recipe.all_videos:
             val = val.select([len(segments) > 0 for segments in val["segments"]])
-        train, val = check_features(train, val, skip=self.recipe.missing_features == "skip")
+        has_text_files = (
+            self.recipe.dataset == "thumos14"
+            and not (Path(self.data_dir or "") / "annotations.json").exists()
+        )
+        train, val = check_features(
+            train,
+            val,
+            skip=self.recipe.missing_features == "skip",
+            durations_are_known=not has_text_files,
+        )
         is_labeled = train["labels"].any(axis=1)
         if len(train) and not is_labeled.any():
             raise RunError(
@@ -314,7 +323,13 @@ def _with_segment_problems(split: Dataset) -> Dataset:
     is_incomplete = split["labels"].any(axis=1) & ~has_segments
     if not has_segments.any():
         return split  # Detections are not scored.
+    is_empty = ~split["labels"].any(axis=1) & ~has_segments
     problems = [
+        f"{split.name}: {is_empty.sum()} of {len(split)} evaluated videos show no action, such as "
+        f"{str(video_id)!r}; detections in them count as false."
+        for video_id in split.ids[is_empty][:1]
+    ]
+    problems += [
         f"{split.name}: {video_id} has labels but no segments; detections in it count as false."
         for video_id in split.ids[is_incomplete]
     ]

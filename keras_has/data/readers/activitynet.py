@@ -8,6 +8,7 @@ from keras_has.data.dataset import Dataset
 from keras_has.data.readers.temporal_annotations import (
     read_activitynet_json,
     temporal_dataset,
+    unread_entries,
     videos_of_json,
 )
 
@@ -72,4 +73,6 @@ def activitynet(
         exclude,
         missing_features,
         allow_large_features=allow_large_features,
+        known_ids=content["database"],
+        problems=unread_entries(content, path),
     )

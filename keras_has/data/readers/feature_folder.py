@@ -8,9 +8,11 @@ from pathlib import Path
 from keras_has.data.dataset import Dataset
 from keras_has.data.feature_files import unannotated_features
 from keras_has.data.folders import require_folder
+from keras_has.data.problems import Problems
 from keras_has.data.readers.temporal_annotations import (
     read_activitynet_json,
     temporal_dataset,
+    unread_entries,
     videos_of_json,
 )
 
@@ -28,6 +30,7 @@ def feature_folder(
     The JSON file is like ActivityNet's, with "taxonomy", a list of "nodeName", and for each id
     "subset", "duration" in seconds, and "annotations" or "video_labels" or both. A taxonomy is
     binding: labels that it does not list are left out. Without one, all labels are classes.
+    Entries of other names are listed in `problems`.
 
     Videos of none of the classes are kept, because any detection in them is false. The training
     commands evaluate on them, but do not train on them.
@@ -47,7 +50,7 @@ def feature_folder(
 
     Raises:
         FileNotFoundError: If a part is missing; the message names it.
-        ValueError: If the file is invalid or has no such subset.
+        ValueError: If the file is invalid or has no such subset, or segments start before 0.
 
     Example:
 
@@ -72,6 +75,15 @@ def feature_folder(
     subsets = sorted({str(entry["subset"]) for entry in content["database"].values()})
     if not videos:
         raise ValueError(f"{path}: `split` should be one of {subsets}. Received: split={split!r}")
+    early = Problems(str(path))
+    for video in videos.values():
+        for label, start, end in video.segments:
+            if start < 0:
+                early.add(
+                    f"{video.where}: a segment should start at 0 or later; times are seconds from "
+                    f"the beginning of the video. Received: {label!r} from {start:g} to {end:g}."
+                )
+    early.raise_if_any()
     dataset = temporal_dataset(
         f"feature_folder/{split}",
         videos,
@@ -82,6 +94,8 @@ def feature_folder(
         missing_features=missing_features,
         keep_unlabeled=True,
         allow_large_features=allow_large_features,
+        known_ids=content["database"],
+        problems=unread_entries(content, path, ("database", "taxonomy", "version")),
     )
     others = [name for name in subsets if name != split]
     lower = [name.lower() for name in others]

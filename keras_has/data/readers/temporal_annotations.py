@@ -20,6 +20,12 @@ from keras_has.data.sources import FeatureFiles
 from keras_has.json_files import read_json
 
 AMBIGUOUS = "Ambiguous"
+# Entries that are read, and those of published files that are known to be of no use here.
+_FILE_ENTRIES = ("database", "taxonomy", "video_labels", "version")
+_VIDEO_ENTRIES = (
+    *("subset", "duration", "annotations", "video_labels"),
+    *("fps", "url", "resolution"),
+)
 _LARGEST_TIME = 1e38
 
 
@@ -72,6 +78,33 @@ def read_activitynet_json(
         if with_video_labels:
             names.update(_video_labels(entry, "video_labels", where) or ())
     return content, listed or sorted(names - {AMBIGUOUS})
+
+
+def unread_entries(
+    content: Mapping[str, Any], path: Path, known: Collection[str] = _FILE_ENTRIES
+) -> list[str]:
+    """Returns a sentence for each unknown entry of the file or its videos, with their number.
+
+    Args:
+        content: What `read_activitynet_json` gave.
+        path: The file.
+        known: The entries of the file that the reader knows.
+    """
+    problems = [
+        f"{path}: the entry {key!r} is not read.{_closest(key, known)}"
+        for key in content
+        if key not in known
+    ]
+    videos: dict[str, list[str]] = {}
+    for video_id, entry in content["database"].items():
+        for key in entry if isinstance(entry, dict) else ():
+            if key not in _VIDEO_ENTRIES:
+                videos.setdefault(key, []).append(video_id)
+    return problems + [
+        f"{path}: the entry {key!r} of {len(ids)} videos, such as {ids[0]!r}, is not read."
+        f"{_closest(key, _VIDEO_ENTRIES)}"
+        for key, ids in videos.items()
+    ]
 
 
 def _is_unicode(text: str) -> bool:
@@ -220,11 +253,14 @@ def temporal_dataset(
     labels_from: str = "segments",
     keep_unlabeled: bool = False,
     allow_large_features: bool = False,
+    known_ids: Collection[str] = (),
+    problems: Sequence[str] = (),
 ) -> Dataset:
     """Puts a `Dataset` together, with the problems of the annotations named and counted.
 
-    Segments that do not end after their start are left out. Segments beyond the duration are kept:
-    the published tools keep them, and it may be the duration that is wrong. Labels that are none of
+    Segments that do not end after their start are left out. Segments beyond the video, and those
+    that are listed twice, are kept: the published tools keep them, and it may be the duration that
+    is wrong. Labels that are none of
     the classes are left out, and so are, unless `keep_unlabeled`, videos of none of the classes.
 
     Args:
@@ -240,6 +276,8 @@ def temporal_dataset(
         keep_unlabeled: Whether videos of none of the classes are kept: every detection in them is
             false. Defaults to `False`, as in the published benchmarks.
         allow_large_features: See `read_features`.
+        known_ids: Ids of videos of other splits, see `find_features`.
+        problems: What is known to be odd already.
 
     Returns:
         A `Dataset`; what is odd is in its `problems`.
@@ -265,21 +303,30 @@ def temporal_dataset(
             where = videos[text].where if text in videos else first
             raise ValueError(f"{where}: a name should be plain Unicode text. Received: {text!a}")
     index = {class_name: label for label, class_name in enumerate(class_names)}
-    problems: list[str] = []
+    problems = list(problems)
     rows = []
+    odd: dict[str, list[tuple[str, int]]] = {}
     for video_id in videos:
         if video_id in exclude:
             continue
+        for oddity, count in _odd_segments(videos[video_id]).items():
+            odd.setdefault(oddity, []).append((videos[video_id].where or video_id, count))
         row = _row(video_id, videos[video_id], index, labels_from, problems)
         if keep_unlabeled or row["labels"].any():
             rows.append(row)
         else:
             where = videos[video_id].where or f"video {video_id!r}"
             problems.append(f"{where}: shows none of the classes; left out.")
+    problems += [
+        f"{found[0][0]}: segments {oddity}; kept. {sum(count for _, count in found)} such segments "
+        f"in {len(found)} videos."
+        for oddity, found in odd.items()
+    ]
     paths: list[str | None] = [None] * len(rows)
     keys = [""] * len(rows)
     if features_dir is not None:
-        paths, keys = find_features(features_dir, [row["video_id"] for row in rows], feature_key)
+        ids = [row["video_id"] for row in rows]
+        paths, keys = find_features(features_dir, ids, feature_key, {*videos, *known_ids})
         without = [row for row, path in zip(rows, paths, strict=True) if path is None]
         missing = [row["video_id"] for row in without]
         is_needed = any(row["labels"].any() for row in without)
@@ -314,6 +361,18 @@ def temporal_dataset(
         seconds_per_feature=seconds_per_feature,
         problems=tuple(problems),
     )
+
+
+def _odd_segments(video: Video) -> dict[str, int]:
+    """Returns how many segments of a video are odd in each of several ways, without zeros."""
+    times = [(start, end) for _, start, end in video.segments if start < end]
+    odd = {
+        "start before 0": sum(start < 0 for start, _ in times),
+        "are listed twice": len(video.segments) - len(set(video.segments)),
+    }
+    if video.duration is not None:
+        odd["end after their video"] = sum(start < video.duration < end for start, end in times)
+    return {oddity: count for oddity, count in odd.items() if count}
 
 
 def _row(

@@ -13,6 +13,7 @@ from keras_has.data.readers.temporal_annotations import (
     read_activitynet_json,
     read_thumos_lines,
     temporal_dataset,
+    unread_entries,
     videos_of_json,
 )
 
@@ -85,6 +86,8 @@ def thumos14(
     if split not in _SUFFIXES:
         raise ValueError(f'`split` should be "validation" or "test". Received: split={split!r}')
     path = Path(annotations)
+    known_ids: Collection[str] = ()
+    problems: list[str] = []
     if path.is_dir() and all_videos:
         raise ValueError(
             "`all_videos` needs a JSON file with the labels of all videos; the text files have "
@@ -100,6 +103,7 @@ def thumos14(
     else:
         content, class_names = read_activitynet_json(path)
         videos = videos_of_json(content, path, split)
+        known_ids, problems = content["database"], unread_entries(content, path)
         if all_videos:
             videos, class_names = _with_labels_only(videos, content, path, split)
             labels_from = "videos"
@@ -114,6 +118,8 @@ def thumos14(
         missing_features,
         labels_from,
         allow_large_features=allow_large_features,
+        known_ids=known_ids,
+        problems=problems,
     )
 
 

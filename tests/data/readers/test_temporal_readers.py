@@ -286,6 +286,66 @@ def test_the_old_name_reads_own_videos_and_gives_the_new_one(own_folder):
     assert str(folder) in note
 
 
+def test_unknown_entries_are_named_and_counted(own_folder):
+    database = {
+        "a": video([("run", 1, 2)], subset="test", video_label=["run"]),
+        "b": {"subset": "test", "duration": 3.0, "annotation": [], "labels": ["run"]},
+        "c": {"subset": "test", "duration": 3.0, "annotation": []},
+    }
+    folder = own_folder(database, taxonmy=names("jump"))
+    taxonomy, *entries = feature_folder(folder, "test").problems
+    assert taxonomy.startswith(str(folder / "annotations.json"))
+    assert "'taxonmy'" in taxonomy
+    assert taxonomy.endswith("Is it 'taxonomy'?")
+    assert len(entries) == 3
+    assert "'video_label' of 1 videos, such as 'a'" in entries[0]
+    assert "'annotation' of 2 videos, such as 'b'" in entries[1]
+    assert entries[1].endswith("Is it 'annotations'?")
+    assert "'labels' of 1 videos, such as 'b'" in entries[2]
+    published = activitynet(folder / "annotations.json", "validation")
+    assert sum("is not read" in problem for problem in published.problems) == 4
+
+
+def test_segments_outside_the_video_or_listed_twice_are_counted(own_folder):
+    times = [("run", 1, 30), ("run", -5, 3), ("run", -5, -3), ("run", 1, 2), ("run", 1, 2)]
+    database = {"a": video(times, duration=10.0), "b": video([("run", 2, 11)], duration=10.0)}
+    folder = own_folder(database)
+    path = folder / "annotations.json"
+    dataset = activitynet(path, "validation")
+    assert list(map(len, dataset["segments"])) == [5, 1]
+    assert len(dataset.problems) == 3
+    early, twice, late = dataset.problems
+    assert early.startswith(f"{path}: video 'a': segments start before 0")
+    assert "2 such segments in 1 videos" in early
+    assert "1 such segments in 1 videos" in twice
+    assert "2 such segments in 2 videos" in late
+    with pytest.raises(ValueError, match="2 problems") as error:
+        feature_folder(folder, "validation")
+    assert f"{path}: video 'a'" in str(error.value)
+    assert "'run' from -5 to -3" in str(error.value)
+
+
+@pytest.mark.parametrize("seconds", [-5.0, 0.0, np.nan, np.inf])
+def test_a_time_between_features_that_is_none_is_refused(own_folder, seconds):
+    folder = own_folder({"s1": video([("row", 0.2, 1.0)], subset="train", duration=2.0)})
+    with pytest.raises(ValueError, match=f"seconds_per_feature={seconds}"):
+        feature_folder(folder, seconds_per_feature=seconds)
+
+
+def test_a_file_belongs_to_the_video_that_it_is_named_after(own_folder):
+    entry = video([("row", 0.2, 1.0)], subset="train", duration=2.0)
+    folder = own_folder({"v1": entry, "v_v1": {**entry, "subset": "test"}})
+    features = folder / "features"
+    np.save(features / "v_v1.npy", np.full((10, 4), 2.0))
+    assert feature_folder(folder).read(0)[0].max() == 1
+    assert feature_folder(folder, "test").read(0)[0].max() == 2
+    (features / "v1.npy").unlink()
+    with pytest.raises(FileNotFoundError, match="'v1'"):
+        feature_folder(folder)
+    (features / "v_v1.npy").rename(features / "v_v1.NPY")
+    assert feature_folder(folder, "test").read(0)[0].max() == 2
+
+
 def test_only_the_watch_dataset_is_called_so(own_folder):
     database = {"watch_train_0001": video([("ROW", 0.2, 1.0)], subset="train", duration=2.0)}
     dataset = watch_untrimmed(own_folder(database, taxonomy=names("ROW")))

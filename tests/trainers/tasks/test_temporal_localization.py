@@ -225,7 +225,8 @@ def test_what_is_left_out_of_own_videos_is_printed_and_counted(tmp_path, capsys)
     assert task.val_split.ids.tolist() == ["t0", "t1"]
     results = train_recipe(recipe, tmp_path / "run", folder)
     out = capsys.readouterr().out
-    assert "3 problems in the data:" in out
+    assert "4 problems in the data:" in out
+    assert "1 of 2 evaluated videos show no action, such as 't1'" in out
     assert "video 'v4': 1 segments of 'jmup'" in out
     assert "v4 shows none of the classes; not trained on" in out
     assert "4 training videos, 2 validation videos with 1 segments" in out
@@ -268,6 +269,23 @@ def test_a_split_of_which_no_video_shows_a_class_is_refused(tmp_path):
     folder = write_own(tmp_path / "own", database)
     with pytest.raises(RunError, match="None of the 1 videos.*jump, run"):
         TemporalLocalization(tiny("features_has"), folder).load()
+
+
+def test_features_that_contradict_the_durations_are_reported(tmp_path):
+    database = {f"v{number}": own_video("run") for number in range(4)}
+    database["t0"] = own_video("jump", subset="test")
+    folder = write_own(tmp_path / "own", database)
+    stated = folder / "features" / "features.json"
+    count = len(np.load(folder / "features" / "v0.npy"))
+    for seconds, is_reported in ((4 / count, False), (2 / count, True)):
+        stated.write_text(json.dumps({"seconds_per_feature": seconds}))
+        task = TemporalLocalization(tiny("features_has"), folder)
+        task.load()
+        found = [problem for problem in task.problems if str(stated) in problem]
+        assert len(found) == 2 * is_reported
+    assert "4 of 4 videos" in found[0]
+    assert "is 2 s, the duration 4 s; used: the duration" in found[0]
+    assert task.train_split.read(0)[1] == pytest.approx(4 / count)
 
 
 def test_a_single_class_is_reported(tmp_path):
