@@ -48,7 +48,7 @@ NETWORKS = {
         models.AlexNet,
         ("weights", "conv1_padding"),
         needs_weights="alexnet starts from weights of ILSVRC 2012 in a file: --weights=PATH "
-        "(docs/data.md says which), or from scratch: --weights=random.",
+        "(docs/segmentation.md says which), or from scratch: --weights=random.",
     ),
     "alexnet_gap": Network(models.AlexNetGAP, can_hide_conv1=True),
     "googlenet_gap": Network(models.GoogLeNetGAP, ("map_stride", "width_multiplier")),
