@@ -155,7 +155,7 @@ def test_curves_are_those_of_the_history_and_skip_epochs_without_evaluation(monk
     breakdowns.training_curves([run], {"loss": "loss", "top1_clas": "Top-1 Clas (%)"})
     assert drawn == [
         {"run, test images": ([2], [3]), "run, training": ([1, 2], [2, 1])},
-        {"run, test images": ([], []), "run, training": ([1, 2], [25, 50])},
+        {"run, training": ([1, 2], [25, 50])},
     ]
     run.history = []
     assert breakdowns.training_curves([run], {"loss": "loss"}) == []
