@@ -17,6 +17,8 @@ from keras_has.models.fcn import FCN as FCN
 from keras_has.models.gap_classifier import GAPClassifier as GAPClassifier
 from keras_has.models.googlenet_gap import GoogLeNetGAP as GoogLeNetGAP
 from keras_has.models.identity_classifier import IdentityClassifier as IdentityClassifier
+from keras_has.models.khorrami_cnn import KhorramiCNN as KhorramiCNN
+from keras_has.models.levi_hassner_cnn import LeviHassnerCNN as LeviHassnerCNN
 from keras_has.models.pixel_scaling import pixel_scaling as pixel_scaling
 from keras_has.models.small_gap import SmallGAP as SmallGAP
 from keras_has.models.temporal_gap import TemporalGAP as TemporalGAP

@@ -30,6 +30,8 @@ LAYERS = {
     "TemporalPooling, avg": (lambda: layers.TemporalPooling("avg"), FEATURES),
     "InputDropout": (lambda: layers.InputDropout(0.25, seed=2), IMAGES),
     "PadToMultiple": (lambda: layers.PadToMultiple(5), IMAGES),
+    "Greyscale": (layers.Greyscale, IMAGES),
+    "LocalContrastNormalization": (lambda: layers.LocalContrastNormalization(3), IMAGES),
     "LocalResponseNormalization": (lambda: layers.LocalResponseNormalization(3, 0.5), IMAGES),
     "PixelScaling": (lambda: PixelScaling((1.0, 2.0, 3.0), (2.0, 2.0, 4.0), False), IMAGES),
 }
