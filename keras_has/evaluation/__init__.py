@@ -4,6 +4,7 @@ An evaluator defines `forward`, `reset`, `process` and `result`. `Inference` is 
 feeds them; `keras_has.callbacks.EvaluationCallback` runs one after each epoch.
 """
 
+from keras_has.evaluation.age import AgeEvaluator as AgeEvaluator
 from keras_has.evaluation.batch import Batch as Batch
 from keras_has.evaluation.classification import ClassificationEvaluator as ClassificationEvaluator
 from keras_has.evaluation.evaluator import Evaluator as Evaluator

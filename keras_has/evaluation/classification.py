@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar
 
 import keras
 import numpy as np
@@ -47,6 +48,12 @@ class ClassificationEvaluator(Evaluator):
     name = "classification"
     panel_tag = "most confident mistakes"
     noun = "image"
+    # The outputs of which the mean over all examples is a figure, and the name of the figure.
+    figures: ClassVar[Mapping[str, str]] = {
+        "loss": "loss",
+        "is_top1": "top1_clas",
+        "is_top5": "top5_clas",
+    }
 
     def __init__(self, class_names: Sequence[str] | None = None, panel_images: int = 12) -> None:
         self.class_names = None if class_names is None else tuple(class_names)
@@ -76,13 +83,22 @@ class ClassificationEvaluator(Evaluator):
             }
             if logits.shape[1] >= 5:
                 outputs["is_top5"] = true_class_is_among(labels, logits, 5)
-            return outputs
+            return {**outputs, **self.further_outputs(batch, probabilities)}
 
         return on_replica
 
+    def further_outputs(self, batch: Tensors, probabilities: tf.Tensor) -> Tensors:
+        """Returns what a subclass needs besides; by default nothing.
+
+        Args:
+            batch: The batch of a replica.
+            probabilities: Those of all classes, (B, classes).
+        """
+        return {}
+
     def reset(self) -> None:
         """Forgets all examples."""
-        self._totals = {"loss": 0.0}
+        self._totals: dict[str, float] = {"loss": 0.0}
         self._count = 0
         # Probability, picture and caption of the most confident mistakes; None without a panel.
         self._mistakes: list[tuple[float, drawing.Picture, str]] | None = None
@@ -102,7 +118,7 @@ class ClassificationEvaluator(Evaluator):
 
     def process(self, batch: Batch) -> None:
         """Adds up losses and correct examples, and keeps the most confident mistakes."""
-        for key in {"loss", "is_top1", "is_top5"} & set(batch):
+        for key in set(self.figures) & set(batch):
             self._totals[key] = self._totals.get(key, 0.0) + float(np.sum(batch[key], dtype=float))
         self._count += batch.num_examples
         if self._mistakes is not None:
@@ -111,10 +127,9 @@ class ClassificationEvaluator(Evaluator):
 
     def result(self) -> dict[str, float]:
         """Returns the figures over all examples since `reset`."""
-        names = {"loss": "loss", "is_top1": "top1_clas", "is_top5": "top5_clas"}
         return {
             name: self._totals[key] / self._count
-            for key, name in names.items()
+            for key, name in self.figures.items()
             if key in self._totals
         }
 

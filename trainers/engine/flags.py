@@ -76,12 +76,19 @@ def _flag_fields(recipe_class: type[Recipe]) -> list[dataclasses.Field[Any]]:
 def _parse(value: Any, field: dataclasses.Field[Any]) -> Any:
     parsers: dict[Any, Callable[[str], Any]] = {
         tuple[int, ...]: int,
-        tuple[float, ...]: float,
+        tuple[float, ...]: _parse_number,
         _REGIMES: _parse_regime,
     }
     if field.type not in parsers:
         return value
     return tuple(parsers[field.type](text) for text in value if text.strip())
+
+
+def _parse_number(text: str) -> float:
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
 
 
 def _parse_regime(text: str) -> tuple[int, float, float]:

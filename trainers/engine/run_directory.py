@@ -9,9 +9,11 @@ data came from), `data.json` (classes and checksums of the data), `logs/` (Tenso
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import re
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,7 +31,8 @@ from trainers.tasks.registry import TaskEntry, task_of_fields
 RecipeType = TypeVar("RecipeType", bound=Recipe)
 
 _CHECKPOINT_NAME = re.compile(r"checkpoint_\d+\.weights\.h5")
-_PARTIAL_CHECKPOINT = "partial_checkpoint_"
+# What a kill within the first epoch may leave.
+_OF_THE_FIRST_EPOCH = ("partial_checkpoint_", "partial_best_", "best_")
 _FILES_OF_AN_UNTRAINED_RUN = {
     *("recipe.json", "source.json", "bad_images.json", "logs"),
     data_digest.FILE,
@@ -105,7 +108,7 @@ class RunDirectory:
         names = {
             entry.name.removesuffix(PARTIAL_SUFFIX)
             for entry in entries
-            if not entry.name.startswith(_PARTIAL_CHECKPOINT)
+            if not entry.name.startswith(_OF_THE_FIRST_EPOCH)
         }
         is_claimed = "recipe.json" in names or names == {"source.json"}
         if not is_claimed or not names <= _FILES_OF_AN_UNTRAINED_RUN:
@@ -232,6 +235,37 @@ class RunDirectory:
             if old.name != name:
                 old.unlink()
 
+    def save_best(self, model: keras.Model, epoch: int, former: int | None) -> None:
+        """Saves the weights of the best epoch so far, and keeps those of the best one before.
+
+        A kill may come before the checkpoint of the epoch: then the former one is the best again.
+
+        Args:
+            model: The network.
+            epoch: The number of the epoch, from 1.
+            former: The best of the epochs before, `None` if there is none.
+        """
+        with atomic_path(self._best(epoch), keep_suffix=True) as partial:
+            model.save_weights(partial)
+        kept = {self._best(number) for number in (epoch, former) if number is not None}
+        for old in set(self.path.glob("best_*.weights.h5")) - kept:
+            old.unlink()
+
+    def restore_best(self, model: keras.Model, epoch: int) -> None:
+        """Loads the weights of the best epoch.
+
+        Raises:
+            RunError: If they cannot be read.
+        """
+        path = self._best(epoch)
+        try:
+            model.load_weights(path)
+        except Exception as error:  # HDF5 and Keras raise nearly everything for damaged files.
+            raise self._damaged(path.name, error) from error
+
+    def _best(self, epoch: int) -> Path:
+        return self.path / f"best_{epoch:04d}.weights.h5"
+
     def restore_checkpoint(self, model: keras.Model) -> list[dict[str, float]]:
         """Loads the last checkpoint into a model; returns its history, [] without a checkpoint.
 
@@ -308,10 +342,11 @@ class RunDirectory:
         checkpoint = other._read_checkpoint()
         if checkpoint is None:
             raise RunError(f"{other.path} contains no network: it has no checkpoint.json.")
-        name = checkpoint["weights"]
+        best = [path.name for path in other.path.glob("best_*.weights.h5")]
         try:
-            with atomic_path(self.path / name) as partial:
-                shutil.copyfile(other.path / name, partial)
+            for name in (*best, checkpoint["weights"]):
+                with atomic_path(self.path / name) as partial:
+                    shutil.copyfile(other.path / name, partial)
         except FileNotFoundError as error:
             raise RunError(f"{other.path} contains no readable network ({error}).") from error
         self.write_json("checkpoint.json", checkpoint)
@@ -325,6 +360,26 @@ class RunDirectory:
             f"project wrote the run, the file is damaged: delete {self.path} to "
             "start the run again."
         )
+
+
+def best_epoch(history: Sequence[Mapping[str, float]], figure: str) -> int | None:
+    """Returns the first epoch with the highest figure, counted from 1; `None` without any.
+
+    Args:
+        history: The figures of each epoch, not all of which were evaluated.
+        figure: The name of the figure.
+
+    Example:
+
+    >>> best_epoch([{"val_top1_clas": 0.5}, {}, {"val_top1_clas": 0.7}], "val_top1_clas")
+    3
+    """
+    evaluated = [
+        (logs[figure], -number)
+        for number, logs in enumerate(history, 1)
+        if not math.isnan(logs.get(figure, math.nan))
+    ]
+    return -max(evaluated)[1] if evaluated else None
 
 
 def open_finished(

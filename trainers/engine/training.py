@@ -15,7 +15,7 @@ from keras_has.callbacks import Regimes
 from trainers.engine import data_digest
 from trainers.engine.console import epoch_line, is_terminal, print_problems
 from trainers.engine.event_files import purge_events
-from trainers.engine.run_directory import RunDirectory
+from trainers.engine.run_directory import RunDirectory, best_epoch
 from trainers.engine.run_error import RunError
 from trainers.engine.strategies import choose_strategy
 from trainers.recipes.recipe import Recipe
@@ -135,6 +135,7 @@ def load_network(
     model = _build(task, strategy)
     with strategy.scope():
         directory.restore_checkpoint(model)
+        _restore_best(task, directory, model)
     task.prepare_for_evaluation(model)
     return model
 
@@ -150,6 +151,23 @@ class _SaveCheckpoints(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.history.append({key: float(value) for key, value in (logs or {}).items()})
         self.directory.save_checkpoint(self.model, self.history)
+
+
+class _KeepBestWeights(keras.callbacks.Callback):
+    """Keeps the weights of the epoch with the highest figure, which the task evaluates."""
+
+    def __init__(
+        self, directory: RunDirectory, history: list[dict[str, float]], figure: str
+    ) -> None:
+        super().__init__()
+        self.directory = directory
+        self.history = history
+        self.figure = figure
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        former = best_epoch(self.history, self.figure)
+        if best_epoch([*self.history, logs or {}], self.figure) == epoch + 1:
+            self.directory.save_best(self.model, epoch + 1, former)
 
 
 class _StopAtInvalidLoss(keras.callbacks.Callback):
@@ -314,6 +332,8 @@ def _fit(task: Task, directory: RunDirectory, strategy: tf.distribute.Strategy) 
         _PrintEpochs(task),
         _SaveCheckpoints(directory, history),
     ]
+    if task.selection:
+        all_callbacks.insert(-1, _KeepBestWeights(directory, history, task.selection))
     if strategy.num_replicas_in_sync > 1:
         all_callbacks.insert(0, _AverageReplicaStatistics())
     if recipe.schedule == "regimes":
@@ -336,7 +356,16 @@ def _fit(task: Task, directory: RunDirectory, strategy: tf.distribute.Strategy) 
                 if history
                 else "Interrupted in the first epoch. The same command starts the run again."
             ) from None
+    with strategy.scope():
+        _restore_best(task, directory, model)
     return model
+
+
+def _restore_best(task: Task, directory: RunDirectory, model: keras.Model) -> None:
+    """Loads the weights of the epoch that the task chooses, if it chooses one."""
+    epoch = best_epoch(directory.read_history(), task.selection) if task.selection else None
+    if epoch is not None:
+        directory.restore_best(model, epoch)
 
 
 def _log_start(task: Task, directory: RunDirectory, step: int) -> None:

@@ -29,14 +29,15 @@ class ClassificationRecipe(ImageFields):
 
     TASK: ClassVar[str] = "classification"
     DATASETS: ClassVar[tuple[str, ...]] = ("cifar10", "cifar100", "imagenet")
+    AUGMENTATIONS: ClassVar[tuple[str, ...]] = AUGMENTATIONS
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._check_choice("block", ("basic", "bottleneck"))
-        self._check_choice("augmentation", AUGMENTATIONS)
+        self._check_choice("augmentation", self.AUGMENTATIONS)
         self._check_range("padding", 0, 32)
         self._check_range("min_crop_area", 0, 1)
-        if self.dataset != "imagenet":
+        if self.dataset.startswith("cifar"):
             for name in ("image_size", "resize_size"):
                 self._check_range(name, 32, 32)  # crops have the size of the evaluated images
         if self.depth < 8 or (self.depth - 2) % 6:

@@ -44,7 +44,8 @@ class ImageFields(HidingFields):
     )
     model: str = field(
         "small_gap",
-        help='"small_gap", "alexnet_gap", "googlenet_gap", "efficientnet_lite0", or the name of a '
+        help='"small_gap", "alexnet_gap", "googlenet_gap", "efficientnet_lite0", "khorrami_cnn", '
+        '"levi_hassner_cnn", or the name of a '
         "network of `keras.applications`.",
     )
     weights: str = field(
@@ -61,7 +62,8 @@ class ImageFields(HidingFields):
     )
     widths: tuple[int, ...] = field(
         (),
-        help='Number of kernels in each convolution of "small_gap"; () for its default. Fewer '
+        help='Number of kernels in each convolution of "small_gap", or of the three of '
+        '"khorrami_cnn"; () for its default. Fewer '
         "convolutions have a smaller receptive field, which makes the map sharper.",
     )
     width_multiplier: float = field(1.0, help='Fraction of the kernels of "googlenet_gap" to keep.')
@@ -78,9 +80,15 @@ class ImageFields(HidingFields):
         "images, or for the scaling that a network of `keras.applications` was trained with.",
     )
     std: tuple[float, ...] = field((), help="Standard deviation of each channel; see `mean`.")
-    patch_size: tuple[int, ...] = field(
+    patch_size: tuple[float, ...] = field(
         (0,),
-        help="Sides of the hidden patches in pixels; one is drawn for each image; 0 hides nothing.",
+        help="Sides of the hidden patches in pixels or, between 0 and 1, as fractions of the "
+        "image's side; one is drawn for each image; 0 hides nothing.",
+    )
+    hide_probabilities: tuple[float, ...] = field(
+        (),
+        help="Probabilities that a patch is hidden, from which each image draws one; () for "
+        "`hide_probability`.",
     )
     conv1_patch_size: tuple[int, ...] = field(
         (0,),
@@ -140,11 +148,22 @@ class ImageFields(HidingFields):
             )
         for name in ("patch_size", "conv1_patch_size"):
             sizes = getattr(self, name)
-            if not sizes or min(sizes) < 0:
+            may_be_fraction = name == "patch_size"
+            are_valid = [
+                (isinstance(size, int) and size >= 0) or (may_be_fraction and 0 < size < 1)
+                for size in sizes
+            ]
+            if not sizes or not all(are_valid):
+                or_fractions = " or fractions of the image's side" if may_be_fraction else ""
                 raise ValueError(
-                    f"`{name}` should be one or more sides of at least 0 (0 hides nothing). "
-                    f"Received: {name}={sizes}"
+                    f"`{name}` should be one or more sides of at least 0 (0 hides nothing)"
+                    f"{or_fractions}. Received: {name}={sizes}"
                 )
+        if not all(0 <= value <= 1 for value in self.hide_probabilities):
+            raise ValueError(
+                "`hide_probabilities` should be from 0 to 1. "
+                f"Received: hide_probabilities={self.hide_probabilities}"
+            )
         if any(width < 2 for width in self.widths):
             raise ValueError(
                 f"`widths` should be numbers of at least 2. Received: widths={self.widths}"
@@ -168,6 +187,11 @@ class ImageFields(HidingFields):
                 f"Received: fill_value={self.fill_value}"
             )
 
+    @property
+    def patch_probability(self) -> float | tuple[float, ...]:
+        """The probability that a patch is hidden, or those from which each image draws one."""
+        return self.hide_probabilities or self.hide_probability
+
     def override(self, **fields: Any) -> Self:
         """Returns a copy with some fields replaced; the crop keeps its fraction of the image.
 
@@ -189,6 +213,8 @@ class ImageFields(HidingFields):
         self._refuse_unused(
             fields,
             ("hide_probability", is_hiding, "a recipe that hides nothing"),
+            ("hide_probability", not recipe.hide_probabilities, "hide_probabilities"),
+            ("hide_probabilities", is_hiding, "a recipe that hides nothing"),
             ("width_multiplier", recipe.model == "googlenet_gap", model),
             ("batch_norm_momentum", recipe.model == "efficientnet_lite0", model),
             ("input_dropout_at_test", recipe.input_dropout > 0, "input_dropout=0"),

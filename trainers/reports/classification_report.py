@@ -20,7 +20,6 @@ from trainers.reports.page import Table, size_of
 from trainers.reports.proportions import NO_VALUE
 from trainers.reports.report_file import report_file, report_title
 from trainers.reports.seen_images import evaluated_images, training_images
-from trainers.tasks.classification import Classification
 
 _MOST_BYTES = 7_500_000
 _CURVES = {"loss": "loss (cross-entropy)", "top1_clas": "Top-1 Clas (% of images)"}
@@ -32,6 +31,7 @@ def write_classification_report(
     data_dir: str | os.PathLike[str] | None = None,
     out: str | os.PathLike[str] | None = None,
     images: int = 24,
+    run_class: type[ClassificationRun] = ClassificationRun,
 ) -> Path:
     """Writes the report of a finished run that classifies images.
 
@@ -42,6 +42,7 @@ def write_classification_report(
         out: File to write; None for `report.html` in `run_dir`.
         images: Number of evaluated images to show, and twice the number of each run's training
             images.
+        run_class: The class of the runs.
 
     Returns:
         The file.
@@ -49,7 +50,7 @@ def write_classification_report(
     Raises:
         RunError: If a run does not exist or is not finished, or the two cannot be compared.
     """
-    runs = ClassificationRun.open_with_baseline(run_dir, baseline_run_dir, data_dir)
+    runs = run_class.open_with_baseline(run_dir, baseline_run_dir, data_dir)
     file = report_file(runs[-1].path, out)
     write_atomically(file, report_text(runs, images))
     return file
@@ -95,11 +96,11 @@ def _figures(runs: Sequence[ClassificationRun]) -> Table:
     columns = {"Published": {key: f"{value:g}" for key, value in published.items()}}
     rows = [
         ["Best epoch", *(str(run.results.get("best_epoch", NO_VALUE)) for run in runs)],
-        ["Loss, last epoch", *(f"{run.results['loss']:.3f}" for run in runs)],
+        [f"Loss, {runs[-1].task.evaluated_epoch}", *(f"{run.results['loss']:.3f}" for run in runs)],
     ]
     return figures_table(
         runs,
-        dict(Classification.columns),
+        dict(runs[-1].task.columns),
         columns if published else None,
         [*rows, *recipe_differences(runs)],
     )

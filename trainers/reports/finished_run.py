@@ -66,7 +66,7 @@ class FinishedRun(abc.ABC):
         other = shares_data_with
         if other is not None and self._has_data_of(other):
             self.task.data_dir = other.task.data_dir
-            self.task.train_split, self.task.val_split = other.task.train_split, other.split
+            self.task.adopt_splits(other.task)
         else:
             self.task.load(directory)
         self.model = load_network(self.task, directory)
@@ -121,7 +121,7 @@ class FinishedRun(abc.ABC):
     @property
     def split(self) -> Any:
         """The dataset that the run is evaluated on."""
-        return self.task.val_split
+        return self.task.evaluated_split
 
     @functools.cached_property
     def history(self) -> list[dict[str, float]]:

@@ -9,6 +9,7 @@ from trainers.engine.run_directory import RunDirectory
 from trainers.engine.run_error import RunError
 from trainers.recipes import ImageRecipe, Recipe, VideoRecipe
 from trainers.recipes.classification_recipe import ClassificationRecipe
+from trainers.recipes.faces_recipe import FacesRecipe
 from trainers.recipes.reidentification_recipe import ReidentificationRecipe
 from trainers.recipes.segmentation_recipe import SegmentationRecipe
 from trainers.reports.plots import check_matplotlib
@@ -69,6 +70,12 @@ def write_report(
     if issubclass(kind, ClassificationRecipe):
         from trainers.reports.classification_report import write_classification_report
 
+        if issubclass(kind, FacesRecipe):
+            from trainers.reports.faces_run import FacesRun
+
+            return write_classification_report(
+                run_dir, baseline_run_dir, data_dir, out, images, FacesRun
+            )
         return write_classification_report(run_dir, baseline_run_dir, data_dir, out, images)
     if issubclass(kind, VideoRecipe):
         from trainers.reports.sequence_report import write_sequence_report

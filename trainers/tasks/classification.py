@@ -15,7 +15,7 @@ from keras_has.data import Dataset, transforms
 from keras_has.evaluation import ClassificationEvaluator
 from keras_has.export import export_localizer
 from trainers.engine.console import percent_rows
-from trainers.engine.run_directory import RunDirectory
+from trainers.engine.run_directory import RunDirectory, best_epoch
 from trainers.recipes.classification_recipe import ClassificationRecipe
 from trainers.tasks.erasing import erasing_layers
 from trainers.tasks.image_task import ImageTask
@@ -43,6 +43,8 @@ class Classification(ImageTask):
         ),
     }
     columns: ClassVar[Sequence[tuple[str, str]]] = tuple(_TITLES.items())
+    # The epoch whose network is evaluated, in words.
+    evaluated_epoch: ClassVar[str] = "last epoch"
 
     @property
     def split_names(self) -> tuple[str, str]:
@@ -89,6 +91,7 @@ class Classification(ImageTask):
             example = self._crop(example, seed)
             if recipe.horizontal_flip:
                 example = transforms.flip(example, is_flipped)
+            example = self.vary(example, seed)
             # Keras' layers that erase and mix need to know the size.
             shape = (recipe.image_size, recipe.image_size, 3)
             return {**example, "image": tf.ensure_shape(example["image"], shape)}
@@ -105,6 +108,10 @@ class Classification(ImageTask):
         if recipe.augmentation != "cutmix":
             return batches
         return data.cut_mix(batches, len(self.train_split.class_names), recipe.seed, first_step)
+
+    def vary(self, example: transforms.Example, seed: tf.Tensor) -> transforms.Example:
+        """Changes a training image at random after crop and flip; by default not at all."""
+        return example
 
     def _crop(self, example: transforms.Example, seed: tf.Tensor) -> transforms.Example:
         """Returns a random window of the size of the network's input."""
@@ -128,11 +135,16 @@ class Classification(ImageTask):
             center_share=recipe.image_size / recipe.resize_size,
         )
 
+    def evaluator(self) -> ClassificationEvaluator:
+        """Returns what computes the figures."""
+        return ClassificationEvaluator(self.val_split.class_names)
+
     def evaluation_callback(self, directory: RunDirectory | None) -> EvaluationCallback:
-        """Returns the evaluation of an epoch."""
+        """Returns the evaluation of an epoch or, without a directory, of the trained network."""
+        split = self.evaluated_split if directory is None else self.val_split
         return EvaluationCallback(
-            ClassificationEvaluator(self.val_split.class_names),
-            self.evaluation_batches(self.val_split),
+            self.evaluator(),
+            self.evaluation_batches(split),
             log_dir=None if directory is None else directory.logs,
         )
 
@@ -150,14 +162,14 @@ class Classification(ImageTask):
         Published figures are often those of the best epoch, which was chosen on the test images.
         """
         results = super().evaluate(model, directory)
-        history = directory.read_history()
-        evaluated = [
-            (logs["val_top1_clas"], n)
-            for n, logs in enumerate(history, 1)
-            if "val_top1_clas" in logs
-        ]
-        best, epoch = max(evaluated, key=lambda pair: (pair[0], -pair[1]))
-        return {**results, "best_top1_clas": best, "best_epoch": epoch}
+        return {**results, **self.figures_of_history(directory.read_history())}
+
+    def figures_of_history(self, history: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+        """Returns the best of the evaluated epochs, and its accuracy."""
+        epoch = best_epoch(history, "val_top1_clas")
+        if epoch is None:
+            return {}
+        return {"best_top1_clas": history[epoch - 1]["val_top1_clas"], "best_epoch": epoch}
 
     def final_results(self, model: keras.Model) -> tuple[dict[str, Any], np.ndarray | None]:
         """Evaluates the network, and the most frequent training class as a baseline."""
@@ -166,9 +178,9 @@ class Classification(ImageTask):
         evaluated = final.evaluate(draw=True)
         figures = {name.removeprefix("val_"): value for name, value in evaluated.items()}
         most_frequent = np.bincount(self.train_split["label"]).argmax()
-        baseline = float(np.mean(self.val_split["label"] == most_frequent))
+        baseline = float(np.mean(self.evaluated_split["label"] == most_frequent))
         return {
-            "images": len(self.val_split),
+            "images": len(self.evaluated_split),
             **figures,
             "most_frequent_class": baseline,
             "bad_images": len(self.bad_images),

@@ -34,6 +34,8 @@ class ImageTask(Task):
     """
 
     examples: ClassVar[str] = "images"
+    # The split that the trained network is evaluated on; "" for the validation split.
+    test_split_name: ClassVar[str] = ""
 
     def __init__(
         self,
@@ -44,16 +46,18 @@ class ImageTask(Task):
         super().__init__(recipe, data_dir)
         self.on_bad_image = on_bad_image
         self.bad_images: list[dict[str, str]] = []
+        self.test_split: Dataset | None = None
 
     def load(self, directory: RunDirectory | None = None) -> None:
-        """Reads both splits; with `on_bad_image="skip"` searches for bad files first."""
+        """Reads all splits; with `on_bad_image="skip"` searches for bad files first."""
         recipe = self.recipe
         is_skipping = self.on_bad_image == "skip" and not self.readers[recipe.dataset].is_generated
         known = directory.read_json("bad_images.json") if is_skipping and directory else None
         self.bad_images = list(known or [])
-        train, val = (
+        names = [name for name in (*self.split_names, self.test_split_name) if name]
+        train, val, *test = (
             self._without_bad_images(self.read_split(split), split, is_skipping, known is not None)
-            for split in self.split_names
+            for split in names
         )
         if is_skipping and known is None and directory is not None:
             directory.write_json("bad_images.json", self.bad_images)
@@ -64,6 +68,24 @@ class ImageTask(Task):
             images_in_memory(dataset, recipe.image_size, split)
             for dataset, split in ((self.train_split, "train"), (self.val_split, "val"))
         )
+        self.test_split = test[0] if test else None
+        if self.test_split is not None and len(self.test_split) == 0:
+            raise RunError(f"{self.test_split.name} has no {self.examples}.")
+
+    @property
+    def splits(self) -> tuple[Dataset, ...]:
+        """All splits."""
+        return (*super().splits, *([] if self.test_split is None else [self.test_split]))
+
+    @property
+    def evaluated_split(self) -> Dataset:
+        """The split that the trained network is evaluated on."""
+        return self.val_split if self.test_split is None else self.test_split
+
+    def adopt_splits(self, other: ImageTask) -> None:
+        """Takes over the splits of another task on the same data."""
+        super().adopt_splits(other)
+        self.test_split = other.test_split
 
     def _without_bad_images(
         self, dataset: Dataset, split: str, is_skipping: bool, is_known: bool
@@ -84,7 +106,7 @@ class ImageTask(Task):
     def build_model(self) -> keras.Model:
         """Returns the network, with normalization and hiding inside."""
         recipe = self.recipe
-        scaling = pixel_layer(recipe, self.train_split)
+        scaling = self.scaling()
         num_classes = len(self.train_split.class_names)
         model = build_network(recipe, num_classes, scaling, self.augmentation())
         if recipe.batch_norm_refresh:
@@ -93,6 +115,10 @@ class ImageTask(Task):
             except ValueError as error:
                 raise RunError(f"{error}. Omit --batch_norm_refresh.") from error
         return model
+
+    def scaling(self) -> keras.Layer:
+        """Returns the layer that scales pixels."""
+        return pixel_layer(self.recipe, self.train_split)
 
     def augmentation(self) -> list[keras.Layer]:
         """Returns layers between the scaling of pixels and hiding; by default none."""
@@ -130,7 +156,7 @@ class ImageTask(Task):
 
     def input_layers(self) -> list[keras.Layer]:
         """Returns new layers like those in front of the network, scaling first and hiding last."""
-        scaling = pixel_layer(self.recipe, self.train_split)
+        scaling = self.scaling()
         return preprocessing_layers(self.recipe, scaling, self.augmentation())
 
     def training_panel(self) -> drawing.Picture:
@@ -162,7 +188,7 @@ class ImageTask(Task):
 
     def name_bad_input(self, error: Exception) -> str | None:
         """Returns the file that could not be decoded."""
-        for split in (self.train_split, self.val_split):
+        for split in self.splits:
             message = data.name_bad_image(split, error)
             if message is not None:
                 return str(message)

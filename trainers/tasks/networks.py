@@ -52,6 +52,8 @@ NETWORKS = {
     ),
     "alexnet_gap": Network(models.AlexNetGAP, can_hide_conv1=True),
     "googlenet_gap": Network(models.GoogLeNetGAP, ("map_stride", "width_multiplier")),
+    "khorrami_cnn": Network(models.KhorramiCNN, ("widths",)),
+    "levi_hassner_cnn": Network(models.LeviHassnerCNN),
     "cifar_resnet": Network(models.CifarResNet, ("depth", "block")),
     "efficientnet_lite0": Network(
         models.EfficientNetLite0,
@@ -213,11 +215,11 @@ def preprocessing_layers(
 
 
 def _hiding(
-    recipe: ImageFields, sizes: Sequence[int], fill_value: tuple[float, ...]
+    recipe: ImageFields, sizes: Sequence[float], fill_value: tuple[float, ...]
 ) -> layers.HideAndSeek:
     return layers.HideAndSeek(
         sizes,
-        recipe.hide_probability,
+        recipe.patch_probability,
         fill_value if len(fill_value) > 1 else fill_value[0],
         data_format="channels_last",
         seed=recipe.seed,

@@ -13,6 +13,7 @@ from trainers.engine.choices import unknown_name
 from trainers.recipes import (
     cifar,
     cub,
+    faces,
     folder,
     imagenet,
     imagenet_classification,
@@ -25,6 +26,7 @@ from trainers.recipes import (
     videos,
 )
 from trainers.recipes.classification_recipe import ClassificationRecipe
+from trainers.recipes.faces_recipe import FacesRecipe
 from trainers.recipes.image_recipe import ImageRecipe
 from trainers.recipes.recipe import Recipe
 from trainers.recipes.reidentification_recipe import ReidentificationRecipe
@@ -83,6 +85,7 @@ _ENTRIES = (
     ),
     TaskEntry("TemporalLocalization", VideoRecipe, "thumos", (videos,)),
     TaskEntry("Classification", ClassificationRecipe, "cifar", (cifar, imagenet_classification)),
+    TaskEntry("Faces", FacesRecipe, "faces", (faces,)),
     TaskEntry("Segmentation", SegmentationRecipe, "segmentation", (segmentation,)),
     TaskEntry("Reidentification", ReidentificationRecipe, "reid", (reidentification,)),
 )

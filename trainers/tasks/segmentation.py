@@ -182,7 +182,7 @@ class Segmentation(ImageTask):
             images, masks = batch["image"], batch["mask"]
             if not is_hiding:
                 return images, masks
-            settings = (batch["hiding_seed"], recipe.patch_size, recipe.hide_probability)
+            settings = (batch["hiding_seed"], recipe.patch_size, recipe.patch_probability)
             if recipe.hidden_pixels == "ignore":
                 seen = data.stateless_hide_images(tf.ones_like(masks)[..., None], *settings)
                 masks = tf.where(seen[..., 0] == 1, masks, tf.constant(VOID, tf.uint8))

@@ -41,6 +41,8 @@ class Task(abc.ABC):
     record_column: ClassVar[str] = "label"
     # Keys of `results.json`, all fractions, and their titles in tables that compare runs.
     columns: ClassVar[Sequence[tuple[str, str]]]
+    # The figure in the logs whose best epoch is evaluated in the end; "" for the last epoch.
+    selection: ClassVar[str] = ""
 
     def __init__(self, recipe: Any, data_dir: str | os.PathLike[str] | None = None) -> None:
         self.recipe = recipe
@@ -95,9 +97,23 @@ class Task(abc.ABC):
         self.train_split, self.val_split = train, val
 
     @property
+    def splits(self) -> tuple[Dataset, ...]:
+        """All splits."""
+        return self.train_split, self.val_split
+
+    @property
+    def evaluated_split(self) -> Dataset:
+        """The split that the trained network is evaluated on."""
+        return self.val_split
+
+    def adopt_splits(self, other: Any) -> None:
+        """Takes over the splits of another task on the same data."""
+        self.train_split, self.val_split = other.train_split, other.val_split
+
+    @property
     def problems(self) -> list[str]:
-        """What the readers of both splits left out or found odd."""
-        return list(dict.fromkeys((*self.train_split.problems, *self.val_split.problems)))
+        """What the readers of the splits left out or found odd."""
+        return list(dict.fromkeys(problem for split in self.splits for problem in split.problems))
 
     @property
     def steps_per_epoch(self) -> int:
