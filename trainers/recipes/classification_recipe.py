@@ -57,7 +57,7 @@ class ClassificationRecipe(ImageFields):
             ("depth", is_cifar_resnet, model),
             ("block", is_cifar_resnet, model),
             ("map_stride", not is_cifar_resnet, model),
-            ("widths", recipe.model == "small_gap", model),
+            ("widths", recipe.model in ("small_gap", "khorrami_cnn"), model),
             ("padding", not is_resized, "crops that are resized, or smaller than the image"),
         )
         return recipe
