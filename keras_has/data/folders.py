@@ -48,14 +48,15 @@ def require_file(path: Path, expected: str, advice: str) -> Path:
 
 
 def printable(path: str | os.PathLike[str]) -> str:
-    r"""Returns a path as text; bytes that are not UTF-8 become escapes.
+    r"""Returns a path as text; bytes that are not UTF-8 and control characters become escapes.
 
     Example:
 
     >>> printable("caf\udce9.avi")
     'caf\\xe9.avi'
     """
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return "".join(repr(c)[1:-1] if c < " " or c == "\x7f" else c for c in text)
 
 
 def path_inside(folder: Path, name: str) -> Path:
@@ -117,9 +118,14 @@ def _file_names(folder: Path, extensions: tuple[str, ...]) -> list[str]:
             for entry in entries
             if entry.name.lower().endswith(extensions)
             and not is_hidden(entry.name)
-            # Neither asks the file system, except for links.
-            and (entry.is_file() or entry.is_symlink())
+            and _may_be_file(entry)
         )
+
+
+def _may_be_file(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a file, or a broken link, which is reported as missing later."""
+    # The file system is asked about links alone: reading from one to a pipe would never end.
+    return entry.is_file() or (entry.is_symlink() and not Path(entry.path).exists())
 
 
 def folders_below(folder: Path, excluded: Path | None = None) -> Iterator[Path]:
@@ -164,7 +170,7 @@ def files_not_read(
                     found.setdefault("folder", []).append(entry.name)
             elif extension not in extensions:
                 found.setdefault(extension or "without extension", []).append(entry.name)
-            elif not (entry.is_file() or entry.is_symlink()):
+            elif not _may_be_file(entry):
                 found.setdefault("no regular file", []).append(entry.name)
     return [
         f"{printable(folder)}: entries not read: {len(names)} ({printable(kind)}), such as "

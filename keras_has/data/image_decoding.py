@@ -25,6 +25,7 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_BITS_OF_BMP = (b"\x08\0", b"\x18\0", b"\x20\0")
 _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")
 
 
@@ -92,16 +93,16 @@ def _bmp_palette(encoded: tf.Tensor) -> tf.Tensor:
 def to_decodable(encoded: bytes, upright: bool = False) -> bytes:
     """Returns the content of an image file in a format that `decode_image` can decode.
 
-    WebP and TIFF, which TensorFlow cannot decode, become PNG: Pillow reads the first page, 16-bit
-    channels are reduced to their upper 8 bits, and an alpha channel is dropped. Everything else is
-    returned unchanged.
+    WebP, TIFF, the kinds of BMP that TensorFlow cannot decode, and a GIF whose first frame does not
+    fill it become PNG: Pillow reads the first page, 16-bit channels are reduced to their upper 8
+    bits, and an alpha channel is dropped. Everything else is returned unchanged.
 
     Args:
         encoded: The content of an image file.
         upright: Whether to turn what is converted as its EXIF orientation says.
 
     Raises:
-        ValueError: If it is a damaged WebP or TIFF file.
+        ValueError: If such a file is damaged, or a TIFF file has pixels of 32 bits.
 
     Example:
 
@@ -112,11 +113,14 @@ def to_decodable(encoded: bytes, upright: bool = False) -> bytes:
     >>> decode_image(to_decodable(file.getvalue())).numpy()[0, 0].tolist()
     [255, 0, 0]
     """
-    is_webp = encoded[:4] == b"RIFF" and encoded[8:12] == b"WEBP"
-    if not is_webp and encoded[:4] not in (b"II*\0", b"MM\0*"):
+    if not _needs_pillow(encoded):
         return encoded
     try:
-        with Image.open(io.BytesIO(encoded), formats=("WEBP", "TIFF")) as file:
+        with Image.open(io.BytesIO(encoded), formats=("WEBP", "TIFF", "GIF", "BMP")) as file:
+            if file.format == "GIF" and file.tile[0][1] == (0, 0, *file.size):
+                return encoded
+            if file.mode in ("F", "I"):
+                raise ValueError("pixels of 32 bits have no defined white: convert it to 8 bits")
             file.load()  # Pillow turns some TIFF files here, and then no longer gives a tag.
             orientation = orientation_of(file) if upright else 1
             image: Image.Image = file
@@ -129,8 +133,20 @@ def to_decodable(encoded: bytes, upright: bool = False) -> bytes:
             png = io.BytesIO()
             image.save(png, "PNG", compress_level=1)
     except Exception as error:  # Pillow raises nearly everything for damaged files.
-        raise ValueError(f"Pillow cannot decode it: {error}") from error
+        reason = "damaged, or of another format" if "BytesIO" in str(error) else error
+        raise ValueError(f"Pillow cannot decode it: {reason}") from error
     return png.getvalue()
+
+
+def _needs_pillow(encoded: bytes) -> bool:
+    """Whether TensorFlow cannot decode a file; for a GIF, Pillow has to look at its first frame."""
+    if encoded[:2] == b"BM":
+        # TensorFlow reads the headers of 40 bytes and more, without compression, of these depths.
+        header, bits, compression = encoded[14:18], encoded[28:30], encoded[30:34]
+        is_simple = bits in _BITS_OF_BMP and compression == bytes(4)
+        return len(encoded) > 54 and not (is_simple and header >= b"\x28\0\0\0")
+    is_webp = encoded[:4] == b"RIFF" and encoded[8:12] == b"WEBP"
+    return is_webp or encoded[:4] in (b"II*\0", b"MM\0*", b"GIF8")
 
 
 def to_upright(encoded: bytes) -> bytes:
@@ -168,7 +184,8 @@ def to_decodable_tensor(encoded: tf.Tensor, upright: bool = False) -> tf.Tensor:
     import tensorflow as tf
 
     start = tf.strings.substr(tf.strings.join([encoded, bytes(4)]), 0, 4)
-    is_foreign = tf.reduce_any(tf.equal(start, [b"RIFF", b"II*\0", b"MM\0*"]))
+    is_bmp = tf.equal(tf.strings.substr(start, 0, 2), b"BM")
+    is_foreign = tf.reduce_any(tf.equal(start, [b"RIFF", b"II*\0", b"MM\0*", b"GIF8"])) | is_bmp
 
     def convert() -> tf.Tensor:
         converted = tf.numpy_function(_convert, [encoded, upright], tf.string, stateful=False)

@@ -6,7 +6,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_has.layers.hiding_layer import HidingLayer, as_array, elements_of, values_of
+from keras_has.layers.hiding_layer import (
+    HidingLayer,
+    as_array,
+    check_training,
+    elements_of,
+    values_of,
+)
 from keras_has.ops import hiding
 
 Tensor = Any
@@ -206,6 +212,7 @@ class HideAndSeek(HidingLayer):
             images = self(inputs[key], training=training, hiding_seed=seeds, **kwargs)
             return {**inputs, key: images}
         hiding.check_is_dense_tensor(inputs)
+        check_training(training)
         if keras.backend.backend() != "tensorflow" and hiding.is_tensorflow_tensor(inputs):
             return self.call(inputs, training, hiding_seed)  # in a tf.data pipeline
         if training is not None:

@@ -280,6 +280,16 @@ class HidingLayer(keras.Layer):
         return config
 
 
+def check_training(training: Any) -> None:
+    """Raises a ValueError if `training` is a tensor, as where a dataset of pairs is mapped."""
+    if hasattr(training, "shape") and "bool" not in str(training.dtype):
+        raise ValueError(
+            "`training` should be True, False or None. Received: a tensor of "
+            f"{training.dtype}. If a layer is mapped over pairs of inputs and labels, write "
+            "`dataset.map(lambda x, y: (layer(x, training=True), y))`."
+        )
+
+
 def values_of(variable: Any) -> np.ndarray:
     """Returns the values of a variable."""
     # Through a tensor: converted directly, Keras 3.15 makes NumPy 2 warn.

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_has.layers.hiding_layer import HidingLayer, as_array, elements_of
+from keras_has.layers.hiding_layer import HidingLayer, as_array, check_training, elements_of
 from keras_has.ops import hiding
 
 Tensor = Any
@@ -150,6 +150,7 @@ class TemporalHideAndSeek(HidingLayer):
             sequences = self(inputs[key], training=training, mask=mask, hiding_seed=seeds, **kwargs)
             return {**inputs, key: sequences}
         hiding.check_is_dense_tensor(inputs)
+        check_training(training)
         if keras.backend.backend() != "tensorflow" and hiding.is_tensorflow_tensor(inputs):
             return self.call(inputs, training, mask, hiding_seed)  # in a tf.data pipeline
         if training is not None:

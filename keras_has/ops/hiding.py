@@ -696,15 +696,14 @@ def check_fill_value(fill_value: Any) -> Any:
     try:
         if isinstance(fill_value, (str, bool)):
             raise TypeError
-        if not isinstance(fill_value, Iterable) or getattr(fill_value, "ndim", 1) == 0:
-            return float(fill_value)
-        values = tuple(float(value) for value in fill_value)
-        if not values:
-            raise TypeError
-        return values
+        is_one = not isinstance(fill_value, Iterable) or getattr(fill_value, "ndim", 1) == 0
+        values = tuple(float(value) for value in ([fill_value] if is_one else fill_value))
+        if not values or not np.all(np.isfinite(values)):
+            raise ValueError
+        return values[0] if is_one else values
     except (TypeError, ValueError) as error:
         raise ValueError(
-            '`fill_value` should be a number, one number per channel, or "mean". '
+            '`fill_value` should be a finite number, one per channel, or "mean". '
             f"Received: fill_value={fill_value}"
         ) from error
 

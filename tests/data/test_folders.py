@@ -80,3 +80,19 @@ def test_ids_that_lead_elsewhere_are_refused_by_name(name):
 def test_usual_ids_with_folders_dots_and_accents_are_kept():
     for name in ("a.png", "train/dog/1.jpg", "v_1..2", "...", "München/ü.png"):
         assert path_inside(Path("out"), name) == Path("out") / name
+
+
+def test_a_link_to_a_pipe_is_never_opened(tmp_path):
+    (tmp_path / "pictures").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "pictures" / "p.png").symlink_to(tmp_path / "pipe")
+    (tmp_path / "pictures" / "broken.png").symlink_to(tmp_path / "nothing")
+    (tmp_path / "pictures" / "a.png").touch()
+    assert file_names(tmp_path / "pictures") == ["a.png", "broken.png"]
+    (line,) = find_images(tmp_path / "pictures", excluded=tmp_path / "out")[1]
+    assert "no regular file" in line
+    assert "p.png" in line
+
+
+def test_control_characters_in_names_are_escaped():
+    assert printable("a\nb\tc\x07.png") == r"a\nb\tc\x07.png"

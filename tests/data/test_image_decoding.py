@@ -1,4 +1,5 @@
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -89,3 +90,56 @@ def test_files_are_decoded_by_content_and_a_damaged_one_is_named(files, tmp_path
     for example in tfrecords(tmp_path / "records", "val").examples().as_numpy_iterator():
         np.testing.assert_array_equal(example["image"], PIXELS)
     assert [image_size(tmp_path / name) for name in good.ids] == [(5, 7)] * 3
+
+
+def bmp_with_masks(*masks):
+    """One pixel, blue 10, green 20, red 30 in the usual order, in a BMP that states its masks."""
+    header = struct.pack("<IiiHHIIiiII", 40, 1, 1, 1, 32, 3, 4, 0, 0, 0, 0)
+    body = header + struct.pack("<III", *masks) + bytes([10, 20, 30, 0])
+    return b"BM" + struct.pack("<IHHI", 14 + len(body), 0, 0, 14 + 40 + 12) + body
+
+
+@pytest.mark.parametrize("bits", [1, 4])
+def test_bmp_of_few_colors_is_read(bits):
+    image = Image.fromarray(PIXELS).convert("1" if bits == 1 else "P")
+    encoded = encode("BMP", image)
+    wanted = np.asarray(image.convert("RGB"))
+    np.testing.assert_array_equal(decode_image(to_decodable(encoded)), wanted)
+
+
+def test_bmp_masks_decide_which_byte_is_red():
+    usual = bmp_with_masks(0xFF0000, 0xFF00, 0xFF)
+    assert decode_image(to_decodable(usual)).numpy()[0, 0].tolist() == [30, 20, 10]
+    try:
+        swapped = decode_image(to_decodable(bmp_with_masks(0xFF, 0xFF00, 0xFF0000))).numpy()
+    except ValueError:
+        return  # Older versions of Pillow refuse this order: better than wrong colors.
+    assert swapped[0, 0].tolist() == [10, 20, 30]
+
+
+def test_a_gif_whose_first_frame_is_smaller_has_the_size_that_viewers_show(tmp_path):
+    encoded = bytearray(encode("GIF", Image.fromarray(PIXELS)))
+    encoded[6:10] = struct.pack("<HH", 24, 10)  # the size of the canvas: width, height
+    frame = encoded.index(b"\x2c" + struct.pack("<HHHH", 0, 0, 7, 5))
+    encoded[frame + 1 : frame + 5] = struct.pack("<HH", 10, 3)
+    (tmp_path / "small.gif").write_bytes(encoded)
+    pixels = decode_image(to_decodable(bytes(encoded))).numpy()
+    assert pixels.shape[:2] == image_size(tmp_path / "small.gif") == (10, 24)
+    np.testing.assert_array_equal(
+        pixels[3:8, 10:17], decode_image(tf.constant(encode("GIF", Image.fromarray(PIXELS))))
+    )
+    plain = encode("GIF", Image.fromarray(PIXELS))
+    assert to_decodable(plain) == plain == to_decodable_tensor(tf.constant(plain)).numpy()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int32"])
+def test_tiff_of_32_bits_is_refused_instead_of_turned_black_or_white(dtype):
+    image = Image.fromarray(np.linspace(0, 65535, 240).reshape(10, 24).astype(dtype))
+    with pytest.raises(ValueError, match="32 bits"):
+        to_decodable(encode("TIFF", image))
+
+
+def test_a_truncated_tiff_is_named_in_words():
+    with pytest.raises(ValueError, match="Pillow cannot decode it") as caught:
+        to_decodable(b"II*\0" + bytes(20))
+    assert "0x" not in str(caught.value)

@@ -188,3 +188,20 @@ def test_a_fill_below_one_is_reported_for_bytes():
     for fill_value in (0, 1, 0.0, 1.0, 127.5, (0.5, 100, 0)):  # The last is a dark color.
         HideAndSeek(2, 1.0, fill_value)(images, training=True)
     HideAndSeek(2, 1.0, 0.5)(images.astype("float32"), training=True)
+
+
+@every_layer
+@pytest.mark.parametrize("is_batched", [True, False])
+def test_mapping_over_pairs_says_how_to_map(name, is_batched):
+    """A dataset of pairs passes the labels as `training`."""
+    _, inputs = LAYERS[name]
+    dataset = tf.data.Dataset.from_tensor_slices((inputs, np.arange(len(inputs))))
+    dataset = dataset.batch(2) if is_batched else dataset
+    with pytest.raises(ValueError, match=r"lambda x, y: \(layer\(x, training=True\), y\)"):
+        dataset.map(adapted(name))
+
+
+def test_a_fill_that_is_not_finite_is_refused():
+    for bad in (float("nan"), (0.0, float("inf"))):
+        with pytest.raises(ValueError, match="`fill_value`"):
+            HideAndSeek(2, fill_value=bad)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from keras_has.data import Dataset
 
 FILE = "data.json"
+# Columns of what is evaluated against, besides the labels.
+_TRUTH = ("boxes", "segments", "segment_labels")
 
 
 def digest(train: Dataset, val: Dataset) -> dict[str, Any]:
@@ -46,10 +48,17 @@ def _digest_of_split(dataset: Dataset) -> dict[str, Any]:
         encoded = name.encode("utf-8", "surrogatepass")
         checksum.update(len(encoded).to_bytes(8, "little") + encoded)
     checksum.update(np.ascontiguousarray(labels, "<i8").tobytes())
+    truth = hashlib.sha256()
+    for name in _TRUTH:
+        if name in dataset:
+            values, counts = dataset.columns[name].flat()
+            for array in (counts, values):
+                truth.update(np.ascontiguousarray(array).tobytes())
     return {
         "examples": len(dataset),
         "examples_per_class": per_class.astype(int).tolist(),
         "sha256": checksum.hexdigest(),
+        "sha256_of_truth": truth.hexdigest(),
     }
 
 
@@ -89,6 +98,12 @@ def changes(recorded: Any, current: dict[str, Any], place: str) -> list[str]:
         _split_difference(key, splits[key], current[key], of_split[key])
         for key in ("train", "val")
         if checksums[key] != current[key]["sha256"]
+    ] + [
+        f"{key}: other boxes or segments"
+        for key in ("train", "val")
+        # Older runs did not record them.
+        if splits[key].get("sha256_of_truth", current[key]["sha256_of_truth"])
+        != current[key]["sha256_of_truth"]
     ]
 
 

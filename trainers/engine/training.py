@@ -83,7 +83,10 @@ def train(
     directory.claim(recipe, task.source)
     results = directory.read_results()
     if results is not None and directory.saved_model.is_dir():
-        print(f"{directory.path} is finished already.")
+        print(
+            f"{directory.path} is finished already: these figures are those of the data as they "
+            "were then. To evaluate again, delete its results.json."
+        )
         print(task.report(directory, results))
         return results
     if recipe.deterministic:

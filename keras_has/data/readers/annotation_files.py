@@ -261,7 +261,8 @@ def read_voc_annotation(path: Path) -> VocAnnotation:
     root, lines = _parse_xml(_decoded(path.read_bytes(), path), path)
     elements = root.findall("object")
     foreign = sorted({child.tag for child in root} - _VOC_ELEMENTS)
-    if root.tag != "annotation" or (foreign and not elements):
+    has_other_objects = any(tag.lower().startswith("object") for tag in foreign)
+    if root.tag != "annotation" or (foreign and not elements) or has_other_objects:
         raise ValueError(
             f"{path}: the file should be PASCAL VOC XML: <annotation> with <size> and <object>. "
             f"Received: <{root.tag}> with {_contents(root)}{_format_of(root)}. Export the "
@@ -332,16 +333,20 @@ def _format_of(root: ElementTree.Element) -> str:
 
 def _voc_size(root: ElementTree.Element) -> tuple[int, int] | None:
     sides = [root.findtext(f"size/{name}", "").strip() for name in ("height", "width")]
-    if not all(re.fullmatch(r"\d{1,7}", side, re.ASCII) and int(side) for side in sides):
+    if not all(re.fullmatch(r"\d{1,7}(\.0*)?", side, re.ASCII) for side in sides):
         return None
-    return int(sides[0]), int(sides[1])
+    height, width = (int(float(side)) for side in sides)
+    return (height, width) if height and width else None
 
 
 def _voc_object(element: ElementTree.Element, where: str) -> VocObject:
     name = element.findtext("name", "").strip()
     if not name:
         raise ValueError(f"{where}: an object should have a <name>. Received: none.")
-    box = element.find("bndbox")
+    boxes = element.findall("bndbox")
+    if len(boxes) > 1:
+        raise ValueError(f"{where}: an object should have one <bndbox>. Received: {len(boxes)}.")
+    box = boxes[0] if boxes else None
     if box is None:
         looks = "; it looks like LabelMe" if element.find("polygon") is not None else ""
         raise ValueError(

@@ -17,6 +17,7 @@ HEADER = ",".join(("image", *_CORNERS))
 _FORMER_HEADER = HEADER.replace("image", "image_id")
 # The last names a table of which x1 and y1 are the last pixels of the box.
 IMAGE_NAMES = ("image", "path", "image_id")
+_OTHER_SEPARATORS = ((";", "semicolons"), ("\t", "tabs"), ("|", "bars"))
 # An image of this many pixels needs 1 GiB as a map of float32.
 MAX_PIXELS = 2**28
 
@@ -170,6 +171,9 @@ def _read_header(path: Path, lines: list[tuple[int, str]]) -> list[str]:
             f"belong to the box: put {HEADER} above it if they are the first pixels outside, "
             f"{_FORMER_HEADER} if they are the last pixels inside."
         )
+    separator = next((name for mark, name in _OTHER_SEPARATORS if mark in line), "")
+    if separator:
+        advice = f" It seems to have {separator} between the columns: use commas."
     raise ValueError(
         f"{path}:{number}: the header should be {HEADER}, in any order, and optionally "
         f"{','.join(_OPTIONAL)} (width and height together). Received: {line!r:.200}{advice}"

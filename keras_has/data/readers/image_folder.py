@@ -1,6 +1,7 @@
 """Images of one's own: a folder a class, with or without boxes."""
 
 import os
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -113,6 +114,9 @@ def image_folder(
         labels += [label] * len(names)
     if not image_ids:
         raise not_found(folder / "CLASS" / "*.jpg", "images", _ADVICE)
+    # Whatever lies beside the class folders: images, archives, broken links.
+    problems += files_not_read(folder, (), reads_subfolders=True)
+    problems += _similar_classes(class_names)
     if len(class_names) == 1:
         problems.append(f"{train}: only one class, {class_names[0]!r}; classification needs two")
 
@@ -167,14 +171,16 @@ def _read_boxes(
     xml_files = _find_xml_files(data_dir, split, class_names, image_ids, nested)
     table = data_dir / "boxes.csv"
     rows: dict[str, list[BoxRow]] = {}
-    notes: list[str] = []
+    notes = _annotations_not_read(data_dir, class_names, nested)
     if table.is_file():
         if xml_files:
             raise ValueError(
                 "Boxes should stand either in boxes.csv or in XML files. Received: both "
                 f"{table} and {min(xml_files.values())}."
             )
-        rows, notes = _read_table(table, data_dir, split, image_ids, problems)
+        rows, of_table = _read_table(table, data_dir, split, image_ids, problems)
+        notes += of_table
+    others: list[str] = []
 
     def read(image_id: str) -> tuple[list[list[float]], tuple[int, int] | None, list[ValueError]]:
         if image_id not in rows and image_id not in xml_files:
@@ -182,7 +188,7 @@ def _read_boxes(
         size = image_size(data_dir / image_id, upright=True)
         if image_id in xml_files:
             try:
-                return _read_xml(xml_files[image_id], image_id, size), size, []
+                return _read_xml(xml_files[image_id], image_id, size, others), size, []
             except ValueError as error:
                 return [], size, [error]
         found, errors = [], []
@@ -200,6 +206,11 @@ def _read_boxes(
         for error in errors:
             problems.add(error)
     problems.raise_if_any()
+    if others:
+        notes.append(
+            f"{min(others)}: an object of another class than the folder's, which is not used, as "
+            f"are {len(others)} of {split}"
+        )
     empty = [
         str(xml_files[name])
         for name, box in zip(image_ids, boxes, strict=True)
@@ -208,6 +219,46 @@ def _read_boxes(
     if empty:
         notes.append(f"{empty[0]}: no object in the annotation, as in {len(empty)} of {split}")
     return boxes, None if None in sizes else np.array(sizes, np.int64), notes
+
+
+def _similar_classes(class_names: Sequence[str]) -> list[str]:
+    """Returns a sentence for classes whose names differ only in case, spaces or Unicode form."""
+    similar: dict[str, list[str]] = {}
+    for name in class_names:
+        plain = unicodedata.normalize("NFC", name).casefold()
+        similar.setdefault(" ".join(plain.split()), []).append(name)
+    return [
+        f"classes that differ only in case, spaces or Unicode form: {', '.join(map(ascii, names))}"
+        for names in similar.values()
+        if len(names) > 1
+    ]
+
+
+def _annotations_not_read(data_dir: Path, class_names: Sequence[str], nested: bool) -> list[str]:
+    """Returns a sentence for each place that seems to contain boxes and is not read."""
+    notes = []
+    with os.scandir(data_dir) as entries:
+        for entry in entries:
+            name, expected = entry.name, entry.name.lower()
+            is_table = expected == "boxes.csv" and not (name == expected and entry.is_file())
+            is_tree = expected == "annotations" and not (name == expected and entry.is_dir())
+            if is_table or is_tree:
+                kind = "file" if is_table else "folder"
+                notes.append(f"{entry.path}: not read; boxes should be in a {kind} {expected!r}")
+    unread: list[str] = []
+    root = data_dir / "annotations"
+    for folder in folders_below(root) if root.is_dir() else ():
+        split, *below = folder.relative_to(root).parts or ("",)
+        is_read = (data_dir / split).is_dir() and below[:1] and below[0] in class_names
+        is_read = bool(is_read) and bool(split) and (nested or len(below) == 1)
+        extensions = (".xml",) if is_read else ()
+        unread += files_not_read(folder, extensions, reads_subfolders=True)
+    if unread:
+        notes.append(
+            f"{unread[0]}. Annotations should be annotations/SPLIT/CLASS/NAME.xml"
+            + (f"; {len(unread) - 1} more such lines" if len(unread) > 1 else "")
+        )
+    return notes
 
 
 def _find_xml_files(
@@ -241,16 +292,26 @@ def _find_xml_files(
     return found
 
 
-def _read_xml(path: Path, image_id: str, size: tuple[int, int] | None) -> list[list[float]]:
+def _read_xml(
+    path: Path, image_id: str, size: tuple[int, int] | None, others: list[str]
+) -> list[list[float]]:
+    """Returns the boxes of the image's class, and adds the places of other objects to `others`."""
     annotation = read_voc_annotation(path)
     if size and annotation.size and size != annotation.size:
         raise ValueError(_wrong_size(str(path), size, annotation.size))
     class_name = image_id.split("/")[1]
     boxes = []
     for thing in annotation.objects:
+        x0, y0, x1, y1 = thing.corners
+        if max(thing.corners) <= 1:
+            raise ValueError(
+                f"{thing.where}: corners should be in pixels, counted from 1. Received: "
+                f"{x0:g}, {y0:g}, {x1:g}, {y1:g}, which look like fractions of width and height."
+            )
         if thing.name == class_name:
-            x0, y0, x1, y1 = thing.corners
             boxes.append(clip_own_box([x0 - 1, y0 - 1, x1, y1], size, thing.where))
+    if boxes:
+        others += [thing.where for thing in annotation.objects if thing.name != class_name]
     if annotation.objects and not boxes:
         raise ValueError(
             f"{path} should have an object of its image's class, {class_name!r}. Received: "
@@ -299,7 +360,7 @@ def _read_table(
                 others.append(row)
             else:
                 rows.setdefault(row.image, []).append(row)
-    notes = []
+    notes = [] if rows or others or elsewhere or problems.count else [f"{path}: no box"]
     if others:
         notes.append(
             f"{others[0].where}: class {others[0].class_name!r} in an image of another class: "

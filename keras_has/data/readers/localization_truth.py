@@ -113,7 +113,7 @@ def read_boxes(
             image is unknown; the message names them.
     """
     truth = LocalizationTruth([])
-    found: dict[str, list[tuple[float, float, float, float]]] = {}
+    found: dict[str, list[list[float]]] = {}
     problems = Problems(str(path))
     rows = read_boxes_csv(path, half_open, problems)
     truth.sizes = {row.image: row.size for row in rows if row.size is not None}
@@ -128,10 +128,9 @@ def read_boxes(
             )
             continue
         try:
-            clip_own_box(row.corners, size, row.where)
+            found.setdefault(row.image, []).append(clip_own_box(row.corners, size, row.where))
         except ValueError as error:
             problems.add(error)
-        found.setdefault(row.image, []).append(row.corners)
         truth.sizes[row.image] = size
     problems.raise_if_any()
     if not found:

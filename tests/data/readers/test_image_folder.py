@@ -369,3 +369,73 @@ def test_a_folder_whose_path_is_not_utf8_is_named(tmp_path, write_image):
     os.rename(os.fsencode(tmp_path / "data"), folder)  # noqa: PTH104 (bytes)
     with pytest.raises(ValueError, match=r"`image_paths` should be texts .*d\\udce9"):
         image_folder(os.fsdecode(folder))
+
+
+def test_what_lies_beside_the_class_folders_is_counted(folder, write_image, write_text):
+    write_image(folder / "train" / "loose.png")
+    write_text(folder / "train" / "bird", "an archive")
+    (folder / "train" / "fish").symlink_to(folder / "nowhere")
+    problems = "\n".join(image_folder(folder).problems)
+    assert "train: entries not read: 1 (.png), such as 'loose.png'" in problems
+    assert "train: entries not read: 2 (without extension), such as 'bird'" in problems
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "annotations/0.xml",
+        "annotations/train/0.xml",
+        "annotations/dog/0.xml",
+        "annotations/train/Dog/2.xml",
+        "annotations/train/dog/sub/2.xml",
+        "annotations/train/dog/2.json",
+        "annotations/instances_train.json",
+        "Annotations/train/dog/2.xml",
+        "Boxes.csv",
+        "train/boxes.csv",
+        "train/2.xml",
+    ],
+)
+def test_annotations_in_a_place_that_is_not_read_are_named(folder, write_text, voc_xml, place):
+    write_text(folder / place, voc_xml([("dog", 1, 1, 5, 5)]))
+    dataset = image_folder(folder)
+    assert not any(len(boxes) for boxes in dataset["boxes"])
+    assert place.split("/")[0] in "\n".join(dataset.problems)
+    assert dataset.problems
+
+
+def test_annotations_of_other_splits_are_in_their_place(folder, write_text, voc_xml):
+    write_text(folder / "annotations" / "val" / "dog" / "d, e.xml", voc_xml([("dog", 1, 1, 5, 5)]))
+    assert image_folder(folder).problems == ()
+    assert image_folder(folder, "val")["boxes"][0].tolist() == [[0, 0, 5, 5]]
+
+
+def test_a_table_that_is_no_file_or_has_no_line_is_named(folder, write_text):
+    (folder / "boxes.csv").symlink_to(folder / "nowhere.csv")
+    assert any("boxes.csv" in problem for problem in image_folder(folder).problems)
+    (folder / "boxes.csv").unlink()
+    write_text(folder / "boxes.csv", HEADER)
+    assert any("boxes.csv: no box" in problem for problem in image_folder(folder).problems)
+
+
+def test_classes_that_look_alike_are_named(folder, write_image):
+    for name in ("Dog", "cafe\u0301", "caf\u00e9"):
+        write_image(folder / "train" / name / "1.png")
+    problems = "\n".join(image_folder(folder).problems)
+    assert "'Dog', 'dog'" in problems
+    assert r"'cafe\u0301', 'caf\xe9'" in problems
+
+
+def test_objects_of_other_classes_beside_the_right_one_are_counted(folder, write_text, voc_xml):
+    objects = [("dog", 1, 1, 5, 5), ("cat", 2, 2, 9, 9), ("Dog", 2, 2, 9, 9)]
+    write_text(folder / "train" / "dog" / "2.xml", voc_xml(objects))
+    dataset = image_folder(folder)
+    assert dataset["boxes"][2].tolist() == [[0, 0, 5, 5]]
+    assert any("as are 2 of train" in problem for problem in dataset.problems)
+
+
+def test_fractions_in_xml_files_are_refused(folder, write_text, voc_xml):
+    for corners in ((0.1, 0.2, 0.5, 0.9), (0, 0, 1, 1)):
+        write_text(folder / "train" / "dog" / "2.xml", voc_xml([("dog", *corners)]))
+        with pytest.raises(ValueError, match=r"2.xml:.*fractions"):
+            image_folder(folder)

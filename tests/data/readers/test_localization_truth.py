@@ -81,3 +81,12 @@ def test_corners_of_metadata_may_be_fractional_but_not_negative(tmp_path):
     (tmp_path / "localization.txt").write_text("a.jpg,1,1,2,2\nb.jpg,-1,1,2,2\n")
     with pytest.raises(ValueError, match=r"localization.txt:2:.*-1.*'b.jpg'"):
         read_localization_metadata(tmp_path)
+
+
+def test_boxes_that_extend_beyond_their_image_are_clipped(tmp_path):
+    path = tmp_path / "boxes.csv"
+    lines = ["a.jpg,50,0,190,100,100,100", "b.jpg,-0.5,0,60,100,100,100"]
+    path.write_text("\n".join(["image,x0,y0,x1,y1,width,height", *lines]))
+    boxes = read_boxes(path).boxes
+    assert boxes["a.jpg"].tolist() == [[50, 0, 100, 100]]
+    assert boxes["b.jpg"].tolist() == [[0, 0, 60, 100]]

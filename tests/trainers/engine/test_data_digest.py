@@ -159,3 +159,17 @@ def test_a_run_without_a_digest_is_accepted_once(cut_run, folder, capsys):
     assert "does not record what it was trained on" in capsys.readouterr().out
     assert json.loads((run_dir / "data.json").read_text()) == recorded
     assert epochs_of(run_dir) == 2
+
+
+def test_other_boxes_are_a_change_unless_the_run_did_not_record_them():
+    def boxed(corner):
+        columns = {"label": [0, 1], "boxes": [[[0, 0, 5, corner]], []]}
+        return Dataset("made/val", ["0", "1"], columns, class_names=["cat", "dog"])
+
+    recorded = digest(dataset([0, 1]), boxed(5))
+    assert changes(recorded, digest(dataset([0, 1]), boxed(5)), "run") == []
+    assert changes(recorded, digest(dataset([0, 1]), boxed(6)), "run") == [
+        "val: other boxes or segments"
+    ]
+    del recorded["val"]["sha256_of_truth"]
+    assert changes(recorded, digest(dataset([0, 1]), boxed(6)), "run") == []
