@@ -51,7 +51,8 @@ def read_mat_integers(path: str | os.PathLike[str], name: str) -> np.ndarray:
             f"{os.fspath(path)} should be a MATLAB file of version 5 to 7 with the array {name!r}. "
             f"Received: {error}. Download it again."
         ) from error
-    whole = values.astype(np.int64)
+    with np.errstate(invalid="ignore"):  # NaN and infinity differ from any whole number
+        whole = values.astype(np.int64)
     if not np.array_equal(whole, values):
         raise ValueError(
             f"{name!r} in {os.fspath(path)} should contain whole numbers. Received: "

@@ -191,7 +191,7 @@ def ranking_panel(
         nearest: For each of them, positions in the gallery.
     """
     columns = 1 + max(map(len, nearest), default=0)
-    panel = Panel("query, and its nearest gallery images: a match has a thick green edge", columns)
+    panel = Panel("queries left, then the nearest gallery images: green for matches", columns)
     query_rows, gallery_rows = (np.flatnonzero(test["is_query"] == side) for side in (True, False))
     for query, found in zip(queries, nearest, strict=True):
         rows = [query_rows[query], *gallery_rows[found]]
@@ -199,7 +199,7 @@ def ranking_panel(
         images = test.examples(np.array(rows), columns=()).as_numpy_iterator()
         for number, (example, is_right) in enumerate(zip(images, is_match, strict=True)):
             name = test.class_names[test["label"][rows[number]]]
-            caption = f"query {name}" if is_right is None else f"{number}: {name}"
+            caption = name if is_right is None else f"{number}: {name}"
             panel.add(ranked_tile(example["image"], is_right), caption)
         for _ in range(columns - len(rows)):
             panel.add(np.full((1, 1, 3), 255, "uint8"), "")

@@ -17,7 +17,7 @@ from keras_has.evaluation import ReidentificationEvaluator
 from keras_has.evaluation.reidentification import truth_of
 from keras_has.export import export_embedder
 from keras_has.models.identity_classifier import NEW_LAYERS
-from keras_has.ops.retrieval import score_rankings
+from keras_has.ops.retrieval import Truth, score_rankings
 from trainers.engine.console import percent_rows
 from trainers.engine.run_directory import RunDirectory
 from trainers.engine.run_error import RunError
@@ -39,6 +39,7 @@ _TITLES = {
     "random_rank1": "Rank-1 of a random ranking",
     "random_map": "mAP of a random ranking",
 }
+_RANDOM_RANKINGS = 5
 _ASPECT_RATIOS = (1 / 3, 1 / 2)  # width by height of random crops
 
 
@@ -161,16 +162,12 @@ class Reidentification(ImageTask):
         untrained.set_model(self.build_model())
         before = untrained.evaluate()
         truth = truth_of(self.val_split)
-        queries, gallery = len(truth.matches), len(truth.is_junk)
-        random = np.random.default_rng(self.recipe.seed)
-        blocks = (random.random((1, gallery), "float32") for _ in range(queries))
-        by_chance = score_rankings(blocks, truth).means()
         return {
-            "queries": queries,
-            "gallery": gallery,
+            "queries": len(truth.matches),
+            "gallery": len(truth.is_junk),
             **{name.removeprefix("val_"): value for name, value in figures.items()},
             **{f"untrained_{name}": before[f"val_{name}"] for name in ("rank1", "map")},
-            **{f"random_{name}": by_chance[name] for name in ("rank1", "map")},
+            **_random_ranking(truth, self.recipe.seed),
             "queries_without_match": sum(not len(rows) for rows in truth.matches),
             "bad_images": len(self.bad_images),
             "evaluated_examples": self.evaluated_examples,
@@ -196,3 +193,13 @@ class Reidentification(ImageTask):
             f"{first['queries']} queries, {first['gallery']} gallery images, single query. mAP is "
             "the area by trapezoids, as in the toolbox of Market-1501."
         )
+
+
+def _random_ranking(truth: Truth, seed: int) -> dict[str, float]:
+    """Returns the mean figures of some random rankings."""
+    random = np.random.default_rng(seed)
+    figures = []
+    for _ in range(_RANDOM_RANKINGS):
+        blocks = (random.random((1, len(truth.is_junk)), "float32") for _ in truth.matches)
+        figures.append(score_rankings(blocks, truth).means())
+    return {f"random_{n}": float(np.mean([one[n] for one in figures])) for n in ("rank1", "map")}

@@ -2,6 +2,8 @@ import tarfile
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from keras_has import data
@@ -165,3 +167,21 @@ def test_the_small_real_dataset_has_its_published_numbers(shared_data, tmp_path)
     assert set(train["camera"].tolist()) == {1, 2, 3, 4, 5, 6}
     assert sum(name.endswith(".jpg.jpg") for name in query.ids.tolist()) == 6
     assert train.problems == query.problems == gallery.problems == ()
+
+
+@given(data=st.data())
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_any_bytes_are_read_or_refused_with_the_name_of_the_file(tmp_path, data):
+    savemat = pytest.importorskip("scipy.io").savemat
+    path = tmp_path / "a_good.mat"
+    savemat(path, {"good_index": np.array([4.0, 5, 6])}, do_compression=data.draw(st.booleans()))
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(126, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
+    try:
+        assert read_mat_integers(path, "good_index").dtype == np.int64
+    except ValueError as error:
+        assert str(path) in str(error)

@@ -65,6 +65,18 @@ def test_labels_of_several_classes_are_counted_by_class():
     assert digest(several, several)["train"]["examples_per_class"] == [1, 2]
 
 
+def test_the_evaluated_classes_may_be_others():
+    people = dataset([0, 1, 2], ("3", "4", "5"))
+    before = digest(dataset([0, 1]), people)
+    assert before["class_names"] == ["cat", "dog"]
+    assert before["val"]["class_names"] == ["3", "4", "5"]
+    assert changes(before, before, "run") == []
+    (change,) = changes(before, digest(dataset([0, 1]), dataset([0, 1, 1], ("3", "4", "5"))), "run")
+    assert "4 2 instead of 1" in change
+    (change,) = changes(before, digest(dataset([0, 1]), dataset([0, 1], ("3", "4"))), "run")
+    assert "2 classes instead of 3" in change
+
+
 @pytest.mark.parametrize(
     ("names", "stated"),
     [
