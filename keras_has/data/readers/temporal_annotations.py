@@ -24,7 +24,7 @@ AMBIGUOUS = "Ambiguous"
 _FILE_ENTRIES = ("database", "taxonomy", "video_labels", "version")
 _VIDEO_ENTRIES = (
     *("subset", "duration", "annotations", "video_labels"),
-    *("fps", "url", "resolution"),
+    *("fps", "num_frames", "url", "resolution", "subject"),
 )
 _LARGEST_TIME = 1e38
 

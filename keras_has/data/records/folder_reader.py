@@ -6,19 +6,23 @@ import os
 import re
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from keras_has.data.records.record_files import check_file_sizes, is_remote
+from keras_has.data.records.record_files import RecordFiles, check_file_sizes, is_remote
 from keras_has.data.records.record_layout import (
     DATASET_FILE,
     IndexField,
     check_arrays,
+    classes_digest,
+    decode_texts,
     index_name,
     load_arrays,
+    name_damage,
+    shard_name,
 )
 from keras_has.json_files import parse_json
 
@@ -26,6 +30,7 @@ _ADVICE = (
     "Write the dataset with `python -m trainers.prepare --dataset=... --out=DIR`, and pass that "
     "folder."
 )
+_COPY_ADVICE = "Copy the folder again, or write it again with `python -m trainers.prepare`."
 _TYPES = {"class_names": list[str], "splits": dict}
 _SPLIT_TYPES = {"name": str, "fingerprint": str, "shards": list[dict]}
 _SHARD_TYPES = {"file": str, "bytes": int}
@@ -78,9 +83,18 @@ class RecordFolder:
                 if not re.fullmatch(r"\w+", name):
                     raise ValueError(f"a split should not be called {name!r:.50}")
                 _check_types(entry, {**_SPLIT_TYPES, **split_types}, name)
-                for shard in entry["shards"]:
+                for number, shard in enumerate(entry["shards"]):
                     _check_types(shard, _SHARD_TYPES, f"a file of {name}")
-                    _check_shard(shard, name)
+                    wanted = shard_name(name, number, len(entry["shards"]))
+                    if shard["file"] != wanted or shard["bytes"] < 0:
+                        raise ValueError(
+                            f"a file of {name} should be {wanted}, with a size, not {shard!r:.100}"
+                        )
+            # Folders of versions before 0.2 have no such digest.
+            if description.get("classes_sha256", "") not in ("", classes_digest(description)):
+                raise ValueError(
+                    "`class_names` or `class_ids` are not those that the records were written with"
+                )
         except ValueError as error:
             raise ValueError(f"{path} is damaged: {error}. {_ADVICE}") from error
         self.description: dict[str, Any] = description
@@ -136,6 +150,56 @@ class RecordFolder:
         check_arrays(index, fields, path)
         return index
 
+    def check_first_records(
+        self,
+        split: str,
+        index: Mapping[str, np.ndarray],
+        ids: str,
+        parse: Callable[[bytes], tuple[str, dict[int, str]]],
+    ) -> None:
+        """Checks that every file begins with the record that the index lists first for it.
+
+        Files of equal size that were exchanged would otherwise give examples the wrong labels.
+
+        Args:
+            split: The split.
+            index: The arrays of its index.
+            ids: The array with the ids.
+            parse: From a record to its id, and to the names of its labels.
+
+        Raises:
+            ValueError: If a file begins with another record or names another class; the message
+                names the file.
+        """
+        paths = self.shard_paths(split)
+        with name_damage(self.index_path(split)):
+            sizes = np.array([shard["bytes"] for shard in self.split(split)["shards"]])
+            places = [index[name] for name in ("files", "record_offsets", "record_lengths")]
+            records = RecordFiles(tuple(paths), sizes, *places)
+            files, rows = np.unique(records.files, return_index=True)
+            wanted = decode_texts(index[ids][rows]).tolist()
+        class_names = dict(enumerate(self.description["class_names"]))
+        for file, row, example_id in zip(files.tolist(), rows.tolist(), wanted, strict=True):
+            (record,) = records.read([row])
+            try:
+                found, names = parse(record)
+            except Exception as error:  # protobuf raises errors of several kinds.
+                raise ValueError(
+                    f"{paths[file]} should begin with the record of {example_id!r}. Received: "
+                    f"{type(error).__name__}. {_COPY_ADVICE}"
+                ) from error
+            if found != example_id:
+                raise ValueError(
+                    f"{paths[file]} should begin with the record of {example_id!r}. Received: that "
+                    f"of {found!r}; the file was exchanged with another one. {_COPY_ADVICE}"
+                )
+            for label, name in names.items():
+                if class_names.get(label) != name:
+                    raise ValueError(
+                        f"{paths[file]} calls class {label} {name!r}, but {DATASET_FILE} calls it "
+                        f"{class_names.get(label)!r}. {_COPY_ADVICE}"
+                    )
+
 
 def has_format(data_dir: str | os.PathLike[str], record_format: str) -> bool:
     """Returns whether a folder contains a dataset.json of this format."""
@@ -185,9 +249,3 @@ def _is_of_type(value: Any, kind: Any) -> bool:
         (item,) = typing.get_args(kind)
         return isinstance(value, list) and all(_is_of_type(one, item) for one in value)
     return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
-
-
-def _check_shard(shard: Mapping[str, Any], split: str) -> None:
-    """Raises if an entry is not the name of a file in the folder and its size."""
-    if not re.fullmatch(r"[\w.-]+\.tfrecord", shard["file"]) or shard["bytes"] < 0:
-        raise ValueError(f"a file of {split} should be a name and a size, not {shard!r:.100}")

@@ -246,10 +246,24 @@ def tfrecords(
             class_names=tuple(description["class_names"]),
             class_ids=description["class_ids"],
         )
+    offset = description["label_offset"]
+    folder.check_first_records(split, index, "image_ids", lambda record: _identity(record, offset))
     if is_built:
         _keep_index(folder.index_path(split), index, entry["fingerprint"])
     # In the order of the dataset that was written.
     return dataset.select(np.argsort(index["rows"], kind="stable"))
+
+
+def _identity(record: bytes, label_offset: int) -> tuple[str, dict[int, str]]:
+    """Returns the id of an image from its record, and the name of its label."""
+    import tensorflow as tf
+
+    features = tf.train.Example.FromString(record).features.feature
+    label = features["image/class/label"].int64_list.value[0] - label_offset
+    image_id, name = (
+        features[key].bytes_list.value[0].decode() for key in ("image/filename", "image/class/text")
+    )
+    return image_id, {label: name}
 
 
 class _ImageEncoder(SplitEncoder):

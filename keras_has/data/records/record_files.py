@@ -64,10 +64,11 @@ class RecordFiles:
             is_sound = self.lengths <= self.sizes[self.files] - self.offsets
         if not is_sound.all():
             row = np.flatnonzero(~is_sound)[0]
+            file = int(self.files[row])
+            path = f" ({self.paths[file]})" if 0 <= file < len(self.paths) else ""
             raise ValueError(
-                "Records should lie within their files. Received: file "
-                f"{self.files[row]} of {len(self.paths)}, {self.lengths[row]} bytes from byte "
-                f"{self.offsets[row]}."
+                f"Records should lie within their files. Received: file {file} of "
+                f"{len(self.paths)}{path}, {self.lengths[row]} bytes from byte {self.offsets[row]}."
             )
 
     def __len__(self) -> int:

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import io
+import json
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -154,6 +155,12 @@ def fingerprint(parts: Iterable[bytes]) -> str:
         digest.update(len(part).to_bytes(8, "big"))
         digest.update(part)
     return digest.hexdigest()
+
+
+def classes_digest(description: Mapping[str, Any]) -> str:
+    """Returns a digest of the names and ids of the classes in dataset.json, in their order."""
+    classes = [description.get(name) for name in ("class_names", "class_ids")]
+    return fingerprint([json.dumps(classes).encode()])
 
 
 def decode_texts(array: np.ndarray) -> np.ndarray:

@@ -20,6 +20,7 @@ from keras_has.data.records.record_layout import (
     HEADER_BYTES,
     IndexField,
     check_arrays,
+    classes_digest,
     index_name,
     load_arrays,
     name_damage,
@@ -191,7 +192,8 @@ def write_folder(
     if splits is None:
         _check_folder(folder, encoders)
         splits = {encoder.name: _write_split(encoder, folder, progress) for encoder in encoders}
-        text = json.dumps({**description, "splits": splits}, indent=1)
+        digest = {"classes_sha256": classes_digest(description)}
+        text = json.dumps({**description, **digest, "splits": splits}, indent=1)
         write_atomically(folder / DATASET_FILE, text + "\n")
     for encoder in encoders:  # The index is complete: the states are not needed any more.
         for shard in range(encoder.num_shards):

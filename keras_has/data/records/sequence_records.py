@@ -182,7 +182,7 @@ def sequence_records(data_dir: str | os.PathLike[str], split: str = "train") -> 
                     for place in places
                 ]
             )
-        return Dataset(
+        dataset = Dataset(
             name=entry["name"],
             ids=decode_texts(index["video_ids"]),
             columns={
@@ -197,6 +197,19 @@ def sequence_records(data_dir: str | os.PathLike[str], split: str = "train") -> 
             seconds_per_feature=entry["seconds_per_feature"],
             problems=tuple(entry["problems"]),
         )
+    folder.check_first_records(split, index, "video_ids", _identity)
+    return dataset
+
+
+def _identity(record: bytes) -> tuple[str, dict[int, str]]:
+    """Returns the id of a video from its record, and the names of its labels."""
+    import tensorflow as tf
+
+    context = tf.train.SequenceExample.FromString(record).context.feature
+    names = [name.decode() for name in context["video/label_names"].bytes_list.value]
+    labels = context["video/labels"].int64_list.value
+    (video_id,) = context["video/id"].bytes_list.value
+    return video_id.decode(), dict(zip(labels, names, strict=True))
 
 
 def sequence_frames(data_dir: str | os.PathLike[str], split: str = "train") -> tf.data.Dataset:

@@ -106,6 +106,90 @@ def test_a_wrong_number_in_the_index_names_file_and_cause(images, name, array, c
         data.tfrecords(images, "train")
 
 
+@pytest.fixture
+def two_files(tmp_path):
+    """Records of four images of equal size in two files of equal size."""
+    dataset = data.Dataset(
+        name="four/val",
+        ids=["a", "b", "c", "d"],
+        columns={"label": [0, 1, 1, 0], "boxes": [()] * 4},
+        source=data.ArrayImages(np.zeros((4, 8, 8, 3), "uint8")),
+        class_names=("dark", "pale"),
+    )
+    data.write_tfrecords({"val": dataset}, tmp_path, num_shards=2)
+    return tmp_path
+
+
+@pytest.mark.parametrize("has_index", [True, False])
+def test_files_that_were_exchanged_are_refused_or_read_correctly(two_files, has_index):
+    assert data.tfrecords(two_files, "val").ids.tolist() == ["a", "b", "c", "d"]
+    first, second = sorted(two_files.glob("*.tfrecord"))
+    assert first.stat().st_size == second.stat().st_size
+    first.rename(two_files / "x")
+    second.rename(first)
+    (two_files / "x").rename(second)
+    if has_index:
+        with pytest.raises(ValueError, match=rf"{first.name} should .* of 'a'.*that of 'c'"):
+            data.tfrecords(two_files, "val")
+    else:
+        (two_files / "val.index.npz").unlink()
+        dataset = data.tfrecords(two_files, "val")
+        assert dataset.ids.tolist() == ["a", "b", "c", "d"]
+        assert dataset["label"].tolist() == [0, 1, 1, 0]
+
+
+@pytest.mark.parametrize("has_digest", [True, False])
+@pytest.mark.parametrize("has_index", [True, False])
+def test_class_names_that_were_exchanged_are_refused(two_files, has_digest, has_index):
+    path = two_files / "dataset.json"
+    description = json.loads(path.read_text())
+    description["class_names"] = ["pale", "dark"]
+    if not has_digest:
+        del description["classes_sha256"]
+    path.write_text(json.dumps(description))
+    if not has_index:
+        (two_files / "val.index.npz").unlink()
+    message = r"dataset\.json is damaged: `class_names`" if has_digest else "00000-of.*'dark'"
+    with pytest.raises(ValueError, match=message):
+        data.tfrecords(two_files, "val")
+
+
+def test_a_folder_of_an_earlier_version_is_accepted(two_files):
+    path = two_files / "dataset.json"
+    description = json.loads(path.read_text())
+    del description["classes_sha256"]
+    path.write_text(json.dumps(description))
+    assert data.tfrecords(two_files, "val").class_names == ("dark", "pale")
+
+
+def test_files_in_another_order_are_refused_by_name(two_files):
+    path = two_files / "dataset.json"
+    description = json.loads(path.read_text())
+    description["splits"]["val"]["shards"].reverse()
+    path.write_text(json.dumps(description))
+    with pytest.raises(ValueError, match=r"dataset\.json is damaged.*val-00000-of-00002"):
+        data.tfrecords(two_files, "val")
+
+
+def test_files_of_videos_that_were_exchanged_are_refused(tmp_path):
+    videos = data.generated_phases("train", num_videos=2)
+    videos = data.Dataset(
+        name="two/train",
+        ids=["a", "b"],
+        columns={name: [videos[name][0]] * 2 for name in videos.columns},
+        source=data.FeatureArrays([videos.read(0)[0]] * 2),
+        class_names=videos.class_names,
+    )
+    write_sequence_records({"train": videos}, tmp_path, num_shards=2)
+    assert sequence_records(tmp_path).ids.tolist() == ["a", "b"]
+    first, second = sorted(tmp_path.glob("*.tfrecord"))
+    first.rename(tmp_path / "x")
+    second.rename(first)
+    (tmp_path / "x").rename(second)
+    with pytest.raises(ValueError, match=rf"{first.name} should .* of 'a'.*that of 'b'"):
+        sequence_records(tmp_path)
+
+
 def test_an_index_that_would_fill_the_memory_is_refused(images, monkeypatch):
     monkeypatch.setattr("keras_has.data.expansion.MAX_BYTES", 1_000)
     monkeypatch.setattr("keras_has.data.expansion.MAX_EXPANSION", 2)
