@@ -13,6 +13,9 @@ _OPERATION = re.compile(
     r"|Error in user-defined function passed to .*? iterator: \S+: "
 )
 
+# Pillow names what it read from.
+_BUFFER = re.compile(r"<_io\.BytesIO object at 0x[0-9a-f]+>")
+
 
 def cause_of(error: BaseException) -> str:
     r"""Returns the first line of an error that says what went wrong, or its kind if it has no text.
@@ -26,5 +29,5 @@ def cause_of(error: BaseException) -> str:
     """
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     causes = [line for line in lines if not _FRAME.match(line)] or lines
-    cleaned = (_OPERATION.sub("", line).strip() for line in causes)
+    cleaned = (_BUFFER.sub("its content", _OPERATION.sub("", line)).strip() for line in causes)
     return next((line for line in cleaned if line), type(error).__name__)

@@ -67,6 +67,11 @@ def print_boxes(figures: dict[str, Any]) -> None:
         print(f"  {figures['images_without_boxes']} images without boxes left out")
     if figures["degenerate_maps"]:
         print(f"  {figures['degenerate_maps']} maps constant or not finite")
+    if figures["maps_without_gt_known_box"]:
+        print(
+            f"  {figures['maps_without_gt_known_box']} maps have no box for GT-known Loc, which "
+            "counts as wrong: in float32, they are constant, not finite or nowhere above 0"
+        )
     oracle = "at its best threshold on these images,"
     line("MaxBoxAcc", figures["max_box_acc"], f"{oracle} {figures['max_box_acc_threshold']:.3f}")
     line("MaxBoxAccV2", figures["max_box_acc_v2"], "mean of:")
@@ -153,9 +158,12 @@ def evaluate(out: Path | None) -> None:
     print_problems("score maps belong to no image and are not used", found.surplus)
     if (found.missing or bad) and _ON_MISSING.value == "stop":
         sys.exit("error: every image should have a score map. --on_missing=skip leaves them out.")
+    print_problems("files of --masks are not used", truth.unused)
     if not found.files:
         sys.exit("error: there is no score map left to evaluate.")
 
+    if not found.files.keys() & (truth.masks or truth.boxes).keys():
+        sys.exit("error: none of the images with a score map has a true box or mask.")
     show = progress("evaluating", "map")
     if truth.masks:
         figures = score_maps.evaluate_score_maps_on_masks(truth, found.files, _INTERVAL.value, show)

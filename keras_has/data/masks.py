@@ -67,7 +67,9 @@ def load_mask(
 
 
 def read_grey(path: str | os.PathLike[str]) -> np.ndarray:
-    """Reads a picture as grey values, uint8 (H, W); colours of a palette are converted to grey.
+    """Reads a mask, uint8 (H, W): the indices of a palette, or grey values.
+
+    The colours of a palette do not matter, as in `read_mask`; other colours become grey.
 
     Raises:
         FileNotFoundError: If the file is missing.
@@ -81,7 +83,11 @@ def read_grey(path: str | os.PathLike[str]) -> np.ndarray:
         # OpenCV allocates as much as the parts of a PNG claim to contain. Pillow checks that first,
         # and refuses pictures of more than 179 million pixels.
         with Image.open(io.BytesIO(content)) as image:
+            has_palette = image.mode == "P"
             image.verify()
+        if has_palette:
+            with Image.open(io.BytesIO(content)) as image:
+                return np.asarray(image)
     except Exception as error:  # Pillow raises nearly everything for damaged files.
         raise ValueError(f"{where} should be an image. Received: {cause_of(error)}.") from error
     try:

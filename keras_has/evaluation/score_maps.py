@@ -77,6 +77,7 @@ def evaluate_score_maps_on_boxes(
         "images": int(first.boxed_images),
         "images_without_boxes": int(first.unboxed_images),
         "degenerate_maps": int(first.degenerate_maps),
+        "maps_without_gt_known_box": int(gt_known.degenerate_maps),
         "max_box_acc": first.result(),
         "max_box_acc_threshold": first.best_threshold(),
         "max_box_acc_v2": second.result(),

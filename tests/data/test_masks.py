@@ -22,12 +22,21 @@ def header(width, height):
     return b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
 
 
-def test_the_colours_of_a_palette_become_grey(tmp_path):
+@pytest.mark.parametrize("palette", [[0, 0, 0, 255, 255, 255], [255, 255, 255, 0, 0, 0]])
+def test_the_indices_of_a_palette_count_and_not_its_colours(tmp_path, palette):
     image = Image.new("P", (2, 1))
-    image.putpalette([0, 0, 0, 255, 255, 255])
+    image.putpalette(palette)
     image.putpixel((1, 0), 1)
     image.save(tmp_path / "a.png")
-    assert read_grey(tmp_path / "a.png").tolist() == [[0, 255]]
+    assert read_grey(tmp_path / "a.png").tolist() == [[0, 1]]
+    assert load_mask([tmp_path / "a.png"], image_size=(1, 2))[0].tolist() == [[0, 1]]
+
+
+def test_a_file_that_is_no_image_is_named_without_an_address_in_memory(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"no image")
+    with pytest.raises(ValueError, match=r"a\.png should be an image") as error:
+        read_grey(tmp_path / "a.png")
+    assert "0x" not in str(error.value)
 
 
 def test_a_small_file_of_a_huge_mask_is_refused_before_it_is_decoded(tmp_path):

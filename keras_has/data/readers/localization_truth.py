@@ -33,6 +33,7 @@ class LocalizationTruth:
         sizes: Height and width in pixels of each image whose size is known.
         masks: The files with the masks of the instances, of each image that has masks.
         ignored: The file with the ignored region, of each image that has one.
+        unused: The files that are not used, each with the reason.
     """
 
     image_ids: list[str]
@@ -40,6 +41,7 @@ class LocalizationTruth:
     sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
     masks: dict[str, list[Path]] = field(default_factory=dict)
     ignored: dict[str, Path] = field(default_factory=dict)
+    unused: list[str] = field(default_factory=list)
 
 
 def read_image_sizes(path: Path) -> dict[str, tuple[int, int]]:
@@ -105,18 +107,26 @@ def read_boxes(
             `image_id`, too. Defaults to `False`.
 
     Returns:
-        The truth, with images in the order of their first appearance.
+        The truth, with images in the order of their first appearance, also those without a box.
 
     Raises:
         FileNotFoundError: If the file is missing.
-        ValueError: If lines do not have this form, a box does not fit its image, or the size of an
-            image is unknown; the message names them.
+        ValueError: If lines do not have this form, a box does not fit its image, or an image has no
+            size or two; the message names them.
     """
     truth = LocalizationTruth([])
     found: dict[str, list[list[float]]] = {}
     problems = Problems(str(path))
     rows = read_boxes_csv(path, half_open, problems)
     truth.sizes = {row.image: row.size for row in rows if row.size is not None}
+    for row in rows:
+        other = (sizes or {}).get(row.image)
+        if row.size is not None and other is not None and row.size != other:
+            problems.add(
+                f"{row.where}: an image should have one size. Received: {row.image!r} of "
+                f"{row.size[1]} x {row.size[0]} here and {other[1]} x {other[0]} in the table of "
+                "sizes (width x height)."
+            )
     for row in rows:
         size = truth.sizes.get(row.image) or (sizes or {}).get(row.image)
         if row.corners is None:
@@ -135,7 +145,7 @@ def read_boxes(
     problems.raise_if_any()
     if not found:
         raise ValueError(f"{path} should contain boxes. Received: none.")
-    truth.image_ids = list(found)
+    truth.image_ids = list(dict.fromkeys(row.image for row in rows))
     truth.boxes = {image: np.array(boxes) for image, boxes in found.items()}
     return truth
 
@@ -163,6 +173,8 @@ def read_localization_metadata(folder: Path, masks: Path | None = None) -> Local
         raise ValueError(f"{path} lists masks: --masks should be their folder.")
     sizes = None if has_masks else read_sizes(folder / "image_sizes.txt", rows, problems)
     problems.raise_if_any()
+    if not rows:
+        raise ValueError(f"{path} should contain boxes or masks. Received: none.")
     truth = LocalizationTruth(list(image_ids))
     if masks is not None and has_masks:
         for image_id, lines in rows.items():
@@ -191,21 +203,34 @@ def read_localization_metadata(folder: Path, masks: Path | None = None) -> Local
 def read_mask_folder(folder: Path) -> LocalizationTruth:
     """Finds masks `NAME.png`, and their ignored regions `NAME_ignore.png` if there are any.
 
+    Other files, hidden ones, and ignored regions of no mask are listed in `unused`.
+
     Args:
         folder: The folder, which is searched recursively.
 
     Raises:
         FileNotFoundError: If there is no mask.
+        ValueError: If an image has two masks, such as `a.png` and `a.PNG`.
     """
-    files = sorted(file for file in folder.rglob("*.png"))
     truth = LocalizationTruth([])
-    for file in files:
+    for file in sorted(folder.rglob("*")):
         image = file.relative_to(folder).with_suffix("").as_posix()
-        if image.endswith("_ignore"):
+        if file.is_dir():
+            continue
+        if file.suffix.lower() != ".png" or file.name.startswith("."):
+            truth.unused.append(f"{file}: a mask should be NAME.png")
+        elif image.endswith("_ignore"):
             truth.ignored[image.removesuffix("_ignore")] = file
+        elif image in truth.masks:
+            raise ValueError(
+                f"{file} and {truth.masks[image][0]} are masks of one image. Delete one of them."
+            )
         else:
             truth.image_ids.append(image)
             truth.masks[image] = [file]
+    for image in sorted(truth.ignored.keys() - truth.masks.keys()):
+        file = truth.ignored.pop(image)
+        truth.unused.append(f"{file}: there is no mask {image}.png of which it is a part")
     if not truth.image_ids:
         raise FileNotFoundError(f"{folder} contains no mask: a .png file named after the image.")
     return truth

@@ -15,6 +15,7 @@ from keras_has.data.dataset import Dataset
 from keras_has.data.records.folder_reader import RecordFolder, has_format
 from keras_has.data.records.record_files import RecordFiles, is_remote
 from keras_has.data.records.record_layout import (
+    DATASET_FILE,
     INTEGER,
     TEXT,
     IndexField,
@@ -173,6 +174,8 @@ def sequence_records(data_dir: str | os.PathLike[str], split: str = "train") -> 
     index = _index(folder, split)
     source = None
     with name_damage(folder.index_path(split)):
+        if not entry["has_features"] and index["counts"].any():
+            raise ValueError(f"it lists features, but {DATASET_FILE} has has_features=false")
         if entry["has_features"]:
             maps: dict[int, Any] = {}
             places = zip(*(index[name].tolist() for name in PLACE_FIELDS), strict=True)
