@@ -3,6 +3,9 @@
 import json
 import math
 import os
+import types
+import typing
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +94,41 @@ def parse_json(content: bytes | str, where: str | os.PathLike[str], expected: ty
             f"Received: {type(value).__name__} {value!r:.50}"
         )
     return value
+
+
+def is_of_type(value: Any, kind: Any) -> bool:
+    """Returns whether a value that was read from JSON is of a type.
+
+    Other than for `isinstance`, a boolean is no number, an integer is a float, and the items of
+    lists count.
+
+    Args:
+        value: The value.
+        kind: A class, a union, `Mapping[str, X]`, `list[X]`, `tuple[X, ...]` or `tuple[X, Y]`; the
+            last three are lists in JSON.
+
+    Example:
+
+    >>> is_of_type([1, None], list[float | None]), is_of_type([1, True], list[int])
+    (True, False)
+    >>> is_of_type([[0, 0.5], [9, 1]], tuple[tuple[int, float], ...])
+    True
+    """
+    if isinstance(kind, types.UnionType):
+        return any(is_of_type(value, one) for one in typing.get_args(kind))
+    if typing.get_origin(kind) in (dict, Mapping):
+        _, item = typing.get_args(kind)
+        return isinstance(value, dict) and all(is_of_type(one, item) for one in value.values())
+    if typing.get_origin(kind) in (list, tuple):
+        items = typing.get_args(kind)
+        if not isinstance(value, list):
+            return False
+        if typing.get_origin(kind) is list or items[-1] is Ellipsis:
+            items = items[:1] * len(value)
+        return len(items) == len(value) and all(map(is_of_type, value, items))
+    if isinstance(value, bool):
+        return kind in (bool, object)
+    return isinstance(value, (int, float) if kind is float else kind)
 
 
 def _is_deeper(value: Any, depth: int) -> bool:

@@ -18,6 +18,8 @@ LAYERS = (
         "keras_has.atomic_files",
         "keras_has.json_files",
         "keras_has.error_causes",
+        "keras_has.expansion",
+        "keras_has.hdf5_check",
     ),
     ("keras_has.ops",),
     (

@@ -126,8 +126,10 @@ def draw_maps(results: Results, experiment: Experiment, entry: TaskEntry) -> boo
     import tensorflow as tf
 
     from keras_has import drawing
+    from keras_has.export import load_localizer
     from keras_has.ops.boxes import box_iou
     from trainers.engine.run_directory import RunDirectory
+    from trainers.engine.run_error import RunError
 
     recipes = list(results)
     seed = min(results[recipes[0]])
@@ -146,7 +148,10 @@ def draw_maps(results: Results, experiment: Experiment, entry: TaskEntry) -> boo
     rows = [[drawing.localization_tile(e["image"], None, e["boxes"], (), side) for e in examples]]
     captions = [[chosen.class_names[e["label"]] for e in examples]]
     for recipe in recipes:
-        model = tf.saved_model.load(str(run_dirs[recipe] / "saved_model"))
+        try:
+            model, _ = load_localizer(run_dirs[recipe] / "saved_model")
+        except (OSError, ValueError) as error:
+            raise RunError(str(error)) from error
         of_class = model.signatures["of_class"]
         tiles, texts = [], []
         for example in examples:

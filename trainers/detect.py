@@ -141,20 +141,19 @@ def main(argv: Sequence[str]) -> None:
     """Detects actions in all videos, and draws them."""
     refuse_arguments(argv)
     logging.set_verbosity(logging.WARNING)
-    import tensorflow as tf
-
     from keras_has import data, drawing
-    from keras_has.export import read_temporal_metadata
+    from keras_has.export import load_temporal_localizer, read_temporal_metadata
 
     values = flags.FLAGS
     out, path = Path(values.out), Path(values.features)
     with exit_on_error(FileNotFoundError, ValueError, interrupted=""):
-        metadata = read_temporal_metadata(values.model)
+        read_temporal_metadata(values.model)
         files, others = find_features(path)
         step = seconds_per_feature(
             path if path.is_dir() else path.parent, values.seconds_per_feature
         )
-    signature = tf.saved_model.load(values.model).signatures["serving_default"]
+        model, metadata = load_temporal_localizer(values.model)
+    signature = model.signatures["serving_default"]
     results: dict[str, list[dict[str, Any]]] = {}
     bad: list[str] = []
     show = progress("detecting", "video")

@@ -96,7 +96,7 @@ def evaluate_ensemble(
                     f"The networks of an ensemble should share {field}. {first} has "
                     f"{values[0]!r}, {run} has {values[1]!r}."
                 )
-    sources = {run: opened[0].read_json("source.json") or {} for run, opened in runs.items()}
+    sources = {run: opened[0].read_source() or {} for run, opened in runs.items()}
     for run, source in sources.items():
         if data_dir is None and source != sources[first]:
             raise RunError(

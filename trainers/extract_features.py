@@ -32,6 +32,8 @@ import numpy as np
 from absl import app, flags, logging
 
 from keras_has.atomic_files import SUFFIX, write_atomically
+from keras_has.error_causes import cause_of
+from keras_has.hdf5_check import check_hdf5
 from keras_has.json_files import read_json
 from trainers.engine.command import exit_on_error, refuse_arguments
 from trainers.engine.console import progress
@@ -234,11 +236,9 @@ def _saved_model(
     clip_length: int | None,
     frame_size: Sequence[int] | None,
 ) -> Network:
-    import keras
+    from keras_has.models.keras_files import load_keras_model
 
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no Keras model at {path}. Check --model.")
-    model = keras.saving.load_model(path, compile=False)
+    model = load_keras_model(path)
     settings = {"model": _identity(path), "feature_layer": feature_layer}
     return _of_model(model, str(path), feature_layer, clip_length, frame_size, settings)
 
@@ -268,14 +268,23 @@ def _application(
     if weights not in ("imagenet", "random") and not Path(weights).is_file():
         raise FileNotFoundError(f"There is no weights file at {weights}. Check --weights.")
     size = tuple(frame_size or (224, 224))
-    model = build(
-        include_top=False,
-        pooling="avg",
-        weights=None if weights == "random" else weights,
-        input_shape=(*size, 3),
-    )
-    frames = keras.Input((*size, 3), dtype="uint8", name="frames")
     is_file = weights not in ("imagenet", "random")
+    try:
+        if is_file:
+            check_hdf5(weights)
+        model = build(
+            include_top=False,
+            pooling="avg",
+            weights=None if weights == "random" else weights,
+            input_shape=(*size, 3),
+        )
+    except Exception as error:  # Keras and HDF5 raise nearly everything for damaged files.
+        if not is_file:
+            raise
+        raise ValueError(
+            f"{weights} cannot be loaded as weights of {name}: {cause_of(error)} Check --weights."
+        ) from error
+    frames = keras.Input((*size, 3), dtype="uint8", name="frames")
     settings = {
         "model": f"keras.applications.{name}",
         "weights": _identity(weights) if is_file else weights,

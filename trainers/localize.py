@@ -56,17 +56,15 @@ def main(argv: Sequence[str]) -> None:
     """Localizes objects in all images, and draws them."""
     refuse_arguments(argv)
     logging.set_verbosity(logging.WARNING)
-    import tensorflow as tf
-
     from keras_has import drawing
-    from keras_has.export import read_metadata
+    from keras_has.export import load_localizer, read_metadata
 
     out, images = Path(_OUT.value), Path(_IMAGES.value)
     with exit_on_error(FileNotFoundError, ValueError, interrupted=""):
-        metadata = read_metadata(_MODEL.value)
+        read_metadata(_MODEL.value)
         files, left_out = find_images(images, out)
+        model, metadata = load_localizer(_MODEL.value)
     root = images if images.is_dir() else images.parent
-    model = tf.saved_model.load(_MODEL.value)
     rows: list[BoxRow] = []
     bad: list[str] = []
     show = progress("localizing", "image")

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from keras_has.data.array_files import npy_header, open_npy
-from keras_has.data.expansion import check_expansion
 from keras_has.data.folders import not_found
 from keras_has.error_causes import cause_of
+from keras_has.expansion import check_expansion
 
 EXTENSIONS = (".npy", ".npz", ".h5", ".hdf5")
 _HDF5 = (".h5", ".hdf5")

@@ -12,7 +12,11 @@ import tensorflow as tf
 from keras_has.data.image_decoding import decode_image
 from keras_has.data.transforms import resize_to
 from keras_has.evaluation.reidentification import embedding_network, unit_embeddings
-from keras_has.export.saved_model import read_fields, write_saved_model
+from keras_has.export.saved_model import (
+    load_saved_model,
+    read_metadata_file,
+    write_saved_model,
+)
 from keras_has.version import __version__
 
 
@@ -114,7 +118,7 @@ def load_embedder(path: str | os.PathLike[str]) -> tuple[Any, EmbedderMetadata]:
 
     Raises:
         FileNotFoundError: If there is no such folder, or `export_embedder` did not write it.
-        ValueError: If the model is of another kind.
+        ValueError: If the model is damaged, or of another kind.
     """
-    metadata = EmbedderMetadata(**read_fields(path, "embedding", "export_embedder"))
-    return tf.saved_model.load(os.fspath(path)), metadata
+    metadata = read_metadata_file(path, EmbedderMetadata, "embedding", "export_embedder")
+    return load_saved_model(path, (), ["serving_default", "encoded"]), metadata

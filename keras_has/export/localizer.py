@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import keras
 import tensorflow as tf
@@ -13,7 +13,11 @@ import tensorflow as tf
 from keras_has.cams import CAM
 from keras_has.data.image_decoding import decode_image
 from keras_has.data.resize import resize_image
-from keras_has.export.saved_model import read_fields, write_saved_model
+from keras_has.export.saved_model import (
+    load_saved_model,
+    read_metadata_file,
+    write_saved_model,
+)
 from keras_has.ops.cam import upsample_maps
 from keras_has.ops.component_boxes import component_boxes
 from keras_has.version import __version__
@@ -170,7 +174,8 @@ def read_metadata(path: str | os.PathLike[str]) -> LocalizerMetadata:
         FileNotFoundError: If there is no such folder, or `export_localizer` did not write it.
         ValueError: If the model is of another kind, such as one for sequences.
     """
-    return LocalizerMetadata(**read_fields(path, "image", "export_localizer"))
+    metadata = read_metadata_file(path, LocalizerMetadata, "image", "export_localizer")
+    return cast(LocalizerMetadata, metadata)
 
 
 def load_localizer(path: str | os.PathLike[str]) -> tuple[Any, LocalizerMetadata]:
@@ -184,10 +189,11 @@ def load_localizer(path: str | os.PathLike[str]) -> tuple[Any, LocalizerMetadata
 
     Raises:
         FileNotFoundError: If there is no such folder, or `export_localizer` did not write it.
-        ValueError: If the model is of another kind, such as one for sequences.
+        ValueError: If the model is damaged, or of another kind, such as one for sequences.
     """
     metadata = read_metadata(path)
-    return tf.saved_model.load(os.fspath(path)), metadata
+    signatures = ("serving_default", "encoded", "of_class")
+    return load_saved_model(path, metadata.class_names, signatures), metadata
 
 
 def _square(images: tf.Tensor, side: int) -> tf.Tensor:

@@ -11,7 +11,11 @@ import keras
 import tensorflow as tf
 
 from keras_has.data.image_decoding import decode_image
-from keras_has.export.saved_model import read_fields, write_saved_model
+from keras_has.export.saved_model import (
+    load_saved_model,
+    read_metadata_file,
+    write_saved_model,
+)
 from keras_has.version import __version__
 
 
@@ -127,7 +131,7 @@ def load_segmenter(path: str | os.PathLike[str]) -> tuple[Any, SegmenterMetadata
 
     Raises:
         FileNotFoundError: If there is no such folder, or `export_segmenter` did not write it.
-        ValueError: If the model is of another kind.
+        ValueError: If the model is damaged, or of another kind.
     """
-    metadata = SegmenterMetadata(**read_fields(path, "segmentation", "export_segmenter"))
-    return tf.saved_model.load(os.fspath(path)), metadata
+    metadata = read_metadata_file(path, SegmenterMetadata, "segmentation", "export_segmenter")
+    return load_saved_model(path, metadata.class_names, ["serving_default", "encoded"]), metadata

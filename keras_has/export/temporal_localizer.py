@@ -5,13 +5,17 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import keras
 import tensorflow as tf
 
 from keras_has.cams import TemporalCAM
-from keras_has.export.saved_model import read_fields, write_saved_model
+from keras_has.export.saved_model import (
+    load_saved_model,
+    read_metadata_file,
+    write_saved_model,
+)
 from keras_has.ops.temporal_cam import check_threshold_and_score, detections_in_graph
 from keras_has.version import __version__
 
@@ -138,8 +142,10 @@ def read_temporal_metadata(path: str | os.PathLike[str]) -> TemporalLocalizerMet
         FileNotFoundError: If there is no such folder, or it has no metadata.
         ValueError: If the model is of another kind, such as one for images.
     """
-    fields = read_fields(path, "temporal", "export_temporal_localizer")
-    return TemporalLocalizerMetadata(**fields)
+    metadata = read_metadata_file(
+        path, TemporalLocalizerMetadata, "temporal", "export_temporal_localizer"
+    )
+    return cast(TemporalLocalizerMetadata, metadata)
 
 
 def load_temporal_localizer(path: str | os.PathLike[str]) -> tuple[Any, TemporalLocalizerMetadata]:
@@ -153,7 +159,7 @@ def load_temporal_localizer(path: str | os.PathLike[str]) -> tuple[Any, Temporal
 
     Raises:
         FileNotFoundError: If there is no such folder, or it has no metadata.
-        ValueError: If the model is of another kind, such as one for images.
+        ValueError: If the model is damaged, or of another kind, such as one for images.
     """
     metadata = read_temporal_metadata(path)
-    return tf.saved_model.load(os.fspath(path)), metadata
+    return load_saved_model(path, metadata.class_names, ["serving_default"]), metadata

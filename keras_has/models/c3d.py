@@ -9,6 +9,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_has.error_causes import cause_of
+from keras_has.hdf5_check import check_hdf5
+
 # Pooling window and stride, then the kernels of the convolutions before it.
 _BLOCKS = (
     (("conv1a", 64),),
@@ -199,6 +202,7 @@ def _weights_in_order(path: Path) -> list[tuple[str, np.ndarray, np.ndarray]]:
 
     found = []
     try:
+        check_hdf5(path)
         with h5py.File(path, "r") as file:
             file.visititems(add)
             for place, items in groups.items():
@@ -209,8 +213,10 @@ def _weights_in_order(path: Path) -> list[tuple[str, np.ndarray, np.ndarray]]:
                     found.append(
                         (place, np.asarray(kernels[0], "float32"), np.asarray(biases[0], "float32"))
                     )
-    except (OSError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} should be a Keras weights file (HDF5): {error}") from error
+    except Exception as error:  # HDF5 raises errors of many kinds about damaged files.
+        raise ValueError(
+            f"{path} should be a Keras weights file (HDF5): {cause_of(error)}"
+        ) from error
     # By name, numbers as numbers: conv1a, conv2a ... as well as conv3d, conv3d_1 ... conv3d_10.
     found.sort(key=lambda item: (item[1].ndim != 5, _natural(item[0])))
     return found

@@ -1,10 +1,13 @@
 """Any network of `keras.applications` with global pooling and an optionally doubled map."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
 
+from keras_has.error_causes import cause_of
+from keras_has.hdf5_check import check_hdf5
 from keras_has.models.conv_bn_relu import conv_bn_relu
 from keras_has.models.gap_head import gap_head
 from keras_has.models.preprocessing import apply_preprocessing
@@ -154,9 +157,17 @@ def _network(
                 "`backbone` should be a Functional Keras model or the name of a network of "
                 f"`keras.applications`. Received: backbone={backbone}"
             )
-        backbone = build(
-            include_top=False, weights=weights, input_shape=input_shape or (224, 224, 3)
-        )
+        shape = input_shape or (224, 224, 3)
+        try:
+            if weights is not None and Path(weights).is_file():
+                check_hdf5(weights)
+            backbone = build(include_top=False, weights=weights, input_shape=shape)
+        except Exception as error:  # Keras and HDF5 raise nearly everything for damaged files.
+            if weights is None or not Path(weights).is_file():
+                raise
+            raise ValueError(
+                f"{weights} cannot be loaded as the weights of {backbone}: {cause_of(error)}"
+            ) from error
     elif input_shape is not None or weights is not None:
         raise ValueError(
             "`input_shape` and `weights` are for a `backbone` given by name; a model brings its "

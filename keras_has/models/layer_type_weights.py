@@ -8,6 +8,9 @@ import h5py
 import keras
 import numpy as np
 
+from keras_has.error_causes import cause_of
+from keras_has.hdf5_check import check_hdf5
+
 # What Keras calls the groups of a file, for the layer types that hold weights here.
 GROUP_NAMES = {
     keras.layers.BatchNormalization: "batch_normalization",
@@ -58,6 +61,7 @@ def load_layer_type_weights(
             "file."
         )
     try:
+        check_hdf5(path)
         with h5py.File(path, "r") as file:
             if "layers" not in file:
                 raise ValueError(
@@ -65,10 +69,12 @@ def load_layer_type_weights(
                     f"Found: groups {sorted(file)}"
                 )
             found = [_arrays(path, file, *named) for named in _named_groups(layers)]
-    except OSError as error:
+    except Exception as error:  # HDF5 raises errors of many kinds about damaged files.
+        if isinstance(error, ValueError) and str(path) in str(error):
+            raise
         raise ValueError(
             f"{path} ({path.stat().st_size} bytes) cannot be read as a weights file: it is cut off "
-            f"or of another format ({error})."
+            f"or of another format ({cause_of(error)})."
         ) from error
     for (layer, _), arrays in zip(_named_groups(layers), found, strict=True):
         layer.set_weights(arrays)

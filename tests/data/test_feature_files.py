@@ -166,8 +166,8 @@ def test_hdf5_that_declares_what_it_does_not_hold_is_refused_unless_a_part_is_sm
 
 
 def test_large_features_can_be_allowed(tmp_path, monkeypatch):
-    monkeypatch.setattr("keras_has.data.expansion.MAX_BYTES", 1000)
-    monkeypatch.setattr("keras_has.data.expansion.MAX_EXPANSION", 2)
+    monkeypatch.setattr("keras_has.expansion.MAX_BYTES", 1000)
+    monkeypatch.setattr("keras_has.expansion.MAX_EXPANSION", 2)
     path = tmp_path / "a.npz"
     np.savez_compressed(path, np.zeros((1000, 4), "float32"))
     with pytest.raises(ValueError, match="allow_large_features"):

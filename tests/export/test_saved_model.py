@@ -45,7 +45,7 @@ def test_each_kind_is_loaded_by_its_own_function_only(folders, read, load, right
 
 
 def test_an_unknown_kind_is_named(tmp_path):
-    fields = {"class_names": [], "kind": "segmentation"}
+    fields = {"class_names": [], "kind": "audio"}
     (tmp_path / export.METADATA_FILE).write_text(json.dumps(fields))
-    with pytest.raises(ValueError, match="kind='segmentation'.*newer version"):
+    with pytest.raises(ValueError, match="kind='audio'.*newer version"):
         export.read_metadata(tmp_path)

@@ -6,6 +6,7 @@ name of the loader and their number, so every fault can be repeated.
 """
 
 import copy
+import faulthandler
 import io
 import json
 import os
@@ -17,6 +18,7 @@ import time
 import traceback
 import zipfile
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,6 +29,7 @@ from keras_has.data import Dataset
 # Inputs in `make soak`.
 PARSER, MODEL = 100_000, 5_000
 _MOST_MEMORY = 2**31
+_MOST_ADDRESSES = 8 * 2**30
 _MOST_SECONDS = 60.0
 _MOST_FAULTS = 8
 
@@ -148,14 +151,28 @@ def mutate_zip(content, rng):
             if name == chosen:
                 if rng.random() < 0.1:
                     continue
-                change = mutate_json if name.endswith(".json") else mutate_bytes
                 # Most of a .npy file that matters is its header.
                 if name.endswith(".npy") and rng.random() < 0.7:
                     end = member.index(b"\n") + 1
                     member = mutate_text(member[:end], rng) + member[end:]
                 else:
-                    member = change(member, rng)
+                    member = mutate_bytes(member, rng)
             changed.writestr(name, member, compress_type=zipfile.ZIP_DEFLATED)
+    return out.getvalue()
+
+
+def mutate_archive(content, rng):
+    """Returns a .keras file whose weights are changed, or with changed bytes.
+
+    Its configuration is left as it is: a changed one may ask for any amount of memory.
+    """
+    if rng.random() < 0.7:
+        return mutate_bytes(content, rng)
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as archive, zipfile.ZipFile(out, "w") as changed:
+        for name in archive.namelist():
+            member = archive.read(name)
+            changed.writestr(name, mutate_bytes(member, rng) if name.endswith(".h5") else member)
     return out.getvalue()
 
 
@@ -223,20 +240,35 @@ def mutate_records(content, rng):
 _MUTATIONS = {
     ".json": mutate_json,
     ".npz": mutate_npz,
-    ".keras": mutate_zip,
+    ".keras": mutate_archive,
     ".tfrecord": mutate_records,
     **dict.fromkeys((".txt", ".csv", ".xml", ""), mutate_text),
 }
 
 
 @pytest.fixture
-def fuzz(tmp_path):
+def limited_memory():
+    """Lets large allocations fail instead of filling the memory of the machine."""
+    pages = Path("/proc/self/statm")
+    if not pages.exists():
+        yield
+        return
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    used = int(pages.read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + _MOST_ADDRESSES, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+@pytest.fixture
+def fuzz(tmp_path, limited_memory):
     """Returns a function that gives a loader mutated files and fails if it raises other errors.
 
     Its arguments: `name`, which determines the inputs; `build`, which writes sound files into a
     folder; `pattern` or several, which of these files are mutated; `load`, which reads the folder;
     `inputs`, how many in `make test`; `soak`, how many in `make soak`; and `errors`, the documented
-    ones, whose text has to contain the folder.
+    ones, whose text has to contain the folder. It returns how many inputs were accepted, refused
+    and left unchanged.
     """
     folder = tmp_path / "sound"
     folder.mkdir()
@@ -244,7 +276,8 @@ def fuzz(tmp_path):
     def run(name, build, patterns, load, inputs, soak=PARSER, errors=(ValueError, OSError)):
         build(folder)
         patterns = [patterns] if isinstance(patterns, str) else patterns
-        files = sorted({file for pattern in patterns for file in folder.glob(pattern)})
+        matching = {file for pattern in patterns for file in folder.glob(pattern)}
+        files = sorted(file for file in matching if file.is_file())
         assert files, patterns
         sound = {file: file.read_bytes() for file in files}
         load(folder)  # The sound files are accepted.
@@ -256,8 +289,12 @@ def fuzz(tmp_path):
             rng = random.Random(f"{name}/{number}")
             file = rng.choice(files)
             content = _MUTATIONS.get(file.suffix, mutate_bytes)(sound[file], rng)
+            if content == sound[file]:
+                outcomes["unchanged"] += 1
+                continue
             file.write_bytes(content)
             start = time.perf_counter()
+            faulthandler.dump_traceback_later(4 * _MOST_SECONDS, exit=True)
             try:
                 _check(load(folder))
                 outcomes["accepted"] += 1
@@ -266,6 +303,7 @@ def fuzz(tmp_path):
                 if fault:
                     faults.setdefault(fault, []).append((number, file, content, str(error)[:150]))
                 outcomes["faulty" if fault else "refused"] += 1
+            faulthandler.cancel_dump_traceback_later()
             slowest = max(slowest, time.perf_counter() - start)
             file.write_bytes(sound[file])
         load(folder)  # What one input did has no effect on the next one.
@@ -286,6 +324,7 @@ def fuzz(tmp_path):
         assert not faults, f"{len(faults)} faults of {name}:\n" + "\n".join(lines)
         assert slowest < _MOST_SECONDS
         assert grown < _MOST_MEMORY
+        return outcomes
 
     return run
 

@@ -23,6 +23,7 @@ import numpy as np
 from keras_has.atomic_files import SUFFIX as PARTIAL_SUFFIX
 from keras_has.atomic_files import atomic_path, write_atomically
 from keras_has.error_causes import cause_of
+from keras_has.hdf5_check import check_hdf5
 from trainers.engine import data_digest, json_files
 from trainers.engine.run_error import RunError
 from trainers.recipes.recipe import Recipe
@@ -69,7 +70,7 @@ class RunDirectory:
             is_evaluated = (self.path / "results.json").is_file()
             existing = self.read_recipe(type(recipe))
             compare = existing.differences if is_evaluated else existing.training_differences
-            existing_source = self.read_object("source.json") or {}
+            existing_source = self.read_source() or {}
             differences = compare(recipe) + [
                 f"{key}: {existing_source.get(key)} there, {value} requested"
                 for key, value in source.items()
@@ -150,6 +151,19 @@ class RunDirectory:
             raise self._damaged(name, ValueError(f"it holds no object but {str(value)[:40]!r}"))
         return value
 
+    def read_source(self) -> dict[str, str | None] | None:
+        """Returns where the data of the run came from, or `None` if it is not recorded.
+
+        Raises:
+            RunError: If it cannot be read, or holds something else.
+        """
+        source = self.read_object("source.json")
+        for name, value in (source or {}).items():
+            if not isinstance(value, str | None):
+                error = f"`{name}` should be a text, not {value!r:.50}"
+                raise self._damaged("source.json", ValueError(error))
+        return source
+
     def check_data(self, current: dict[str, Any], accept_changes: bool = False) -> None:
         """Checks that the data are those that the run was trained on, and records them.
 
@@ -194,7 +208,7 @@ class RunDirectory:
             raise RunError(f"{self.path} contains no run: it has no recipe.json.")
         try:
             return task_of_fields(fields)
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise RunError(f"{self.path / 'recipe.json'} cannot be used: {error}.") from error
 
     def read_recipe(self, recipe_class: type[RecipeType]) -> RecipeType:
@@ -207,7 +221,7 @@ class RunDirectory:
         if not file.is_file():
             raise RunError(f"{self.path} contains no run: it has no recipe.json.")
         try:
-            return recipe_class.from_json(file.read_text(encoding="utf-8"))
+            return recipe_class.from_json(file.read_bytes())
         except (OSError, ValueError) as error:
             raise self._damaged("recipe.json", error) from error
 
@@ -293,6 +307,8 @@ class RunDirectory:
         except (OSError, ValueError) as error:
             raise self._damaged(name, error) from error
         try:
+            if checksum is None:
+                check_hdf5(self.path / name)
             model.load_weights(self.path / name)
         except Exception as error:  # HDF5 and Keras raise nearly everything for damaged files.
             state = "may be damaged" if checksum is None else "is intact"

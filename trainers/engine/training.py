@@ -12,6 +12,7 @@ import keras
 import tensorflow as tf
 
 from keras_has.callbacks import Regimes
+from keras_has.error_causes import cause_of
 from trainers.engine import data_digest
 from trainers.engine.console import epoch_line, is_terminal, print_problems
 from trainers.engine.event_files import purge_events
@@ -83,11 +84,20 @@ def train(
     directory.claim(recipe, task.source)
     results = directory.read_results()
     if results is not None and directory.saved_model.is_dir():
+        try:
+            report = task.report(directory, results)
+        # An entry is missing, or of another type than the report of the task expects.
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            file = directory.path / "results.json"
+            raise RunError(
+                f"{file} is damaged ({cause_of(error)}). Delete it, and the same command evaluates "
+                "the network again."
+            ) from error
         print(
             f"{directory.path} is finished already: these figures are those of the data as they "
             "were then. To evaluate again, delete its results.json."
         )
-        print(task.report(directory, results))
+        print(report)
         return results
     if recipe.deterministic:
         _enable_determinism()
@@ -264,7 +274,7 @@ def _adopt_network(task: Task, directory: RunDirectory, other: RunDirectory) -> 
             f"The network of {other.path} was trained differently ({'; '.join(differences)}), so "
             f"it is not the one of {task.recipe.name}. Omit --network_from to train one."
         )
-    other_source = other.read_object("source.json")
+    other_source = other.read_source()
     if other_source is not None and other_source != task.source:
         raise RunError(
             f"The network of {other.path} was trained on other data ({other_source} instead of "

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import typing
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
@@ -226,7 +227,7 @@ class Recipe:
         return json.dumps({"task": self.TASK, **dataclasses.asdict(self)}, indent=2) + "\n"
 
     @classmethod
-    def from_json(cls, text: str) -> Self:
+    def from_json(cls, text: str | bytes) -> Self:
         """Returns the recipe that `to_json` wrote.
 
         Recipes written by version 0.1 do not state their task; their fields are the same.
@@ -234,18 +235,22 @@ class Recipe:
         Raises:
             ValueError: If the text is not a recipe of this class.
         """
-        from keras_has.json_files import parse_json  # Flags are checked before Keras is imported.
+        # Flags are checked before Keras is imported.
+        from keras_has.json_files import is_of_type, parse_json
 
         fields = parse_json(text, "recipe")
         task = fields.pop("task", cls.TASK)
         if task != cls.TASK:
             raise ValueError(f"it is a recipe for the task {task!r}, not for {cls.TASK!r}")
-        for name, value in fields.items():
-            if isinstance(value, list):
-                fields[name] = tuple(tuple(v) if isinstance(v, list) else v for v in value)
+        kinds = typing.get_type_hints(cls)
         known = {each.name for each in dataclasses.fields(cls)}
         if not fields.keys() <= known:
             raise ValueError(f"unknown fields {sorted(fields.keys() - known)}")
+        for name, value in fields.items():
+            if not is_of_type(value, kinds[name]):
+                raise ValueError(f"`{name}` should be of type {kinds[name]}, not {value!r:.50}")
+            if isinstance(value, list):
+                fields[name] = tuple(tuple(v) if isinstance(v, list) else v for v in value)
         try:
             return cls(**fields)
         except TypeError as error:

@@ -61,7 +61,7 @@ class FinishedRun(abc.ABC):
         self.label = self.recipe.name
         self.key, self.colour = "run", 1
         if data_dir is None:
-            data_dir = (directory.read_json("source.json") or {}).get("data_dir")
+            data_dir = (directory.read_source() or {}).get("data_dir")
         self.task = self._make_task(directory, data_dir)
         other = shares_data_with
         if other is not None and self._has_data_of(other):

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from keras_has import data, drawing
 from keras_has.data import Dataset
+from keras_has.json_files import is_of_type
 from keras_has.models import refresh_batch_norm
 from keras_has.models.batch_norm import check_refreshable
 from trainers.engine.console import progress
@@ -53,6 +54,13 @@ class ImageTask(Task):
         recipe = self.recipe
         is_skipping = self.on_bad_image == "skip" and not self.readers[recipe.dataset].is_generated
         known = directory.read_json("bad_images.json") if is_skipping and directory else None
+        is_list = is_of_type(known or [], list[dict])
+        if not is_list or not all(isinstance(bad.get("image_id"), str) for bad in known or []):
+            place = f"{directory.path}/bad_images.json" if directory else ""
+            raise RunError(
+                f"{place} should list images. Received: "
+                f"{known!r:.50}. Delete it, and the images are checked again."
+            )
         self.bad_images = list(known or [])
         names = [name for name in (*self.split_names, self.test_split_name) if name]
         train, val, *test = (

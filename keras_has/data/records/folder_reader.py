@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import types
-import typing
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,7 +22,7 @@ from keras_has.data.records.record_layout import (
     name_damage,
     shard_name,
 )
-from keras_has.json_files import parse_json
+from keras_has.json_files import is_of_type, parse_json
 
 _ADVICE = (
     "Write the dataset with `python -m trainers.prepare --dataset=... --out=DIR`, and pass that "
@@ -234,18 +232,8 @@ def _check_types(entry: Any, expected: Mapping[str, Any], where: str) -> None:
     if not isinstance(entry, dict):
         raise ValueError(f"{where} should be an object, not {entry!r:.50}")
     for key, kind in expected.items():
-        if not _is_of_type(entry.get(key), kind):
+        if not is_of_type(entry.get(key), kind):
             raise ValueError(
                 f"`{key}` of {where} should be of type {getattr(kind, '__name__', kind)}, not "
                 f"{entry.get(key)!r:.50}"
             )
-
-
-def _is_of_type(value: Any, kind: Any) -> bool:
-    """Does what `isinstance` does, for lists of a type too; a boolean is no number."""
-    if isinstance(kind, types.UnionType):
-        return any(_is_of_type(value, one) for one in typing.get_args(kind))
-    if typing.get_origin(kind) is list:
-        (item,) = typing.get_args(kind)
-        return isinstance(value, list) and all(_is_of_type(one, item) for one in value)
-    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from keras_has.atomic_files import atomic_path
-from keras_has.data.expansion import check_expansion
 from keras_has.error_causes import cause_of
+from keras_has.expansion import check_expansion
 
 DATASET_FILE = "dataset.json"
 # A record is preceded by its length with a checksum, and followed by a checksum of its content.

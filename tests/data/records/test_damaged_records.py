@@ -191,8 +191,8 @@ def test_files_of_videos_that_were_exchanged_are_refused(tmp_path):
 
 
 def test_an_index_that_would_fill_the_memory_is_refused(images, monkeypatch):
-    monkeypatch.setattr("keras_has.data.expansion.MAX_BYTES", 1_000)
-    monkeypatch.setattr("keras_has.data.expansion.MAX_EXPANSION", 2)
+    monkeypatch.setattr("keras_has.expansion.MAX_BYTES", 1_000)
+    monkeypatch.setattr("keras_has.expansion.MAX_EXPANSION", 2)
     path = images / "train.index.npz"
     with np.load(path) as index:
         np.savez_compressed(path, **{**index, "mask_paths": np.zeros(0, "S9"), "x": np.zeros(9999)})
