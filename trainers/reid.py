@@ -7,10 +7,13 @@ weights of EfficientNet-Lite0 (docs/data.md says which). Nothing hidden, for com
 
   python -m trainers.reid --recipe=market1501_small_ide --data_dir=DIR --weights=PATH
 
-The paper's network: --recipe=market1501_has. Random erasing and hiding together: --recipe=
-market1501_small_has_erasing. Every field of a recipe is a flag of the same name, which overrides
-it. The same command resumes an interrupted run after its last finished epoch. `python -m
-trainers.search` searches your own folders with the exported model.
+Random erasing and hiding together:
+
+  python -m trainers.reid --recipe=market1501_small_has_erasing --data_dir=DIR --weights=PATH
+
+The paper's network is that of --recipe=market1501_has. Every field of a recipe is a flag of the
+same name, which overrides it. The same command resumes an interrupted run after its last finished
+epoch. `python -m trainers.search` searches your own folders with the exported model.
 """
 
 import os

@@ -1,6 +1,7 @@
 """Person re-identification: the paper's recipes, and a part of Market-1501 at small scale."""
 
 import dataclasses
+from typing import Any
 
 from trainers.recipes.imagenet import MIXED
 from trainers.recipes.reidentification_recipe import ReidentificationRecipe
@@ -53,7 +54,9 @@ def _full_scale(dataset: str) -> tuple[ReidentificationRecipe, ...]:
     network = f"{_TITLES[dataset]}, IDE on ResNet-50 at 256 x 128"
     figures = [{"rank1": rank1, "map": mean} for rank1, mean in _PUBLISHED[dataset]]
 
-    def recipe(name: str, change: str, choices: tuple[str, ...], **fields: object):  # type: ignore[no-untyped-def]
+    def recipe(
+        name: str, change: str, choices: tuple[str, ...], **fields: Any
+    ) -> ReidentificationRecipe:
         return dataclasses.replace(
             _IDE,
             name=f"{dataset}_{name}",
