@@ -10,12 +10,13 @@ TORCH ?= torch==2.13.0
 # they share trained models.
 PARALLEL ?= --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
-.PHONY: help demo compare test test-backends lint format bench bench-report clean
+.PHONY: help demo compare test soak test-backends lint format bench bench-report clean
 
 help:
 	@echo "make demo           train on generated images, localize, export: about two minutes"
 	@echo "make compare        the same with and without hiding: 3 seeds, tables and pictures"
 	@echo "make test           all tests except those of other backends"
+	@echo "make soak           100,000 mutated files for every parser, 5,000 for every loader of models: hours"
 	@echo "make test-backends  layers, models, ops and metrics on JAX and on PyTorch"
 	@echo "make lint           ruff, mypy, and a check that imports point downwards without cycles"
 	@echo "make format         format the code and fix what ruff can fix"
@@ -54,6 +55,9 @@ compare: $(VENV)/installed
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest $(PARALLEL)
+
+soak: $(VENV)/installed
+	KERAS_HAS_SOAK=1 $(BIN)/python -m pytest tests/fuzz -rP $(PARALLEL)
 
 test-backends: $(VENV)/installed-backends
 	KERAS_BACKEND=jax $(BIN)/python -m pytest -m backends $(PARALLEL)

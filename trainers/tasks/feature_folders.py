@@ -70,6 +70,8 @@ def read_feature_folder(recipe: VideoRecipe, folder: str | os.PathLike[str], spl
 def check_features(*splits: Dataset, skip: bool, durations_are_known: bool = True) -> list[Dataset]:
     """Returns splits whose features can be read and have the same size, by the headers of files.
 
+    To skip bad videos, all features are read once: only then are those that are not finite known.
+
     Args:
         *splits: The splits, with features in files; others are returned unchanged.
         skip: Whether to leave out the other videos and list them in `problems`.
@@ -80,7 +82,7 @@ def check_features(*splits: Dataset, skip: bool, durations_are_known: bool = Tru
         RunError: If features are unsound and are not to be skipped, or all are.
     """
     shapes: list[list[tuple[int, int] | str]] = [
-        [_shape_or_error(split.source, row) for row in range(len(split))]
+        [_shape_or_error(split.source, row, skip) for row in range(len(split))]
         if isinstance(split.source, FeatureFiles)
         else []
         for split in splits
@@ -149,8 +151,11 @@ def _timing_contradictions(split: Dataset, counts: np.ndarray) -> list[str]:
     ]
 
 
-def _shape_or_error(source: FeatureFiles, row: int) -> tuple[int, int] | str:
+def _shape_or_error(source: FeatureFiles, row: int, is_read: bool) -> tuple[int, int] | str:
+    """Returns the shape of features, or what is wrong with them, with or without their values."""
     try:
+        if is_read:
+            source.read(row)
         return source.count(row), source.width(row)
     except (OSError, ValueError) as error:
         return str(error)

@@ -337,6 +337,18 @@ def test_features_that_are_not_finite_stop_a_run_by_name(tmp_path):
         train_recipe(tiny("features_has", epochs=1, batch_size=4), tmp_path / "run", folder)
 
 
+def test_features_that_are_not_finite_are_left_out_by_name(tmp_path):
+    database = {f"v{number}": own_video(["jump", "run"][number % 2]) for number in range(4)}
+    database["t0"] = own_video("run", subset="test")
+    folder = write_own(tmp_path / "own", database)
+    np.save(folder / "features" / "v1.npy", np.full((20, 3), np.inf))
+    task = TemporalLocalization(tiny("features_has", missing_features="skip"), folder)
+    task.load()
+    assert task.train_split.ids.tolist() == ["v0", "v2", "v3"]
+    (problem,) = [problem for problem in task.problems if "finite" in problem]
+    assert "v1.npy" in problem
+
+
 def test_own_videos_without_any_segment_train_and_are_not_scored(tmp_path, capsys):
     folder = tmp_path / "own"
     (folder / "features").mkdir(parents=True)
