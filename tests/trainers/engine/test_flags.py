@@ -96,3 +96,11 @@ def test_a_flag_of_another_task_of_the_command_is_refused_with_its_value(
 def test_a_flag_of_both_tasks_of_the_command_overrides_either(recipe, parse):
     parse("image_localization classification", "--patch_size=4")
     assert recipe_from_flags(find_recipe(recipe)).patch_size == (4,)
+
+
+def test_sizes_may_be_pixels_or_fractions_and_probabilities_several(parse):
+    parse("image_localization", "--patch_size=0,16,0.25", "--hide_probabilities=0.1,1")
+    recipe = recipe_from_flags(find_recipe("parts_has"))
+    assert recipe.patch_size == (0, 16, 0.25)
+    assert [type(size) for size in recipe.patch_size] == [int, int, float]
+    assert recipe.hide_probabilities == (0.1, 1)
