@@ -10,11 +10,18 @@ from trainers.tasks.registry import find_recipe
 DIGEST = {
     "class_names": ["a", "b"],
     **{
-        split: {"examples": 3, "examples_per_class": [1, 2], "sha256": split}
+        split: {
+            "examples": 3,
+            "examples_per_class": [1, 2],
+            "sha256": split,
+            "sha256_of_truth": split,
+        }
         for split in ("train", "val")
     },
 }
-CHANGED = DIGEST | {"val": {"examples": 2, "examples_per_class": [1, 1], "sha256": "other"}}
+CHANGED = DIGEST | {
+    "val": DIGEST["val"] | {"examples": 2, "examples_per_class": [1, 1], "sha256": "other"}
+}
 RECIPES = {"images": find_recipe("parts_has"), "videos": find_recipe("phases_has")}
 
 
