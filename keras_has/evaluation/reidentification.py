@@ -45,6 +45,27 @@ class ReidentificationEvaluator(Evaluator):
         embeddings: (N, D) float32, after `result`.
         truth: What each query should find.
 
+    Example:
+
+    >>> test = keras_has.data.Dataset(
+    ...     "people/test",
+    ...     ["query", "match", "other"],
+    ...     {
+    ...         "label": [0, 0, 1],
+    ...         "identity": [1, 1, 2],
+    ...         "camera": [1, 2, 2],
+    ...         "is_query": [True, False, False],
+    ...     },
+    ...     keras_has.data.ArrayImages(np.zeros((3, 8, 4, 3), "uint8")),
+    ...     ("0001", "0002"),
+    ... )
+    >>> evaluator = keras_has.evaluation.ReidentificationEvaluator(test)
+    >>> embeddings = np.array([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]], "float32")
+    >>> parts = {"embedding": [embeddings]}
+    >>> evaluator.process(keras_has.evaluation.Batch(parts, [[True] * 3]))
+    >>> evaluator.result()["rank1"]
+    1.0
+
     Reference:
         [Zheng et al., 2015](https://doi.org/10.1109/ICCV.2015.133), section 5.1.
     """

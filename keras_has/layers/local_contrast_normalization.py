@@ -33,7 +33,7 @@ class LocalContrastNormalization(keras.layers.Layer):
 
     Example:
 
-    >>> flat = LocalContrastNormalization()(np.full((1, 8, 8, 1), 77.0))
+    >>> flat = LocalContrastNormalization()(np.full((1, 8, 8, 1), 64.0))
     >>> np.abs(np.asarray(flat)).max().item()
     0.0
 
