@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_has.callbacks.hiding_layers import hiding_layers
 from keras_has.layers.hiding_layer import HidingLayer
@@ -109,7 +110,8 @@ class HidingSchedule(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Logs the probability."""
         if logs is not None:
-            logs["hide_probability"] = self._layers[0].hide_probability
+            # A layer with several probabilities has been given the same for all.
+            logs["hide_probability"] = float(np.mean(self._layers[0].hide_probability))
 
     def _set(self, position: float) -> None:
         value = self.probability(position, self.params["epochs"])

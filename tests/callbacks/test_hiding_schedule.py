@@ -75,6 +75,13 @@ def test_all_layers_of_nested_models_change_or_only_the_chosen_ones():
     assert [layer.hide_probability for layer in (first, second, third)] == [0.3, 0.6, 0.3]
 
 
+def test_several_probabilities_are_all_replaced_and_logged_as_one_number():
+    layer = HideAndSeek(2, hide_probability=(0.1, 0.2, 0.3))
+    _, logs = train(HidingSchedule(0.7, ramp_epochs=0), epochs=1, layer=layer)
+    assert layer.hide_probability == (0.7, 0.7, 0.7)
+    assert logs["hide_probability"] == [pytest.approx(0.7)]
+
+
 def test_temporal_layers_follow_the_schedule():
     layer = TemporalHideAndSeek(num_segments=2)
     model = keras.Sequential(
