@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
-from pathlib import Path
 
-from keras_has.atomic_files import write_atomically
 from trainers.reports import page
 from trainers.reports.box_failures import KINDS
 from trainers.reports.breakdowns import figures_table, recipe_differences
@@ -21,7 +18,7 @@ from trainers.reports.localization_grid import localization_grid
 from trainers.reports.localization_run import LocalizationRun
 from trainers.reports.page import size_of
 from trainers.reports.proportions import percent
-from trainers.reports.report_file import report_file, report_title
+from trainers.reports.report_file import report_title
 
 _MOST_BYTES = 7_500_000
 FIGURES = {
@@ -39,36 +36,6 @@ _THRESHOLDS = {
     "cam_threshold": "Fixed threshold, % of the map's maximum",
     "gt_known_loc_best_threshold": "Best threshold, % of the map's maximum",
 }
-
-
-def write_localization_report(
-    run_dir: str | os.PathLike[str],
-    baseline_run_dir: str | os.PathLike[str] | None = None,
-    data_dir: str | os.PathLike[str] | None = None,
-    out: str | os.PathLike[str] | None = None,
-    images: int = 24,
-    covered_images: int = 1000,
-) -> Path:
-    """Writes the report of a finished run that localizes objects in images.
-
-    Args:
-        run_dir: Folder of the run.
-        baseline_run_dir: Folder of a run on the same images to compare with, or None.
-        data_dir: Folder of the dataset; None for the one that each run was started with.
-        out: File to write; None for `report.html` in `run_dir`.
-        images: Number of images to show with maps.
-        covered_images: Largest number of images for measuring partly covered objects.
-
-    Returns:
-        The file.
-
-    Raises:
-        RunError: If a run does not exist or is not finished, or the two cannot be compared.
-    """
-    runs = LocalizationRun.open_with_baseline(run_dir, baseline_run_dir, data_dir)
-    file = report_file(runs[-1].path, out)
-    write_atomically(file, report_text(runs, images, covered_images))
-    return file
 
 
 def report_text(runs: Sequence[LocalizationRun], images: int, covered_images: int) -> str:

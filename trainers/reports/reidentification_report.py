@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from markupsafe import Markup
 
-from keras_has.atomic_files import write_atomically
 from keras_has.evaluation.reidentification import ranked_tile
 from trainers.reports import page
 from trainers.reports.breakdowns import figures_table, recipe_differences, training_curves
 from trainers.reports.page import Group, Table, render_macro, size_of
 from trainers.reports.proportions import percent
 from trainers.reports.reidentification_run import ReidentificationRun, differences
-from trainers.reports.report_file import report_file, report_title
+from trainers.reports.report_file import report_title
 from trainers.reports.samples import render_groups, sample_and_extremes
 from trainers.reports.seen_images import training_images
 from trainers.reports.tiles import View, tile_picture
@@ -27,40 +24,12 @@ _NEAREST = 8
 _CURVES = {"loss": "loss (cross-entropy)", "rank1": "rank-1 (% of queries)", "map": "mAP (%)"}
 
 
-def write_reidentification_report(
-    run_dir: str | os.PathLike[str],
-    baseline_run_dir: str | os.PathLike[str] | None = None,
-    data_dir: str | os.PathLike[str] | None = None,
-    out: str | os.PathLike[str] | None = None,
-    images: int = 24,
-) -> Path:
-    """Writes the report of a finished run of re-identification.
-
-    Args:
-        run_dir: Folder of the run.
-        baseline_run_dir: Folder of a run on the same images to compare with, or None.
-        data_dir: Folder of the dataset; None for the one that each run was started with.
-        out: File to write; None for `report.html` in `run_dir`.
-        images: Number of queries to show with their ranked galleries, and of training images.
-
-    Returns:
-        The file.
-
-    Raises:
-        RunError: If a run does not exist or is not finished, or the two cannot be compared.
-    """
-    runs = ReidentificationRun.open_with_baseline(run_dir, baseline_run_dir, data_dir)
-    file = report_file(runs[-1].path, out)
-    write_atomically(file, report_text(runs, images))
-    return file
-
-
 def report_text(runs: Sequence[ReidentificationRun], images: int) -> str:
     """Returns the page.
 
     Args:
         runs: The baseline, if there is one, and last the run.
-        images: See `write_reidentification_report`.
+        images: Number of queries to show, and of training images.
     """
     run = runs[-1]
     training = training_images(runs, images)

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from keras_has.atomic_files import write_atomically
 from trainers.engine.run_directory import RunDirectory
 from trainers.engine.run_error import RunError
-from trainers.recipes import ImageRecipe, Recipe, VideoRecipe
-from trainers.recipes.classification_recipe import ClassificationRecipe
-from trainers.recipes.faces_recipe import FacesRecipe
-from trainers.recipes.reidentification_recipe import ReidentificationRecipe
-from trainers.recipes.segmentation_recipe import SegmentationRecipe
+from trainers.recipes import Recipe
 from trainers.reports.plots import check_matplotlib
+from trainers.reports.report_file import report_file
+
+if TYPE_CHECKING:
+    from trainers.reports.finished_run import FinishedRun
+
+# For each task the module NAME_report with `report_text`, and the class of its runs in NAME_run.
+# They are imported on use, after the check for Matplotlib.
+_REPORTS = {
+    "classification": ("classification", "Classification"),
+    "faces": ("classification", "Faces"),
+    "image_localization": ("localization", "Localization"),
+    "reidentification": ("reidentification", "Reidentification"),
+    "segmentation": ("segmentation", "Segmentation"),
+    "temporal_localization": ("sequence", "Sequence"),
+}
 
 
 def recipe_kind(run_dir: str | os.PathLike[str]) -> type[Recipe]:
@@ -57,36 +71,21 @@ def write_report(
             f"{run_dir} and {baseline_run_dir} are runs of different tasks and cannot be compared. "
             "Choose another --baseline_run_dir."
         )
-    if issubclass(kind, ImageRecipe):
-        from trainers.reports.localization_report import write_localization_report
-
-        covered = 1000 if covered_images is None else covered_images
-        return write_localization_report(run_dir, baseline_run_dir, data_dir, out, images, covered)
-    if covered_images:
+    options = {}
+    if kind.TASK == "image_localization":
+        options["covered_images"] = 1000 if covered_images is None else covered_images
+    elif covered_images:
         raise RunError(
             "--covered_images is only for runs that localize objects in images: leave it out. "
             f"Received: --covered_images={covered_images} for a run of the task {kind.TASK}."
         )
-    if issubclass(kind, ClassificationRecipe):
-        from trainers.reports.classification_report import write_classification_report
-
-        if issubclass(kind, FacesRecipe):
-            from trainers.reports.faces_run import FacesRun
-
-            return write_classification_report(
-                run_dir, baseline_run_dir, data_dir, out, images, FacesRun
-            )
-        return write_classification_report(run_dir, baseline_run_dir, data_dir, out, images)
-    if issubclass(kind, VideoRecipe):
-        from trainers.reports.sequence_report import write_sequence_report
-
-        return write_sequence_report(run_dir, baseline_run_dir, data_dir, out, images)
-    if issubclass(kind, SegmentationRecipe):
-        from trainers.reports.segmentation_report import write_segmentation_report
-
-        return write_segmentation_report(run_dir, baseline_run_dir, data_dir, out, images)
-    if issubclass(kind, ReidentificationRecipe):
-        from trainers.reports.reidentification_report import write_reidentification_report
-
-        return write_reidentification_report(run_dir, baseline_run_dir, data_dir, out, images)
-    raise RunError(f"There is no report for runs of the task {kind.TASK}.")
+    if kind.TASK not in _REPORTS:
+        raise RunError(f"There is no report for runs of the task {kind.TASK}.")
+    report_name, run_name = _REPORTS[kind.TASK]
+    report = importlib.import_module(f"trainers.reports.{report_name}_report")
+    run_module = importlib.import_module(f"trainers.reports.{run_name.lower()}_run")
+    run_class: type[FinishedRun] = getattr(run_module, f"{run_name}Run")
+    runs = run_class.open_with_baseline(run_dir, baseline_run_dir, data_dir)
+    file = report_file(runs[-1].path, out)
+    write_atomically(file, report.report_text(runs, images, **options))
+    return file

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from markupsafe import Markup
 
 from keras_has import drawing
-from keras_has.atomic_files import write_atomically
 from keras_has.data.mask_files import voc_palette
 from trainers.reports import page
 from trainers.reports.breakdowns import by_class, figures_table, recipe_differences
 from trainers.reports.page import Group, Plot, render_macro, size_of
 from trainers.reports.proportions import percent
-from trainers.reports.report_file import report_file, report_title
+from trainers.reports.report_file import report_title
 from trainers.reports.samples import render_groups, sample_and_extremes
 from trainers.reports.segmentation_run import LabelledImage, SegmentationRun
 from trainers.reports.tiles import View, tile_picture
@@ -31,34 +28,6 @@ FIGURES = {
     "most_frequent_class_per_pixel": "Most frequent class of each pixel: mean IoU",
     "most_frequent_class_per_pixel_pixel_acc": "Most frequent class of each pixel: pixel accuracy",
 }
-
-
-def write_segmentation_report(
-    run_dir: str | os.PathLike[str],
-    baseline_run_dir: str | os.PathLike[str] | None = None,
-    data_dir: str | os.PathLike[str] | None = None,
-    out: str | os.PathLike[str] | None = None,
-    images: int = 24,
-) -> Path:
-    """Writes the report of a finished run of segmentation.
-
-    Args:
-        run_dir: Folder of the run.
-        baseline_run_dir: Folder of a run on the same images to compare with, or None.
-        data_dir: Folder of the dataset; None for the one that each run was started with.
-        out: File to write; None for `report.html` in `run_dir`.
-        images: Number of images to show with their label maps.
-
-    Returns:
-        The file.
-
-    Raises:
-        RunError: If a run does not exist or is not finished, or the two cannot be compared.
-    """
-    runs = SegmentationRun.open_with_baseline(run_dir, baseline_run_dir, data_dir)
-    file = report_file(runs[-1].path, out)
-    write_atomically(file, report_text(runs, images))
-    return file
 
 
 def report_text(runs: Sequence[SegmentationRun], images: int) -> str:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
-from pathlib import Path
 
-from keras_has.atomic_files import write_atomically
 from keras_has.data.readers.watch_untrimmed import is_watch_untrimmed
 from trainers.engine.run_error import RunError
 from trainers.reports import page
 from trainers.reports.breakdowns import figures_table, recipe_differences
 from trainers.reports.page import Table
 from trainers.reports.proportions import percent
-from trainers.reports.report_file import report_file, report_title
+from trainers.reports.report_file import report_title
 from trainers.reports.segment_failures import DETECTION_KINDS, TRUTH_KINDS
 from trainers.reports.sequence_breakdowns import (
     classes,
@@ -28,47 +25,22 @@ from trainers.reports.sequence_run import SequenceRun
 _MOST_BYTES = 7_500_000
 
 
-def write_sequence_report(
-    run_dir: str | os.PathLike[str],
-    baseline_run_dir: str | os.PathLike[str] | None = None,
-    data_dir: str | os.PathLike[str] | None = None,
-    out: str | os.PathLike[str] | None = None,
-    timelines: int = 24,
-) -> Path:
-    """Writes the report of a finished run on sequences.
-
-    Args:
-        run_dir: Folder of the run.
-        baseline_run_dir: Folder of a run on the same sequences to compare with, or None.
-        data_dir: Folder of the dataset; None for the one that each run was started with.
-        out: File to write; None for `report.html` in `run_dir`.
-        timelines: Number of timelines to show.
-
-    Returns:
-        The file.
-
-    Raises:
-        RunError: If a run does not exist or is not finished, or the two cannot be compared.
-    """
-    runs = SequenceRun.open_with_baseline(run_dir, baseline_run_dir, data_dir)
-    split = runs[-1].split
-    if not any(map(len, split["segments"])):
-        raise RunError(
-            f"{split.name} has no true segments, so there is nothing to compare detections with."
-        )
-    file = report_file(runs[-1].path, out)
-    write_atomically(file, report_text(runs, timelines))
-    return file
-
-
 def report_text(runs: Sequence[SequenceRun], timelines: int) -> str:
     """Returns the page.
 
     Args:
         runs: The baseline, if there is one, and last the run.
         timelines: Number of timelines to show.
+
+    Raises:
+        RunError: If there is nothing to compare detections with.
     """
     run = runs[-1]
+    if not any(map(len, run.split["segments"])):
+        raise RunError(
+            f"{run.split.name} has no true segments, so there is nothing to compare detections "
+            "with."
+        )
     groups, left_out = sequence_grid(runs, timelines, _MOST_BYTES)
     own_thresholds = [f"{one.threshold:.0%}" for one in runs]
     if len(set(own_thresholds)) > 1:

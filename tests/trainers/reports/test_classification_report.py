@@ -14,7 +14,6 @@ from keras_has import data  # noqa: E402
 from trainers.engine.run_error import RunError  # noqa: E402
 from trainers.engine.training import train_recipe  # noqa: E402
 from trainers.reports import breakdowns, plots  # noqa: E402
-from trainers.reports.classification_report import write_classification_report  # noqa: E402
 from trainers.reports.classification_run import ClassificationRun  # noqa: E402
 from trainers.reports.confusions import confusion_matrix, frequent_confusions  # noqa: E402
 from trainers.reports.page import render_macro  # noqa: E402
@@ -117,7 +116,7 @@ def test_the_page_needs_nothing_else_and_what_comes_from_the_data_is_text(report
 
 
 def test_a_run_alone_has_a_report_of_its_own(run_dirs, tmp_path, page_of, results_of):
-    out = write_classification_report(run_dirs / "full", out=tmp_path / "one.html", images=4)
+    out = write_report(run_dirs / "full", out=tmp_path / "one.html", images=4)
     page = page_of(out)
     top1 = 100 * results_of("full")["top1_clas"]
     assert page.row("Top-1 Clas, last epoch") == [f"{top1:.1f}"]

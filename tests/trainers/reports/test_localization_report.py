@@ -18,7 +18,7 @@ from trainers.engine.run_error import RunError  # noqa: E402
 from trainers.engine.training import train_recipe  # noqa: E402
 from trainers.reports import localization_breakdowns, localization_report, localization_run  # noqa: E402
 from trainers.reports.box_failures import KINDS  # noqa: E402
-from trainers.reports.localization_report import write_localization_report  # noqa: E402
+from trainers.reports.run_report import write_report  # noqa: E402
 from trainers.reports.tiles import restore_map  # noqa: E402
 from trainers.tasks.registry import find_recipe  # noqa: E402
 
@@ -63,7 +63,7 @@ def run_dirs(tmp_path_factory):
 @pytest.fixture(scope="module")
 def report(run_dirs):
     """The report of the run with hiding beside that without."""
-    return write_localization_report(run_dirs / "parts_has", run_dirs / "parts_gap", images=8)
+    return write_report(run_dirs / "parts_has", run_dirs / "parts_gap", images=8)
 
 
 def data_of(file):
@@ -194,10 +194,7 @@ def test_the_slider_moves_boxes_and_score(report, state_of_page):
 
 def test_a_run_alone_has_a_report_of_its_own(run_dirs, tmp_path, page_of, results_of):
     out = tmp_path / "deeper" / "one.html"
-    assert (
-        write_localization_report(run_dirs / "parts_gap", out=out, images=4, covered_images=0)
-        == out
-    )
+    assert write_report(run_dirs / "parts_gap", out=out, images=4, covered_images=0) == out
     page = page_of(out)
     assert page.row("Top-1 Clas") == [f"{100 * results_of('parts_gap')['top1_clas']:.1f}"]
     text = "".join(page.text)
@@ -209,7 +206,7 @@ def test_a_run_alone_has_a_report_of_its_own(run_dirs, tmp_path, page_of, result
 def test_what_does_not_fit_is_left_out_and_said(run_dirs, tmp_path, monkeypatch):
     monkeypatch.setattr(localization_report, "_MOST_BYTES", 150_000)
     monkeypatch.setattr(localization_breakdowns, "_EXAMPLES", 1)
-    out = write_localization_report(
+    out = write_report(
         run_dirs / "parts_gap", out=tmp_path / "small.html", images=30, covered_images=0
     )
     left_out = re.search(r"(\d+) of (\d+) images were left out", out.read_text(encoding="utf-8"))
@@ -218,20 +215,20 @@ def test_what_does_not_fit_is_left_out_and_said(run_dirs, tmp_path, monkeypatch)
 
 def test_what_cannot_be_reported_on_is_said(run_dirs, tmp_path, results_of):
     with pytest.raises(RunError, match="no folder"):
-        write_localization_report(tmp_path / "nowhere")
+        write_report(tmp_path / "nowhere")
     with pytest.raises(RunError, match=r"no recipe\.json"):
-        write_localization_report(tmp_path)
+        write_report(tmp_path)
     begun = tmp_path / "begun"
     shutil.copytree(run_dirs / "parts_gap", begun)
     (begun / "results.json").unlink()
     with pytest.raises(RunError, match="no finished run"):
-        write_localization_report(begun)
+        write_report(begun)
     with pytest.raises(RunError, match="--out"):
-        write_localization_report(run_dirs / "parts_gap", out=tmp_path)
+        write_report(run_dirs / "parts_gap", out=tmp_path)
     results = results_of("parts_gap")
     (begun / "results.json").write_text(json.dumps({**results, "top1_loc": 0.77}))
     with pytest.raises(RunError, match=r"top1_loc = 0\.7700 in results\.json"):
-        write_localization_report(begun, out=tmp_path / "never.html")
+        write_report(begun, out=tmp_path / "never.html")
     assert not (tmp_path / "never.html").exists()
 
 
@@ -241,15 +238,13 @@ def test_runs_on_other_images_are_not_laid_side_by_side(run_dirs, tmp_path):
     recipe = json.loads((other / "recipe.json").read_text())
     (other / "recipe.json").write_text(json.dumps({**recipe, "tuning_share": 0.3}))
     with pytest.raises(RunError, match="on the same images"):
-        write_localization_report(run_dirs / "parts_has", other)
+        write_report(run_dirs / "parts_has", other)
 
 
 def test_ten_crops_are_judged_on_the_larger_image(run_dirs, tmp_path, page_of):
     recipe = localization_run.LocalizationRun(run_dirs / "parts_gap").recipe.override(crops=10)
     train_recipe(recipe, tmp_path / "run", network_from=run_dirs / "parts_gap")
-    out = write_localization_report(
-        tmp_path / "run", run_dirs / "parts_gap", images=4, covered_images=8
-    )
+    out = write_report(tmp_path / "run", run_dirs / "parts_gap", images=4, covered_images=8)
     baseline, run = data_of(out)["runs"]
     assert (baseline["size"], run["size"]) == ([64, 64], [80, 80])
     maps = data_of(out)["tiles"][0]["maps"]

@@ -19,7 +19,6 @@ from trainers.recipes import ImageRecipe, VideoRecipe  # noqa: E402
 from trainers.reports import sequence_report  # noqa: E402
 from trainers.reports.run_report import recipe_kind, write_report  # noqa: E402
 from trainers.reports.segment_failures import DETECTION_KINDS, TRUTH_KINDS  # noqa: E402
-from trainers.reports.sequence_report import write_sequence_report  # noqa: E402
 from trainers.reports.sequence_run import THRESHOLDS, SequenceRun  # noqa: E402
 from trainers.tasks.registry import find_recipe  # noqa: E402
 
@@ -162,7 +161,7 @@ def test_the_page_can_be_read_without_seeing_it(report, page_of):
 
 def test_a_run_alone_has_a_report_of_its_own(run_dirs, tmp_path, page_of):
     out = tmp_path / "deeper" / "one.html"
-    assert write_sequence_report(run_dirs / "phases_full", out=out, timelines=4) == out
+    assert write_report(run_dirs / "phases_full", out=out, images=4) == out
     page = page_of(out)
     text = "".join(page.text)
     assert "Worst" in text
@@ -197,7 +196,7 @@ def test_a_run_as_in_the_papers_table_is_reported_on_with_its_figures(tmp_path, 
 
 def test_what_does_not_fit_is_left_out_and_said(run_dirs, tmp_path, monkeypatch):
     monkeypatch.setattr(sequence_report, "_MOST_BYTES", 30_000)
-    out = write_sequence_report(run_dirs / "phases_full", out=tmp_path / "one.html", timelines=12)
+    out = write_report(run_dirs / "phases_full", out=tmp_path / "one.html", images=12)
     text = out.read_text(encoding="utf-8")
     left_out = int(re.search(r"(\d+) timelines were left out", text)[1])
     assert 0 < left_out == 12 - text.count(" in sequence ") // 2 < 12
