@@ -12,6 +12,7 @@ import tensorflow as tf
 from keras_has.data.image_decoding import decode_image
 from keras_has.data.transforms import resize_to
 from keras_has.evaluation.reidentification import embedding_network, unit_embeddings
+from keras_has.export.empty_batches import fill_empty
 from keras_has.export.saved_model import (
     load_saved_model,
     read_metadata_file,
@@ -80,10 +81,8 @@ def export_embedder(
     network = embedding_network(model, embedding_layer)
 
     def embed(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        # TensorFlow's convolutions fail on an empty batch: it gets one black image, removed again.
         count = tf.shape(images)[0]
-        filled = tf.pad(images, [[0, tf.maximum(1 - count, 0)], [0, 0], [0, 0], [0, 0]])
-        return {"embedding": unit_embeddings(network, filled)[:count]}
+        return {"embedding": unit_embeddings(network, fill_empty(images))[:count]}
 
     def of_pixels(images: tf.Tensor) -> dict[str, tf.Tensor]:
         return embed(resize_to({"image": images}, height, width)["image"])

@@ -13,6 +13,7 @@ import tensorflow as tf
 from keras_has.cams import CAM
 from keras_has.data.image_decoding import decode_image
 from keras_has.data.resize import resize_image
+from keras_has.export.empty_batches import fill_empty
 from keras_has.export.saved_model import (
     load_saved_model,
     read_metadata_file,
@@ -106,12 +107,9 @@ def export_localizer(
         )
 
     def localize(squares: tf.Tensor, sizes: tf.Tensor, class_index: tf.Tensor | None) -> dict:
-        # TensorFlow's convolutions fail on an empty batch: it gets one black image, removed again.
         count = tf.shape(squares)[0]
-        missing = tf.maximum(1 - count, 0)
-        filled = tf.pad(squares, [[0, missing], [0, 0], [0, 0], [0, 0]])
-        filled_index = None if class_index is None else tf.pad(class_index, [[0, missing]])
-        maps, probabilities = method(filled, filled_index)
+        filled_index = None if class_index is None else fill_empty(class_index)
+        maps, probabilities = method(fill_empty(squares), filled_index)
         maps, probabilities = maps[:count], probabilities[:count]
         if class_index is None:
             class_index = tf.argmax(probabilities, axis=1, output_type=tf.int64)

@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from keras_has.data.image_decoding import decode_image
+from keras_has.export.empty_batches import fill_empty
 from keras_has.export.saved_model import (
     load_saved_model,
     read_metadata_file,
@@ -91,9 +92,8 @@ def export_segmenter(
         )
 
     def of_pixels(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        # TensorFlow's convolutions fail on an empty batch: it gets one black image, removed again.
         count, size = tf.shape(images)[0], tf.shape(images)[1:3]
-        filled = tf.pad(images, [[0, tf.maximum(1 - count, 0)], [0, 0], [0, 0], [0, 0]])
+        filled = fill_empty(images)
         scale = longest_side / tf.reduce_max(size)
         smaller = tf.maximum(tf.cast(tf.round(tf.cast(size, scale.dtype) * scale), tf.int32), 1)
         pixels = tf.cond(
